@@ -1,0 +1,92 @@
+#include "base/arena.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+enum {
+    ARENA_BLOCK_BYTES = 4096 - 64, /* header included: stays inside one page of malloc */
+    ARENA_ALIGN = 16,
+};
+
+struct arena_block {
+    struct arena_block *next;
+    size_t cap;
+    size_t used;
+    _Alignas(ARENA_ALIGN) char bytes[];
+};
+
+void arena_init(struct arena *a)
+{
+    *a = (struct arena){ 0 };
+}
+
+void arena_fini(struct arena *a)
+{
+    struct arena_block *b = a->head;
+
+    while (b != NULL) {
+        struct arena_block *next = b->next;
+
+        mem_free(b);
+        b = next;
+    }
+    *a = (struct arena){ 0 };
+}
+
+void *arena_alloc(struct arena *a, size_t n)
+{
+    size_t need = (n + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
+    struct arena_block *b = a->head;
+    void *p;
+
+    if (b == NULL || b->cap - b->used < need) {
+        size_t cap = ARENA_BLOCK_BYTES - sizeof(*b);
+
+        if (cap < need)
+            cap = need;
+        b = mem_alloc(sizeof(*b) + cap);
+        b->cap = cap;
+        b->used = 0;
+        b->next = a->head;
+        a->head = b;
+    }
+    p = b->bytes + b->used;
+    b->used += need;
+    a->used += need;
+    return p;
+}
+
+void *arena_zalloc(struct arena *a, size_t n)
+{
+    return memset(arena_alloc(a, n), 0, n);
+}
+
+struct str arena_str(struct arena *a, struct str s)
+{
+    char *p = arena_alloc(a, s.n);
+
+    if (s.n > 0)
+        memcpy(p, s.p, s.n);
+    return str_of(p, s.n);
+}
+
+struct str arena_fmt(struct arena *a, const char *fmt, ...)
+{
+    va_list ap;
+    int n;
+    char *p;
+
+    va_start(ap, fmt);
+    n = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    assert(n >= 0);
+    p = arena_alloc(a, (size_t)n + 1);
+    va_start(ap, fmt);
+    (void)vsnprintf(p, (size_t)n + 1, fmt, ap);
+    va_end(ap);
+    return str_of(p, (size_t)n);
+}

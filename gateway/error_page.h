@@ -1,0 +1,26 @@
+/*
+ * error_page: what a visitor sees when the gateway itself answers with an error (spec section 8.1).
+ * HTML for clients whose Accept names text/html, JSON for those that name application/json first,
+ * short plain text for all others.
+ * Thread: any; pure.
+ */
+#ifndef GATEWAY_ERROR_PAGE_H
+#define GATEWAY_ERROR_PAGE_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "gateway/http.h"
+
+struct error_page {
+    unsigned status;
+    struct http_headers headers; /* content-type, cache-control, the error code(s) */
+    struct str body;
+};
+
+/* `accept` is the visitor's Accept field, or empty; with `ngrok_header`, Ngrok-Error-Code is added.
+ * `e->msg` goes to the visitor, escaped. */
+void error_page_make(const struct err *e, struct str accept, bool ngrok_header, struct arena *a,
+                     struct error_page *out);
+
+#endif

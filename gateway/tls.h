@@ -1,0 +1,70 @@
+/*
+ * tls: TLS of the downstream side, by OpenSSL: server contexts, certificates by name, tickets.
+ * All OpenSSL types stay in tls*.c. TLS 1.2 and 1.3, ALPN "http/1.1", SNI required.
+ * A struct tls is immutable and counted: a reload builds a new one, connections keep theirs. Only
+ * the cache of minted leaves and the ticket keys change inside, each guarded for all workers.
+ * Thread: tls_new() on main; sessions on their worker.
+ */
+#ifndef GATEWAY_TLS_H
+#define GATEWAY_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/str.h"
+
+struct config;
+struct tls;
+struct tls_session;
+
+/* May a certificate be made for this (folded) host? Asked on the worker that needs it. */
+typedef bool tls_may_mint_fn(void *arg, struct str host);
+
+/*
+ * Loads the configured certificates and, from state_dir, the local CA (made there when missing,
+ * "ca.crt" and "ca.key" 0600). Problems are appended as "FILE:LINE: text\n" and NULL returned.
+ * `previous` (may be NULL) gives its ticket keys and CA on, so a reload drops no resumption.
+ */
+struct tls *tls_new(const struct config *config, struct tls *previous, struct buf *problems);
+void tls_ref(struct tls *t);
+void tls_unref(struct tls *t);
+
+/*
+ * A server session for one accepted socket. may_mint(arg) guards the local CA: a name that is
+ * neither configured nor allowed gets the alert unrecognized_name.
+ */
+struct tls_session *tls_session_new(struct tls *t, int fd, tls_may_mint_fn *may_mint, void *arg);
+void tls_session_free(struct tls_session *s);
+
+enum tls_status {
+    TLS_OK,         /* some bytes moved, or the handshake is done */
+    TLS_WANT_READ,  /* try again when the socket is readable */
+    TLS_WANT_WRITE, /* try again when the socket is writable */
+    TLS_EOF,        /* the peer sent close_notify */
+    TLS_FAILED,     /* over; tls_session_error() says why */
+};
+
+enum tls_status tls_handshake(struct tls_session *s);
+/* *n: in, room at p; out, bytes moved. */
+enum tls_status tls_read(struct tls_session *s, char *p, size_t *n);
+enum tls_status tls_write(struct tls_session *s, const char *p, size_t *n);
+/* Sends close_notify; TLS_WANT_* may be ignored when the socket is closed anyway. */
+enum tls_status tls_shutdown(struct tls_session *s);
+/* True if tls_read() would return bytes without the socket becoming readable. */
+bool tls_has_pending(const struct tls_session *s);
+
+/* After the handshake: the folded SNI name, "TLSv1.3", the cipher suite's name. */
+struct str tls_server_name(const struct tls_session *s);
+const char *tls_version(const struct tls_session *s);
+const char *tls_cipher(const struct tls_session *s);
+/* Why a session failed, for the log. */
+const char *tls_session_error(const struct tls_session *s);
+
+/* True if `host` (folded) is covered by the certificate this session presented (RFC 9110 7.4: 421
+ * otherwise, once one connection carries several hosts). */
+bool tls_covers(const struct tls_session *s, struct str host);
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * command: the exec line of an SSH session ("http --basic-auth u:p"), from text to a checked value.
+ * The scanner follows spec section 5.4; the flags are the table in flags.def.
+ * Thread: any; pure.
+ */
+#ifndef SSHD_COMMAND_H
+#define SSHD_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/ref.h"
+#include "base/str.h"
+#include "tunnel/url.h"
+
+enum command_kind { COMMAND_HTTP, COMMAND_HELP, COMMAND_VERSION };
+
+enum { COMMAND_LINE_MAX_BYTES = 64 * 1024, COMMAND_URLS_MAX = 64 };
+
+/* Where request lines of the session go (--log). */
+enum command_log { COMMAND_LOG_DEFAULT, COMMAND_LOG_STDOUT, COMMAND_LOG_STDERR, COMMAND_LOG_OFF };
+
+/* What the endpoints of the session get; made by the flags. */
+struct command {
+    enum command_kind kind;
+    bool help; /* --help was given: print the flags of `kind` and exit 0 */
+
+    struct str urls[COMMAND_URLS_MAX]; /* --url, the n-th for the n-th forward */
+    size_t url_count;
+    bool schemes[SCHEME_COUNT]; /* --scheme; none set: as the forward's port says */
+    char *name;                 /* owned; NULL: the default */
+    char *description;          /* owned; NULL: none */
+    char *metadata;             /* owned; NULL: none */
+    struct upstream_hint upstream; /* valid if has_upstream */
+    bool has_upstream;
+    enum command_log log;
+    enum log_format log_format;
+    struct counted *policy; /* counted; NULL when no flag asked for an action */
+
+    char *line; /* owned: what the strs above point into */
+};
+
+/* The syntax version of an SSH user name: 2, or 1 for "v1" ; other names mean the newest. Returns
+ * -1 with E_SYNTAX_VERSION for another "v<digits>". */
+int command_syntax_version(struct str user, unsigned *version, struct err *e);
+
+/*
+ * Parses a line (copied). On success the caller releases `out` with command_fini(). On failure
+ * returns -1 with E_NO_COMMAND, E_UNKNOWN_COMMAND, E_FLAG_SYNTAX, E_FLAG_UNSUPPORTED or the code of
+ * the flag's value, and `out` needs no release. The message names what was wrong and, for an
+ * unknown word, the nearest valid one.
+ */
+int command_parse(struct str line, unsigned version, struct command *out, struct err *e);
+void command_fini(struct command *c);
+
+/* Texts for people; lines end in LF. */
+void command_help(enum command_kind kind, struct buf *out);
+/* What `ssh v2@gateway` without a command prints: what to type. */
+void command_usage(struct buf *out);
+
+#endif

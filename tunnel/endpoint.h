@@ -1,0 +1,42 @@
+/*
+ * endpoint: a public address, who holds it and the policy that guards it.
+ * Immutable once claimed, and shared by all workers, sessions and exchanges through its count.
+ * Owns:   its strings; one reference to its policy.
+ * Thread: any.
+ */
+#ifndef TUNNEL_ENDPOINT_H
+#define TUNNEL_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/ref.h"
+#include "tunnel/agent.h"
+#include "tunnel/id.h"
+#include "tunnel/url.h"
+
+enum { ENDPOINT_KEY_BYTES = 65 };
+
+struct endpoint {
+    struct ref ref;
+    char id[ID_BYTES];
+    struct url url;
+    char *account;      /* owned */
+    char *name;         /* owned; "command_line" by default */
+    char *description;  /* owned */
+    char *metadata;     /* owned */
+    char *upstream_url; /* owned; "" when the agent gave no hint */
+    struct counted *policy; /* counted; NULL: none. Only policy_compile() makes one */
+    bool wants_events;      /* the session shows request lines */
+    char session_id[ID_BYTES];
+    char key[ENDPOINT_KEY_BYTES]; /* SHA-256 fingerprint of the SSH key, hexadecimal */
+    struct agent agent;
+};
+
+/* A zeroed endpoint with one reference and empty strings; the caller fills it before the claim. */
+struct endpoint *endpoint_new(void);
+void endpoint_ref(struct endpoint *ep);
+/* NULL is fine. */
+void endpoint_unref(struct endpoint *ep);
+
+#endif

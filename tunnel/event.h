@@ -1,0 +1,81 @@
+/*
+ * event: what is told about a finished exchange (http_request_complete.v0, spec section 9.3).
+ * Made once by the gateway, shared by the sinks: access log, the session that holds the endpoint,
+ * later event destinations and the inspector.
+ * Owns:   copies of all its strings, in one allocation freed with the last reference.
+ * Thread: immutable once published; any.
+ */
+#ifndef TUNNEL_EVENT_H
+#define TUNNEL_EVENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/arena.h"
+#include "base/log.h"
+#include "base/ref.h"
+#include "base/str.h"
+#include "tunnel/id.h"
+
+struct event {
+    struct counted counted;
+    struct arena arena; /* holds every str below */
+
+    char id[ID_BYTES];
+    uint64_t wall_ms; /* when the exchange ended */
+
+    struct str endpoint_id; /* empty when no endpoint was found */
+    struct str endpoint_url;
+    struct str session_id;
+    struct str trace_id;
+
+    struct addr client;
+    struct addr server;
+    struct str server_name;
+    uint64_t conn_start_wall_ms;
+
+    struct str method;
+    struct str url_scheme;
+    struct str url_host;
+    struct str url_path;
+    struct str url_query;
+    struct str user_agent;
+    struct str version; /* "HTTP/1.1" */
+    uint64_t request_body_bytes;
+
+    unsigned status; /* 0: the client left before a response head was sent */
+    uint64_t response_body_bytes;
+    unsigned error_number; /* of the gateway's own error, 0 for none */
+    struct str close_reason; /* "done", or why the exchange ended early */
+
+    uint64_t duration_us;
+    uint64_t upstream_us; /* from the request head being sent to the response head; 0: none */
+    bool connection_reused;
+
+    struct str basic_auth_decision; /* "" when no such action ran */
+    struct str basic_auth_username;
+    struct str ip_policy_decision;
+    struct str tls_version;
+    struct str tls_cipher;
+};
+
+/* A zeroed event with one reference, to be filled by its maker. */
+struct event *event_new(void);
+
+static inline void event_ref(struct event *ev)
+{
+    counted_ref(&ev->counted);
+}
+
+static inline void event_unref(struct event *ev)
+{
+    if (ev != NULL)
+        counted_unref(&ev->counted);
+}
+
+/* The fields of the event in log form, for log_write() or log_format_line(); returns how many. */
+enum { EVENT_FIELDS_MAX = 40 };
+size_t event_fields(const struct event *ev, struct log_field out[EVENT_FIELDS_MAX]);
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * registry: the truth about which endpoints exist, who serves each address, and which names are
+ * held for a session that dropped.
+ * Pure: time is passed in and nothing happens by itself; control.h runs it on the control thread.
+ * Owns:   one reference to each endpoint that is online.
+ * Limits: names held, REGISTRY_HELD_MAX; the oldest is let go first.
+ */
+#ifndef TUNNEL_REGISTRY_H
+#define TUNNEL_REGISTRY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+#include "tunnel/endpoint.h"
+
+enum { REGISTRY_HELD_MAX = 65536, REGISTRY_SECRET_BYTES = 32, REGISTRY_RANDOM_HEX = 12 };
+
+struct registry;
+struct domains;
+
+struct registry_params {
+    struct str base_domain;                /* of random names; copied */
+    uint8_t secret[REGISTRY_SECRET_BYTES]; /* keys the random names, so that they are stable */
+    uint64_t hold_ms;                      /* how long a dropped name stays its account's */
+    const struct domains *domains;         /* borrowed; NULL: any public name is free to take */
+};
+
+struct registry *registry_new(const struct registry_params *params);
+void registry_free(struct registry *r);
+/* Replaces what a reload may change; endpoints that are online stay. */
+void registry_configure(struct registry *r, uint64_t hold_ms, const struct domains *domains);
+
+/*
+ * Puts ep online; an empty host gets a random name: the first free one of a sequence that depends
+ * on the secret, account and key only, so a reconnecting key finds its name again.
+ * A name that is online is taken over from an older session with the same account and key
+ * (ep->key): *displaced then gets the old endpoint, with a reference for the caller; else NULL.
+ * Returns 0, or -1 with E_ENDPOINT_ONLINE (own account, other key), E_HOST_TAKEN (another account
+ * has it online, held or reserved), E_WILDCARD_NOT_RESERVED, E_HOST_NOT_RESERVED,
+ * E_WILDCARD_TOO_WIDE, E_NESTED_NAME; never another name instead.
+ */
+int registry_add(struct registry *r, struct endpoint *ep, uint64_t now_ms,
+                 struct endpoint **displaced, struct err *e);
+
+enum registry_hold { REGISTRY_HOLD, REGISTRY_LET_GO };
+
+/*
+ * Takes ep offline if it is still the one online; the registry's reference passes to the caller.
+ * Returns ep, or NULL when it was not online (displaced before). With REGISTRY_HOLD the name is
+ * held for its account.
+ */
+struct endpoint *registry_remove(struct registry *r, struct endpoint *ep, enum registry_hold hold,
+                                 uint64_t now_ms);
+
+/* The endpoint online at exactly this address, borrowed, or NULL. */
+struct endpoint *registry_find(const struct registry *r, const struct url *url);
+size_t registry_count(const struct registry *r);
+/* Forgets holds that ended. */
+void registry_expire(struct registry *r, uint64_t now_ms);
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * routes: one worker's table from the address of a request to the endpoint that serves it.
+ * Owns:   one reference to each endpoint in it.
+ * Thread: its worker's only; control.c changes it by messages.
+ */
+#ifndef TUNNEL_ROUTES_H
+#define TUNNEL_ROUTES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/str.h"
+#include "tunnel/endpoint.h"
+
+struct routes;
+
+struct routes *routes_new(void);
+void routes_free(struct routes *r);
+
+/* Adds ep, in place of any other at the same scheme, host and port. */
+void routes_add(struct routes *r, struct endpoint *ep);
+/* Removes ep; nothing happens if another endpoint took its place. */
+void routes_remove(struct routes *r, struct endpoint *ep);
+
+/*
+ * The endpoint for a public request, borrowed: the exact host first, then wildcards from the
+ * longest suffix to the shortest (spec section 4.2). `host` is folded (host_fold()). NULL: none.
+ */
+struct endpoint *routes_find(const struct routes *r, enum scheme scheme, struct str host,
+                             uint16_t port);
+size_t routes_count(const struct routes *r);
+
+#endif

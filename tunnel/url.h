@@ -1,0 +1,82 @@
+/*
+ * url: the public address of an endpoint: scheme, host and port, checked and normalised.
+ * Follows spec "URL validation and defaulting": endpoint URLs, the REMOTE of ssh -R, and the
+ * upstream hint. Who may use a name is decided elsewhere (domains.h, acl.h).
+ * Thread: any; pure. libidn2 and libpsl are used in host.c only.
+ */
+#ifndef TUNNEL_URL_H
+#define TUNNEL_URL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+#include "tunnel/host.h"
+
+enum scheme { SCHEME_HTTP, SCHEME_HTTPS, SCHEME_TCP, SCHEME_TLS };
+enum { SCHEME_COUNT = SCHEME_TLS + 1 };
+
+/* The protocol family of an SSH command; it limits the schemes and sets the default one. */
+enum url_command { URL_COMMAND_HTTP, URL_COMMAND_TCP, URL_COMMAND_TLS };
+
+enum binding { BINDING_UNSET, BINDING_PUBLIC, BINDING_INTERNAL };
+
+struct url {
+    enum scheme scheme;
+    enum binding binding;     /* PUBLIC or INTERNAL once parsed */
+    uint16_t port;            /* 0 only for a tcp URL whose port is to be chosen */
+    char host[HOST_MAX_BYTES + 1]; /* normalised; "" means: choose a random name */
+};
+
+/* What names this gateway serves; needed to tell a public name from an impossible one. */
+struct url_context {
+    enum url_command command;
+    enum binding binding;          /* as asked for; UNSET infers */
+    const struct host_suffixes *suffixes; /* borrowed */
+};
+
+const char *scheme_name(enum scheme s);
+/* 80, 443, 443 for http, https, tls; 0 for tcp. */
+uint16_t scheme_default_port(enum scheme s);
+
+/*
+ * Reads an endpoint URL in any form of the spec's section 2.1. Returns 0, or -1 with the codes of
+ * section 2.3 (E_SCHEME, E_URL_PART, E_PORT_SCHEME, E_HOST_*, E_INTERNAL_*, ...).
+ */
+int url_parse(struct str s, const struct url_context *ctx, struct url *out, struct err *e);
+
+/*
+ * Builds the URL of one `-R` forward from the bind address and port of its request (section 5.3).
+ * `flag_url` is the --url that belongs to it, or empty. Returns 0, or -1 with E_FORWARD_PORT,
+ * E_NAME_TWICE, E_TCP_* or a code of url_parse().
+ */
+int url_from_forward(struct str bind_host, uint32_t bind_port, struct str flag_url,
+                     const struct url_context *ctx, struct url *out, struct err *e);
+
+/* True for the bind addresses that mean "no name": "", "*", "localhost", wildcard and loopback IPs. */
+bool url_is_unnamed_bind(struct str bind_host);
+
+/*
+ * Writes the URL as users see it, NUL-terminated: default ports are left out, tcp always has one.
+ * http_port/https_port are the real ports of the listeners that stand for 80 and 443.
+ */
+enum { URL_TEXT_BYTES = HOST_MAX_BYTES + 24 };
+const char *url_format(const struct url *u, uint16_t http_port, uint16_t https_port,
+                       char out[URL_TEXT_BYTES]);
+
+/* The upstream hint of an http command (sections 2.6 and 5.5). */
+struct upstream_hint {
+    bool https;
+    uint16_t port;
+    char host[HOST_MAX_BYTES + 3]; /* an IPv6 literal keeps its brackets */
+};
+
+/* Reads a hint; `command` decides the defaults. Returns 0, or -1 with E_URL_*, E_PORT_* or E_SCHEME. */
+int upstream_hint_parse(struct str s, enum url_command command, struct upstream_hint *out,
+                        struct err *e);
+/* Writes "http://host:port" with a NUL. */
+const char *upstream_hint_format(const struct upstream_hint *h, char out[URL_TEXT_BYTES]);
+
+#endif
