@@ -1,0 +1,57 @@
+/*
+ * gateway: the HTTP side of one worker: listeners, downstream connections, exchanges, idle upstreams.
+ * main.c makes one per worker.
+ * Owns:   listening sockets, connections, and counted references to the config and TLS contexts.
+ * Thread: the worker's own, except gateway_new() and gateway_free() (main, while it does not run).
+ */
+#ifndef GATEWAY_GATEWAY_H
+#define GATEWAY_GATEWAY_H
+
+#include <stddef.h>
+
+#include "base/worker.h"
+
+struct config;
+struct gateway;
+struct host_suffixes;
+struct metrics;
+struct routes;
+struct tls;
+
+/* What the gateways of all workers have in common; outlives them. */
+struct gateway_peers {
+    struct gateway **gateways;            /* one a worker, by worker_id(); filled by gateway_new() */
+    const struct metrics *const *metrics; /* one a thread that counts */
+    size_t metrics_count;
+};
+
+struct gateway_params {
+    struct worker *worker;
+    struct gateway_peers *peers;          /* borrowed: outlives us */
+    struct routes *routes;                /* borrowed: outlives us; this worker's */
+    const struct host_suffixes *suffixes; /* borrowed: outlives us */
+    struct config *config;                /* a reference is taken */
+    struct tls *tls;                      /* a reference is taken */
+    /* Bound, listening, non-blocking sockets of this worker; taken. */
+    const int *http_fds;
+    size_t http_count;
+    const int *https_fds;
+    size_t https_count;
+    const int *admin_fds;
+    size_t admin_count;
+};
+
+struct gateway *gateway_new(const struct gateway_params *params);
+void gateway_start(struct gateway *g);
+
+/* A reload: new exchanges use the new config, new connections the new TLS contexts. */
+void gateway_configure(struct gateway *g, struct config *config, struct tls *tls);
+
+/*
+ * Stops accepting, closes idle connections and lets exchanges finish, for at most the config's
+ * drain_ms; then the rest is cut. done(w, arg) runs when no connection is left.
+ */
+void gateway_drain(struct gateway *g, worker_fn *done, void *arg);
+void gateway_free(struct gateway *g);
+
+#endif
