@@ -149,6 +149,7 @@ static void add_string(struct buf *b, enum log_format format, struct str s)
 static void add_value(struct buf *b, enum log_format format, const struct log_field *f)
 {
     char text[ADDR_TEXT_BYTES];
+    char when[CLOCK_RFC3339_BYTES];
 
     switch (f->kind) {
     case LOG_KIND_STR:
@@ -171,6 +172,10 @@ static void add_value(struct buf *b, enum log_format format, const struct log_fi
         return;
     case LOG_KIND_ADDR:
         add_string(b, format, str_from(addr_format(f->v.addr, text)));
+        return;
+    case LOG_KIND_TIME:
+        clock_format_rfc3339(f->v.u64, when);
+        add_string(b, format, str_from(when));
         return;
     }
 }

@@ -25,7 +25,7 @@ enum { LOG_QUEUE_MAX_BYTES = 4 * 1024 * 1024, LOG_VALUE_MAX_BYTES = 2048 };
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 enum log_format { LOG_TEXT, LOG_JSON };
 
-enum log_kind { LOG_KIND_STR, LOG_KIND_CSTR, LOG_KIND_U64, LOG_KIND_I64, LOG_KIND_BOOL, LOG_KIND_IP, LOG_KIND_ADDR };
+enum log_kind { LOG_KIND_STR, LOG_KIND_CSTR, LOG_KIND_U64, LOG_KIND_I64, LOG_KIND_BOOL, LOG_KIND_IP, LOG_KIND_ADDR, LOG_KIND_TIME };
 
 struct log_field {
     const char *name; /* NULL: a field that is not there, skipped */
@@ -47,6 +47,8 @@ struct log_field {
 #define LB(f, x)    ((struct log_field){ .name = (f), .kind = LOG_KIND_BOOL, .v.b = (x) })
 #define LIP(f, a)   ((struct log_field){ .name = (f), .kind = LOG_KIND_IP, .v.addr = (a) })
 #define LADDR(f, a) ((struct log_field){ .name = (f), .kind = LOG_KIND_ADDR, .v.addr = (a) })
+/* Milliseconds since 1970, written as RFC 3339. */
+#define LTIME(f, ms) ((struct log_field){ .name = (f), .kind = LOG_KIND_TIME, .v.u64 = (uint64_t)(ms) })
 #define LERR(e)     ((struct log_field){ .name = "error", .kind = LOG_KIND_CSTR, .v.cstr = (e)->msg })
 
 /* At least one field; LNONE stands for none. */

@@ -138,8 +138,10 @@ void worker_free(struct worker *w)
     if (w == NULL)
         return;
     current_worker = w;
-    run_mailbox(w);
-    run_deferred(w);
+    do { /* what runs here may post and defer again */
+        run_mailbox(w);
+        run_deferred(w);
+    } while (atomic_load_explicit(&w->mailbox, memory_order_relaxed) != NULL);
     current_worker = outer;
     ev_async_stop(w->loop, &w->wakeup);
     ev_prepare_stop(w->loop, &w->turn_end);

@@ -1,0 +1,17 @@
+/*
+ * hash: uthash's tables on our allocator, so that out of memory ends in base/mem.c as everywhere.
+ * Include this and never <uthash.h> itself.
+ * Thread: a table is its owner's.
+ */
+#ifndef BASE_HASH_H
+#define BASE_HASH_H
+
+#include "base/mem.h"
+
+#define uthash_malloc(size)  mem_alloc(size)
+#define uthash_free(p, size) mem_free(p)
+#define HASH_NONFATAL_OOM    0
+
+#include <uthash.h>
+
+#endif

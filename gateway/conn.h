@@ -1,0 +1,28 @@
+/*
+ * conn: one downstream HTTP/1.1 connection, and the downstream codec of its exchanges.
+ * Reads one request at a time: what a visitor pipelines waits in the socket until its turn.
+ * Owns:   its sock and the exchange under way; frees itself when it closes.
+ * Thread: that of its worker; it may move once, to the worker of the SSH session it asks for.
+ */
+#ifndef GATEWAY_CONN_H
+#define GATEWAY_CONN_H
+
+#include "base/addr.h"
+#include "tunnel/close.h"
+#include "tunnel/url.h"
+
+struct conn;
+struct gateway;
+
+/* Takes the accepted fd; `scheme` is HTTP or HTTPS, as its listener says. */
+void conn_open(struct gateway *g, int fd, enum scheme scheme, const struct addr *peer);
+
+/* No further request after the one under way; an idle connection closes now. */
+void conn_drain(struct conn *c);
+/* Ends it in any state. */
+void conn_close(struct conn *c, enum close_reason why);
+
+/* The gateway's list of connections. */
+struct conn *conn_next(const struct conn *c);
+
+#endif

@@ -1,0 +1,175 @@
+#include "gateway/gateway.h"
+
+#include <assert.h>
+#include <ev.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "gateway/admin.h"
+#include "gateway/config.h"
+#include "gateway/conn.h"
+#include "gateway/gateway_int.h"
+#include "gateway/idle.h"
+#include "gateway/listener.h"
+#include "gateway/tls.h"
+#include "tunnel/host.h"
+#include "tunnel/routes.h"
+
+enum { GATEWAY_LOG_BURST = 5 }; /* lines a second about what strangers cause */
+
+/* ---- accepting ------------------------------------------------------------------------------- */
+
+static void accept_conn(struct gateway *g, int fd, enum scheme scheme, const struct addr *peer)
+{
+    uint64_t suppressed;
+
+    if (g->conn_count >= g->config->max_connections) {
+        (void)close(fd);
+        if (log_limit_pass(&g->full_log, GATEWAY_LOG_BURST, clock_mono_ms(), &suppressed))
+            log_info("connections.full", LU("max_connections", g->config->max_connections),
+                     LU("suppressed", suppressed));
+        return;
+    }
+    conn_open(g, fd, scheme, peer);
+}
+
+static void on_http(void *arg, int fd, const struct addr *peer)
+{
+    accept_conn(arg, fd, SCHEME_HTTP, peer);
+}
+
+static void on_https(void *arg, int fd, const struct addr *peer)
+{
+    accept_conn(arg, fd, SCHEME_HTTPS, peer);
+}
+
+static void on_admin(void *arg, int fd, const struct addr *peer)
+{
+    (void)peer;
+    admin_open(arg, fd);
+}
+
+static void add_listeners(struct gateway *g, const int *fds, size_t count, listener_accept_fn *fn)
+{
+    for (size_t i = 0; i < count; i++) {
+        assert(g->listener_count < GATEWAY_LISTENERS_MAX);
+        g->listeners[g->listener_count++] = listener_new(g->worker, fds[i], fn, g);
+    }
+}
+
+/* A certificate may be made for a name that is an endpoint here, or could become one: the base domain
+ * and one label below it. Deeper names only while an endpoint has them. */
+bool gateway_may_mint(void *arg, struct str host)
+{
+    const struct gateway *g = arg;
+    struct str base = host_suffixes_base(g->suffixes);
+
+    if (routes_find(g->routes, SCHEME_HTTPS, host, scheme_default_port(SCHEME_HTTPS)) != NULL)
+        return true;
+    return host_is_below_or_equal(host, base) &&
+           (host.n == base.n || str_find_char(host, '.') == host.n - base.n - 1);
+}
+
+/* ---- life --------------------------------------------------------------------------------------- */
+
+struct gateway *gateway_new(const struct gateway_params *params)
+{
+    struct gateway *g = mem_zalloc(sizeof(*g));
+
+    g->worker = params->worker;
+    g->peers = params->peers;
+    g->peers->gateways[worker_id(g->worker)] = g;
+    g->routes = params->routes;
+    g->suffixes = params->suffixes;
+    config_ref(params->config);
+    g->config = params->config;
+    tls_ref(params->tls);
+    g->tls = params->tls;
+    g->idle = idle_new(g->worker);
+    add_listeners(g, params->http_fds, params->http_count, on_http);
+    add_listeners(g, params->https_fds, params->https_count, on_https);
+    add_listeners(g, params->admin_fds, params->admin_count, on_admin);
+    return g;
+}
+
+void gateway_start(struct gateway *g)
+{
+    for (size_t i = 0; i < g->listener_count; i++)
+        listener_start(g->listeners[i]);
+}
+
+void gateway_configure(struct gateway *g, struct config *config, struct tls *tls)
+{
+    config_ref(config);
+    config_unref(g->config);
+    g->config = config;
+    tls_ref(tls);
+    tls_unref(g->tls);
+    g->tls = tls;
+}
+
+void gateway_free(struct gateway *g)
+{
+    if (g == NULL)
+        return;
+    g->draining = true;
+    while (g->conns != NULL)
+        conn_close(g->conns, CLOSE_DRAIN);
+    admin_close_all(g);
+    for (size_t i = 0; i < g->listener_count; i++)
+        listener_free(g->listeners[i]);
+    ev_timer_stop(worker_loop(g->worker), &g->drain_timer);
+    idle_free(g->idle);
+    config_unref(g->config);
+    tls_unref(g->tls);
+    mem_free(g);
+}
+
+/* ---- draining ------------------------------------------------------------------------------------- */
+
+void gateway_on_conn_gone(struct gateway *g)
+{
+    worker_fn *drained = g->drained;
+
+    if (!g->draining || g->conn_count > 0 || drained == NULL)
+        return;
+    g->drained = NULL; /* said once */
+    ev_timer_stop(worker_loop(g->worker), &g->drain_timer);
+    worker_defer(g->worker, drained, g->drained_arg);
+}
+
+static void on_drain_over(struct ev_loop *loop, ev_timer *watcher, int revents)
+{
+    struct gateway *g = watcher->data;
+
+    (void)loop;
+    (void)revents;
+    log_warn("drain.cut", LU("connections", g->conn_count));
+    while (g->conns != NULL)
+        conn_close(g->conns, CLOSE_DRAIN);
+}
+
+void gateway_drain(struct gateway *g, worker_fn *done, void *arg)
+{
+    struct conn *c = g->conns;
+
+    g->draining = true;
+    g->drained = done;
+    g->drained_arg = arg;
+    for (size_t i = 0; i < g->listener_count; i++)
+        listener_stop(g->listeners[i]);
+    while (c != NULL) {
+        struct conn *next = conn_next(c);
+
+        conn_drain(c);
+        c = next;
+    }
+    idle_clear(g->idle);
+    ev_timer_init(&g->drain_timer, on_drain_over, (double)g->config->drain_ms / 1000.0, 0.0);
+    g->drain_timer.data = g;
+    ev_timer_start(worker_loop(g->worker), &g->drain_timer);
+    gateway_on_conn_gone(g);
+}

@@ -1,0 +1,53 @@
+/*
+ * gateway_int: what the modules of one worker's gateway share. Not for other folders.
+ * Thread: the worker's.
+ */
+#ifndef GATEWAY_GATEWAY_INT_H
+#define GATEWAY_GATEWAY_INT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <ev.h>
+
+#include "base/log.h"
+#include "base/worker.h"
+#include "gateway/gateway.h"
+
+struct admin_conn;
+struct conn;
+struct idle_pool;
+struct listener;
+
+enum { GATEWAY_LISTENERS_MAX = 64 };
+
+struct gateway {
+    struct worker *worker;                /* borrowed: outlives us */
+    struct gateway_peers *peers;          /* borrowed: outlives us */
+    struct routes *routes;                /* borrowed: outlives us */
+    const struct host_suffixes *suffixes; /* borrowed: outlives us */
+    struct config *config;                /* counted */
+    struct tls *tls;                      /* counted */
+    struct idle_pool *idle;               /* owned */
+
+    struct listener *listeners[GATEWAY_LISTENERS_MAX]; /* owned */
+    size_t listener_count;
+
+    struct conn *conns; /* list; each owns itself until it closes */
+    size_t conn_count;
+    struct admin_conn *admin_conns; /* list; each owns itself until it closes */
+    size_t admin_count;
+    struct log_limit full_log;
+
+    bool draining;
+    ev_timer drain_timer;
+    worker_fn *drained; /* NULL once called */
+    void *drained_arg;
+};
+
+/* A connection was taken off the list; the drain may be over. */
+void gateway_on_conn_gone(struct gateway *g);
+/* May the local CA make a certificate for this host? `arg` is the gateway. */
+bool gateway_may_mint(void *arg, struct str host);
+
+#endif

@@ -1,0 +1,112 @@
+#include "tunnel/splice.h"
+
+#include <stdbool.h>
+
+#include "base/mem.h"
+
+struct splice;
+
+struct splice_end {
+    struct splice *splice;
+    struct stream *stream; /* owned; NULL once closed */
+    struct splice_end *other;
+    bool ended; /* its peer sends no more */
+};
+
+struct splice {
+    struct worker *worker; /* borrowed: outlives us */
+    struct splice_end a;
+    struct splice_end b;
+    splice_done_fn *done;
+    void *arg;
+    bool closed;
+};
+
+static void free_splice(struct worker *w, void *arg)
+{
+    (void)w;
+    mem_free(arg);
+}
+
+static void close_ends(struct splice *s, enum close_reason why)
+{
+    s->closed = true;
+    stream_close(s->a.stream, why);
+    stream_close(s->b.stream, why);
+    s->a.stream = NULL;
+    s->b.stream = NULL;
+    worker_defer(s->worker, free_splice, s); /* an event of ours may be on the stack */
+}
+
+static void finish(struct splice *s, enum close_reason why)
+{
+    close_ends(s, why);
+    s->done(s->arg, why);
+}
+
+static size_t on_data(void *arg, struct str data)
+{
+    struct splice_end *from = arg;
+
+    if (from->splice->closed)
+        return data.n;
+    return stream_write(from->other->stream, data.p, data.n);
+}
+
+static void on_writable(void *arg)
+{
+    struct splice_end *to = arg;
+
+    if (!to->splice->closed)
+        stream_resume(to->other->stream);
+}
+
+static void on_eof(void *arg)
+{
+    struct splice_end *from = arg;
+
+    if (from->splice->closed || from->ended)
+        return;
+    from->ended = true;
+    stream_end(from->other->stream);
+    if (from->other->ended)
+        finish(from->splice, CLOSE_DONE);
+}
+
+static void on_closed(void *arg, enum close_reason why)
+{
+    struct splice_end *end = arg;
+
+    if (!end->splice->closed)
+        finish(end->splice, why);
+}
+
+static const struct stream_events splice_events = {
+    .on_data = on_data,
+    .on_writable = on_writable,
+    .on_eof = on_eof,
+    .on_closed = on_closed,
+};
+
+struct splice *splice_new(struct worker *w, struct stream *a, struct stream *b,
+                          splice_done_fn *done, void *arg)
+{
+    struct splice *s = mem_zalloc(sizeof(*s));
+
+    s->worker = w;
+    s->done = done;
+    s->arg = arg;
+    s->a = (struct splice_end){ .splice = s, .stream = a, .other = &s->b };
+    s->b = (struct splice_end){ .splice = s, .stream = b, .other = &s->a };
+    stream_set_events(a, &splice_events, &s->a);
+    stream_set_events(b, &splice_events, &s->b);
+    stream_resume(a);
+    stream_resume(b);
+    return s;
+}
+
+void splice_close(struct splice *s, enum close_reason why)
+{
+    if (!s->closed)
+        close_ends(s, why);
+}
