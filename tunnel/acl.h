@@ -16,13 +16,13 @@ struct url;
 enum { ACL_RULES_MAX = 64 };
 
 struct acl {
-    char **values; /* owned: normal hosts, "host:port" or "*" */
+    char **values; /* owned: normal hosts, "host:port", "*" or "k=v" (which never matches) */
     size_t count;
 };
 
 void acl_init(struct acl *a);
 void acl_fini(struct acl *a);
-/* Adds one VALUE. -1 with E_SYNTAX, E_HOST_* or E_LIMIT. */
+/* Adds one VALUE. Returns 0, or -1 with E_SYNTAX, E_PORT_SYNTAX, E_HOST_* or E_LIMIT. */
 int acl_add(struct acl *a, struct str value, struct err *e);
 /*
  * May this URL be bound? Check it with the final host, after a random name was chosen.

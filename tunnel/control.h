@@ -20,18 +20,30 @@
 struct acl;
 struct control;
 
+enum { CONTROL_EXPIRE_MS = 5000 }; /* how often ended holds are forgotten */
+
 struct control_params {
-    struct registry_params registry;
-    struct worker *const *workers; /* borrowed: outlive the control thread */
-    struct routes *const *routes;  /* borrowed: one a worker, in the same order */
+    struct registry_params registry; /* its domains outlive c, or the first control_configure() */
+    struct worker *const *workers;   /* borrowed: outlive c; at least one */
+    struct routes *const *routes;    /* borrowed: one a worker, in the same order */
     size_t worker_count;
 };
 
 struct control *control_new(const struct control_params *params);
 void control_start(struct control *c);
-/* Stops the thread; endpoints still online are dropped. The workers must still run. */
+/*
+ * Stops the thread and waits for it; endpoints still online are dropped, from all routing tables
+ * too, and claims that come later are refused with E_DRAINING. The workers must still run.
+ */
 void control_stop(struct control *c);
+/*
+ * c must be stopped, and its workers joined, so that none is still posting to it, but not freed:
+ * claims still in the mailbox of c are answered to them.
+ */
 void control_free(struct control *c);
+
+/* The worker of the control thread, for its metrics. */
+struct worker *control_worker(struct control *c);
 
 /*
  * `ep` came online, or, with e->code != E_OK, did not. Runs on the worker that claimed.
@@ -40,8 +52,11 @@ typedef void control_claimed_fn(void *arg, struct endpoint *ep, const struct err
 
 /*
  * Asks for ep->url; an empty host asks for a random name, which is then in ep->url.host. The
- * control thread takes its own reference; done(arg, ep, err) is posted to `from` in either case.
- * The acl (copied) is checked against the final host.
+ * control thread takes its own reference; done(arg, ep, err) is posted to `from` in either case,
+ * and until then ep may not be looked at. The acl (copied; NULL allows all) is checked against the
+ * final host. A release that is posted later comes later, also when it does not wait for done().
+ * The session that loses the name to ep gets on_notice(AGENT_TAKEN_OVER), on the control thread,
+ * when no worker routes to it any more.
  */
 void control_claim(struct control *c, struct worker *from, struct endpoint *ep,
                    const struct acl *acl, control_claimed_fn *done, void *arg);

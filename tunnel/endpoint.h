@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/ref.h"
+#include "base/str.h"
 #include "tunnel/agent.h"
 #include "tunnel/id.h"
 #include "tunnel/url.h"
@@ -21,11 +22,11 @@ struct endpoint {
     struct ref ref;
     char id[ID_BYTES];
     struct url url;
-    char *account;      /* owned */
-    char *name;         /* owned; "command_line" by default */
-    char *description;  /* owned */
-    char *metadata;     /* owned */
-    char *upstream_url; /* owned; "" when the agent gave no hint */
+    char *account;          /* owned */
+    char *name;             /* owned; "command_line" by default */
+    char *description;      /* owned */
+    char *metadata;         /* owned */
+    char *upstream_url;     /* owned; "" when the agent gave no hint */
     struct counted *policy; /* counted; NULL: none. Only policy_compile() makes one */
     bool wants_events;      /* the session shows request lines */
     char session_id[ID_BYTES];
@@ -35,6 +36,8 @@ struct endpoint {
 
 /* A zeroed endpoint with one reference and empty strings; the caller fills it before the claim. */
 struct endpoint *endpoint_new(void);
+/* Puts a copy of `value` in place of one of the strings above; only before the claim. */
+void endpoint_set(char **field, struct str value);
 void endpoint_ref(struct endpoint *ep);
 /* NULL is fine. */
 void endpoint_unref(struct endpoint *ep);

@@ -46,7 +46,7 @@ struct event {
 
     unsigned status; /* 0: the client left before a response head was sent */
     uint64_t response_body_bytes;
-    unsigned error_number; /* of the gateway's own error, 0 for none */
+    unsigned error_number;   /* of the gateway's own error, 0 for none */
     struct str close_reason; /* "done", or why the exchange ended early */
 
     uint64_t duration_us;

@@ -15,7 +15,12 @@
 #include "base/str.h"
 #include "tunnel/endpoint.h"
 
-enum { REGISTRY_HELD_MAX = 65536, REGISTRY_SECRET_BYTES = 32, REGISTRY_RANDOM_HEX = 12 };
+enum {
+    REGISTRY_HELD_MAX = 65536,
+    REGISTRY_SECRET_BYTES = 32,
+    REGISTRY_RANDOM_HEX = 12,
+    REGISTRY_RANDOM_MAX = 4096, /* random names tried for one key before it is refused */
+};
 
 struct registry;
 struct domains;
@@ -34,12 +39,16 @@ void registry_configure(struct registry *r, uint64_t hold_ms, const struct domai
 
 /*
  * Puts ep online; an empty host gets a random name: the first free one of a sequence that depends
- * on the secret, account and key only, so a reconnecting key finds its name again.
- * A name that is online is taken over from an older session with the same account and key
- * (ep->key): *displaced then gets the old endpoint, with a reference for the caller; else NULL.
- * Returns 0, or -1 with E_ENDPOINT_ONLINE (own account, other key), E_HOST_TAKEN (another account
- * has it online, held or reserved), E_WILDCARD_NOT_RESERVED, E_HOST_NOT_RESERVED,
- * E_WILDCARD_TOO_WIDE, E_NESTED_NAME; never another name instead.
+ * on the secret, account and key only, so a reconnecting key finds its name again. Endpoints of one
+ * forward (session and forward number are equal) with different schemes share a random name.
+ * A public host:port that is online is taken over from an older session with the same account and
+ * key (ep->key), whatever its scheme: *displaced then gets the old endpoint, with a reference for
+ * the caller; else NULL. An account that has a name online or held keeps others from it on every
+ * port; internal names are each account's own.
+ * Returns 0, or -1 with ep unchanged and E_ENDPOINT_ONLINE (own account, other key or not an older
+ * session), E_HOST_TAKEN or E_TCP_TAKEN (another account has it online, held or reserved), E_WILDCARD_NOT_RESERVED,
+ * E_HOST_NOT_RESERVED, E_WILDCARD_TOO_WIDE, E_NESTED_NAME, E_TCP_NOT_RESERVED, E_LIMIT,
+ * E_HOST_LENGTH (the base domain leaves no room for a random label); never another name instead.
  */
 int registry_add(struct registry *r, struct endpoint *ep, uint64_t now_ms,
                  struct endpoint **displaced, struct err *e);
@@ -54,7 +63,10 @@ enum registry_hold { REGISTRY_HOLD, REGISTRY_LET_GO };
 struct endpoint *registry_remove(struct registry *r, struct endpoint *ep, enum registry_hold hold,
                                  uint64_t now_ms);
 
-/* The endpoint online at exactly this address, borrowed, or NULL. */
+/* Takes some endpoint offline, not held; the reference passes to the caller. NULL when none is left. */
+struct endpoint *registry_take(struct registry *r);
+
+/* The public endpoint online at exactly this address, borrowed, or NULL. */
 struct endpoint *registry_find(const struct registry *r, const struct url *url);
 size_t registry_count(const struct registry *r);
 /* Forgets holds that ended. */

@@ -1,7 +1,7 @@
 /*
  * url: the public address of an endpoint: scheme, host and port, checked and normalised.
  * Follows spec "URL validation and defaulting": endpoint URLs, the REMOTE of ssh -R, and the
- * upstream hint. Who may use a name is decided elsewhere (domains.h, acl.h).
+ * upstream hint (upstream_hint.c). Who may use a name is decided elsewhere (domains.h, acl.h).
  * Thread: any; pure. libidn2 and libpsl are used in host.c only.
  */
 #ifndef TUNNEL_URL_H
@@ -25,15 +25,15 @@ enum binding { BINDING_UNSET, BINDING_PUBLIC, BINDING_INTERNAL };
 
 struct url {
     enum scheme scheme;
-    enum binding binding;     /* PUBLIC or INTERNAL once parsed */
-    uint16_t port;            /* 0 only for a tcp URL whose port is to be chosen */
+    enum binding binding;          /* PUBLIC or INTERNAL once parsed */
+    uint16_t port;                 /* 0 only for a tcp URL whose port is to be chosen */
     char host[HOST_MAX_BYTES + 1]; /* normalised; "" means: choose a random name */
 };
 
 /* What names this gateway serves; needed to tell a public name from an impossible one. */
 struct url_context {
     enum url_command command;
-    enum binding binding;          /* as asked for; UNSET infers */
+    enum binding binding;                 /* as asked for; UNSET infers */
     const struct host_suffixes *suffixes; /* borrowed */
 };
 
@@ -49,13 +49,13 @@ int url_parse(struct str s, const struct url_context *ctx, struct url *out, stru
 
 /*
  * Builds the URL of one `-R` forward from the bind address and port of its request (section 5.3).
- * `flag_url` is the --url that belongs to it, or empty. Returns 0, or -1 with E_FORWARD_PORT,
- * E_NAME_TWICE, E_TCP_* or a code of url_parse().
+ * `flag_url` is the --url that belongs to it, or empty; a bare "http://" only gives the scheme.
+ * Returns 0, or -1 with E_FORWARD_PORT, E_NAME_TWICE, E_TCP_* or a code of url_parse().
  */
 int url_from_forward(struct str bind_host, uint32_t bind_port, struct str flag_url,
                      const struct url_context *ctx, struct url *out, struct err *e);
 
-/* True for the bind addresses that mean "no name": "", "*", "localhost", wildcard and loopback IPs. */
+/* True for bind addresses that mean "no name": "", "*", "localhost", wildcard and loopback IPs. */
 bool url_is_unnamed_bind(struct str bind_host);
 
 /*
@@ -66,17 +66,21 @@ enum { URL_TEXT_BYTES = HOST_MAX_BYTES + 24 };
 const char *url_format(const struct url *u, uint16_t http_port, uint16_t https_port,
                        char out[URL_TEXT_BYTES]);
 
-/* The upstream hint of an http command (sections 2.6 and 5.5). */
+/* The upstream hint of a command (sections 2.6 and 5.5). */
 struct upstream_hint {
-    bool https;
+    enum url_command command;
+    bool https; /* TLS on the channel: https:// of http, tls:// of tcp and tls */
     uint16_t port;
     char host[HOST_MAX_BYTES + 3]; /* an IPv6 literal keeps its brackets */
 };
 
-/* Reads a hint; `command` decides the defaults. Returns 0, or -1 with E_URL_*, E_PORT_* or E_SCHEME. */
+/*
+ * Reads a hint; `command` decides the defaults. The host may also have "_", as names of containers
+ * do. Returns 0, or -1 with E_URL_*, E_PORT_*, E_SCHEME, E_HOST_*, or E_FLAG_UNSUPPORTED (file://).
+ */
 int upstream_hint_parse(struct str s, enum url_command command, struct upstream_hint *out,
                         struct err *e);
-/* Writes "http://host:port" with a NUL. */
+/* Writes "http://host:port" with a NUL; the scheme is https, tcp or tls where the hint says so. */
 const char *upstream_hint_format(const struct upstream_hint *h, char out[URL_TEXT_BYTES]);
 
 #endif

@@ -1,0 +1,181 @@
+/*
+ * Unit tests of tunnel/acl: the tables of the spec's section 5.9.
+ * Links: tunnel/acl tunnel/host base/err base/mem base/str
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tunnel/acl.h"
+#include "tunnel/url.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+struct check_row {
+    const char *id;
+    const char *host;
+    uint16_t port;
+    enum scheme scheme;
+    const char *rules[3]; /* the values; NULL ends them */
+    enum err_code code;
+};
+
+/* The section numbers no rows, so the ids count the rows of its second table. */
+/* clang-format off */
+static const struct check_row check_rows[] = {
+    { "5.9/1", "x.example.com", 443, SCHEME_HTTPS, { "*.example.com" }, E_OK },
+    { "5.9/2", "*.example.com", 443, SCHEME_HTTPS, { "*.example.com" }, E_OK },
+    { "5.9/3", "a.b.example.com", 443, SCHEME_HTTPS, { "*.example.com" }, E_OK },
+    { "5.9/4", "example.com", 443, SCHEME_HTTPS, { "*.example.com" }, E_ACL_NAME },
+    { "5.9/5", "other.com", 443, SCHEME_HTTPS, { "*.example.com" }, E_ACL_NAME },
+    { "5.9/6", "0123456789ab.base", 443, SCHEME_HTTPS, { "x.base" }, E_ACL_NAME },
+    { "5.9/7", "0123456789ab.base", 443, SCHEME_HTTPS, { "*.base" }, E_OK },
+    { "5.9/8", "1.tcp.ngrok.io", 20002, SCHEME_TCP, { "1.tcp.ngrok.io:20002" }, E_OK },
+    { "5.9/9", "1.tcp.ngrok.io", 20003, SCHEME_TCP, { "1.tcp.ngrok.io:20002" }, E_ACL_ADDRESS },
+    { "5.9/10", "", 0, SCHEME_TCP, { "1.tcp.ngrok.io:20002" }, E_ACL_RANDOM_TCP },
+    { "5.9/11", "db.internal", 5432, SCHEME_TCP, { "db.internal" }, E_OK },
+    { "5.9/12", "any.thing", 443, SCHEME_HTTPS, { NULL }, E_OK },
+    { "5.9/12", "any.thing", 443, SCHEME_HTTPS, { "*" }, E_OK },
+    { "5.9/12", "", 0, SCHEME_TCP, { NULL }, E_OK },
+    { "5.9/12", "", 0, SCHEME_TCP, { "*" }, E_OK },
+
+    /* Rules of its first table that no row above shows. */
+    { "exact", "foo.example.com", 80, SCHEME_HTTP, { "Foo.Example.com" }, E_OK },
+    { "exact below", "x.foo.example.com", 443, SCHEME_HTTPS, { "foo.example.com" }, E_ACL_NAME },
+    { "wildcard narrower", "*.x.example.com", 443, SCHEME_HTTPS, { "*.example.com" }, E_OK },
+    { "wildcard wider", "*.com", 443, SCHEME_HTTPS, { "*.example.com" }, E_ACL_NAME },
+    { "internal", "a.gateway1.internal", 443, SCHEME_HTTPS, { "*.gateway1.internal" }, E_OK },
+    { "tuple is tcp", "a.example.com", 443, SCHEME_HTTPS, { "a.example.com:443" }, E_ACL_NAME },
+    { "random name", "", 443, SCHEME_HTTPS, { "*.base" }, E_ACL_NAME },
+    { "or", "b.com", 443, SCHEME_HTTPS, { "a.com", "b.com" }, E_OK },
+    { "or all", "b.com", 443, SCHEME_HTTPS, { "a.com", "*" }, E_OK },
+    { "idn", "xn--bcher-kva.com", 443, SCHEME_HTTPS, { "b\xc3\xbc" "cher.com" }, E_OK },
+    /* A key restricted to labels is no unrestricted key. */
+    { "label", "a.com", 443, SCHEME_HTTPS, { "k=v" }, E_ACL_NAME },
+    { "label", "a.com", 1, SCHEME_TCP, { "*=v" }, E_ACL_ADDRESS },
+};
+/* clang-format on */
+
+static void acl_check_table_of_the_spec(void **state)
+{
+    unsigned failed = 0;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(check_rows); i++) {
+        const struct check_row *row = &check_rows[i];
+        struct url u = { .scheme = row->scheme, .binding = BINDING_PUBLIC, .port = row->port };
+        struct err e = { 0 };
+        struct acl a;
+        int rc;
+
+        (void)snprintf(u.host, sizeof(u.host), "%s", row->host);
+        acl_init(&a);
+        for (size_t r = 0; r < COUNT(row->rules) && row->rules[r] != NULL; r++)
+            assert_int_equal(acl_add(&a, str_from(row->rules[r]), &e), 0);
+        rc = acl_check(&a, &u, &e);
+        acl_fini(&a);
+        if ((rc == 0) == (row->code == E_OK) && e.code == row->code)
+            continue;
+        print_error("%s: got %d E%u '%s', expected E%u\n", row->id, rc, err_number(e.code), e.msg,
+                    err_number(row->code));
+        failed++;
+    }
+    assert_int_equal(failed, 0);
+}
+
+static void acl_add_refuses_what_is_no_rule(void **state)
+{
+    static const struct {
+        const char *value;
+        enum err_code code;
+    } rows[] = {
+        { "", E_SYNTAX },
+        { "=v", E_SYNTAX },
+        { "k=", E_SYNTAX },
+        { "=", E_SYNTAX },
+        { "a.com:0", E_PORT_SYNTAX },
+        { "a.com:65536", E_PORT_SYNTAX },
+        { "a.com:x", E_PORT_SYNTAX },
+        { "*.a.com:80", E_SYNTAX },
+        { "*:80", E_SYNTAX },
+        { "a.*.com", E_HOST_CHARACTER },
+        { "a_b.com", E_HOST_UNDERSCORE },
+        { "a.com.", E_HOST_SYNTAX },
+        { "https://a.com", E_PORT_SYNTAX },
+    };
+    struct acl a;
+
+    (void)state;
+    acl_init(&a);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct err e = { 0 };
+
+        assert_int_equal(acl_add(&a, str_from(rows[i].value), &e), -1);
+        assert_int_equal(e.code, rows[i].code);
+        assert_int_equal(a.count, 0);
+    }
+    acl_fini(&a);
+}
+
+static void acl_add_past_the_limit_is_refused(void **state)
+{
+    struct err e = { 0 };
+    struct acl a;
+
+    (void)state;
+    acl_init(&a);
+    for (size_t i = 0; i < ACL_RULES_MAX; i++)
+        assert_int_equal(acl_add(&a, STR("a.com"), &e), 0);
+    assert_int_equal(acl_add(&a, STR("b.com"), &e), -1);
+    assert_int_equal(e.code, E_LIMIT);
+    assert_int_equal(a.count, ACL_RULES_MAX);
+    acl_fini(&a);
+}
+
+static void acl_check_message_names_what_is_allowed(void **state)
+{
+    struct url u = { .scheme = SCHEME_HTTPS, .binding = BINDING_PUBLIC, .host = "c.com" };
+    struct err e = { 0 };
+    struct acl a;
+
+    (void)state;
+    acl_init(&a);
+    assert_int_equal(acl_add(&a, STR("a.com"), NULL), 0);
+    assert_int_equal(acl_add(&a, STR("*.b.com"), NULL), 0);
+    assert_int_equal(acl_check(&a, &u, &e), -1);
+    assert_string_equal(e.msg, "this key may not bind 'c.com'; it may bind: a.com, *.b.com");
+    acl_fini(&a);
+}
+
+static void acl_check_message_of_many_rules_is_cut(void **state)
+{
+    struct url u = { .scheme = SCHEME_HTTPS, .binding = BINDING_PUBLIC, .host = "c.com" };
+    struct err e = { 0 };
+    struct acl a;
+
+    (void)state;
+    acl_init(&a);
+    for (size_t i = 0; i < ACL_RULES_MAX; i++)
+        assert_int_equal(acl_add(&a, STR("a.very.long.name.of.example.com"), NULL), 0);
+    assert_int_equal(acl_check(&a, &u, &e), -1);
+    assert_int_equal(strlen(e.msg), ERR_MSG_BYTES - 1);
+    acl_fini(&a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(acl_check_table_of_the_spec),
+        cmocka_unit_test(acl_add_refuses_what_is_no_rule),
+        cmocka_unit_test(acl_add_past_the_limit_is_refused),
+        cmocka_unit_test(acl_check_message_names_what_is_allowed),
+        cmocka_unit_test(acl_check_message_of_many_rules_is_cut),
+    };
+
+    return cmocka_run_group_tests_name("tunnel/acl", tests, NULL, NULL);
+}

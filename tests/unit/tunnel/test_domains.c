@@ -1,0 +1,220 @@
+/*
+ * Unit tests of tunnel/domains: the ownership rules of the spec's sections 3.2 and 3.3. The rows of
+ * section 2.5 that are about ownership are in test_url.c.
+ * Links: tunnel/domains tunnel/host base/err base/mem base/str
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tunnel/domains.h"
+#include "tunnel/url.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static struct url make_url(const char *host, enum scheme scheme, uint16_t port)
+{
+    struct url u = { .scheme = scheme, .binding = BINDING_PUBLIC, .port = port };
+
+    (void)snprintf(u.host, sizeof(u.host), "%s", host);
+    return u;
+}
+
+static void domains_add_table(void **state)
+{
+    /* In order: a row sees what the rows before it reserved. */
+    static const struct {
+        const char *name;
+        const char *account;
+        enum err_code code;
+    } rows[] = {
+        { "Foo.example.com", "a", E_OK },
+        { "foo.example.com", "a", E_HOST_TAKEN },
+        { "foo.example.com", "b", E_HOST_TAKEN },
+        { "x.foo.example.com", "b", E_HOST_TAKEN },
+        { "x.foo.example.com", "a", E_OK },
+        { "*.foo.example.com", "b", E_HOST_TAKEN },
+        { "*.foo.example.com", "a", E_OK },
+        { "*.example.com", "b", E_HOST_TAKEN },
+        { "example.com", "b", E_HOST_TAKEN },
+        { "bar.example.com", "b", E_OK },
+        { "*.wild.com", "b", E_OK },
+        { "wild.com", "a", E_HOST_TAKEN },
+        { "a.wild.com", "a", E_HOST_TAKEN },
+        { "awild.com", "a", E_OK },
+        { "1.tcp.example.com:1000", "a", E_OK },
+        { "1.tcp.example.com:1001", "b", E_OK },
+        { "1.tcp.example.com:1000", "b", E_TCP_TAKEN },
+        { "1.tcp.example.com:1000", "a", E_TCP_TAKEN },
+        { "1.tcp.example.com:0", "a", E_PORT_SYNTAX },
+        { "*.tcp.example.com:1", "a", E_HOST_CHARACTER },
+        { "a..b", "a", E_HOST_EMPTY_LABEL },
+        { "", "a", E_HOST_SYNTAX },
+    };
+    struct domains *d = domains_new(STR("base.test"), false);
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct err e = { 0 };
+        int rc = domains_add(d, str_from(rows[i].name), str_from(rows[i].account), &e);
+
+        if ((rc == 0) != (rows[i].code == E_OK) || e.code != rows[i].code)
+            fail_msg("%s for %s: got %d E%u '%s', expected E%u", rows[i].name, rows[i].account, rc,
+                     err_number(e.code), e.msg, err_number(rows[i].code));
+    }
+    domains_free(d);
+}
+
+struct check_row {
+    const char *host;
+    enum scheme scheme;
+    uint16_t port;
+    enum err_code strict;       /* without auto_reserve */
+    enum err_code auto_reserve; /* with it */
+};
+
+/* What account "a" may do. */
+static const struct check_row check_rows[] = {
+    { "", SCHEME_HTTPS, 443, E_OK, E_OK },
+    { "", SCHEME_TCP, 0, E_OK, E_OK },
+    /* Reserved for a. */
+    { "own.com", SCHEME_HTTPS, 443, E_OK, E_OK },
+    { "own.com", SCHEME_HTTP, 80, E_OK, E_OK },
+    { "x.own.com", SCHEME_HTTPS, 443, E_HOST_NOT_RESERVED, E_OK },
+    { "*.own.com", SCHEME_HTTPS, 443, E_WILDCARD_NOT_RESERVED, E_OK },
+    { "*.wild.com", SCHEME_TLS, 443, E_OK, E_OK },
+    { "x.y.wild.com", SCHEME_TLS, 443, E_OK, E_OK },
+    { "wild.com", SCHEME_HTTPS, 443, E_HOST_NOT_RESERVED, E_OK },
+    { "*.x.wild.com", SCHEME_HTTPS, 443, E_WILDCARD_TOO_WIDE, E_WILDCARD_TOO_WIDE },
+    { "deep.own.base.test", SCHEME_HTTPS, 443, E_OK, E_OK },
+    { "*.star.base.test", SCHEME_HTTPS, 443, E_OK, E_OK },
+    { "1.tcp.test", SCHEME_TCP, 1000, E_OK, E_OK },
+    /* Reserved for b. */
+    { "b.com", SCHEME_HTTPS, 443, E_HOST_TAKEN, E_HOST_TAKEN },
+    { "x.b.com", SCHEME_HTTPS, 443, E_HOST_TAKEN, E_HOST_TAKEN },
+    { "*.b.com", SCHEME_HTTPS, 443, E_HOST_TAKEN, E_HOST_TAKEN },
+    { "bwild.com", SCHEME_HTTPS, 443, E_HOST_TAKEN, E_HOST_TAKEN },
+    { "x.bwild.com", SCHEME_HTTPS, 443, E_HOST_TAKEN, E_HOST_TAKEN },
+    { "*.parent.com", SCHEME_HTTPS, 443, E_WILDCARD_NOT_RESERVED, E_WILDCARD_NOT_RESERVED },
+    { "parent.com", SCHEME_HTTPS, 443, E_HOST_NOT_RESERVED, E_OK },
+    { "bname.base.test", SCHEME_HTTPS, 443, E_HOST_TAKEN, E_HOST_TAKEN },
+    { "1.tcp.test", SCHEME_TCP, 1001, E_TCP_TAKEN, E_TCP_TAKEN },
+    /* Reserved for nobody. */
+    { "free.com", SCHEME_HTTPS, 443, E_HOST_NOT_RESERVED, E_OK },
+    { "*.free.com", SCHEME_HTTPS, 443, E_WILDCARD_NOT_RESERVED, E_OK },
+    { "free.base.test", SCHEME_HTTPS, 443, E_HOST_NOT_RESERVED, E_OK },
+    { "a.b.base.test", SCHEME_HTTPS, 443, E_NESTED_NAME, E_NESTED_NAME },
+    { "*.base.test", SCHEME_HTTPS, 443, E_WILDCARD_NOT_RESERVED, E_WILDCARD_NOT_RESERVED },
+    { "*.b.base.test", SCHEME_HTTPS, 443, E_WILDCARD_NOT_RESERVED, E_WILDCARD_NOT_RESERVED },
+    { "1.tcp.test", SCHEME_TCP, 1002, E_TCP_NOT_RESERVED, E_TCP_NOT_RESERVED },
+    /* A domain grants no TCP address and the other way round. */
+    { "own.com", SCHEME_TCP, 443, E_TCP_NOT_RESERVED, E_TCP_NOT_RESERVED },
+    { "1.tcp.test", SCHEME_HTTPS, 443, E_HOST_NOT_RESERVED, E_OK },
+};
+
+static struct domains *make_domains(bool auto_reserve)
+{
+    static const struct {
+        const char *name;
+        const char *account;
+    } rows[] = {
+        { "own.com", "a" },          { "*.wild.com", "a" },      { "deep.own.base.test", "a" },
+        { "*.star.base.test", "a" }, { "1.tcp.test:1000", "a" }, { "b.com", "b" },
+        { "*.bwild.com", "b" },      { "x.parent.com", "b" },    { "bname.base.test", "b" },
+        { "1.tcp.test:1001", "b" },
+    };
+    struct domains *d = domains_new(STR("base.test"), auto_reserve);
+
+    for (size_t i = 0; i < COUNT(rows); i++)
+        assert_int_equal(domains_add(d, str_from(rows[i].name), str_from(rows[i].account), NULL),
+                         0);
+    return d;
+}
+
+static void check_all(bool auto_reserve)
+{
+    struct domains *d = make_domains(auto_reserve);
+
+    for (size_t i = 0; i < COUNT(check_rows); i++) {
+        const struct check_row *row = &check_rows[i];
+        struct url u = make_url(row->host, row->scheme, row->port);
+        enum err_code code = auto_reserve ? row->auto_reserve : row->strict;
+        struct err e = { 0 };
+        int rc = domains_check(d, &u, STR("a"), &e);
+
+        if ((rc == 0) != (code == E_OK) || e.code != code)
+            fail_msg("%s:%u: got %d E%u '%s', expected E%u", row->host, (unsigned)row->port, rc,
+                     err_number(e.code), e.msg, err_number(code));
+    }
+    domains_free(d);
+}
+
+static void domains_check_without_auto_reserve_table(void **state)
+{
+    (void)state;
+    check_all(false);
+}
+
+static void domains_check_with_auto_reserve_table(void **state)
+{
+    (void)state;
+    check_all(true);
+}
+
+static void domains_check_internal_name_needs_no_reservation(void **state)
+{
+    struct domains *d = make_domains(false);
+    struct url u = make_url("db.internal", SCHEME_TCP, 5432);
+
+    (void)state;
+    u.binding = BINDING_INTERNAL;
+    assert_int_equal(domains_check(d, &u, STR("a"), NULL), 0);
+    domains_free(d);
+}
+
+static void domains_check_nested_name_is_told_a_legal_flat_one(void **state)
+{
+    static const struct {
+        const char *host;
+        const char *suggestion; /* NULL: there is none */
+    } rows[] = {
+        { "a.b.base.test", "'a-b.base.test' instead" },
+        { "a.b.c.base.test", "'a-b-c.base.test' instead" },
+        /* Flattened, this label has 64 characters. */
+        { "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.base.test", NULL },
+        { "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.base.test", "instead" },
+    };
+    struct domains *d = make_domains(false);
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct url u = make_url(rows[i].host, SCHEME_HTTPS, 443);
+        struct err e = { 0 };
+
+        assert_int_equal(domains_check(d, &u, STR("a"), &e), -1);
+        assert_int_equal(e.code, E_NESTED_NAME);
+        if (rows[i].suggestion != NULL)
+            assert_non_null(strstr(e.msg, rows[i].suggestion));
+        else
+            assert_null(strstr(e.msg, "instead"));
+    }
+    domains_free(d);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(domains_add_table),
+        cmocka_unit_test(domains_check_without_auto_reserve_table),
+        cmocka_unit_test(domains_check_with_auto_reserve_table),
+        cmocka_unit_test(domains_check_internal_name_needs_no_reservation),
+        cmocka_unit_test(domains_check_nested_name_is_told_a_legal_flat_one),
+    };
+
+    return cmocka_run_group_tests_name("tunnel/domains", tests, NULL, NULL);
+}

@@ -1,0 +1,93 @@
+/*
+ * Unit tests of tunnel/id.
+ * Links: tunnel/id base/rand
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tunnel/id.h"
+
+static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/* The 32 bits of seconds are the number divided by 2^128; done here in base 256, the other way. */
+static uint32_t seconds_of(const char *id)
+{
+    uint8_t raw[20] = { 0 };
+
+    for (const char *p = strchr(id, '_') + 1; *p != '\0'; p++) {
+        unsigned carry = (unsigned)(strchr(digits, *p) - digits);
+
+        for (size_t i = sizeof(raw); i > 0; i--) {
+            carry += raw[i - 1] * 62U;
+            raw[i - 1] = (uint8_t)carry;
+            carry >>= 8;
+        }
+        assert_int_equal(carry, 0);
+    }
+    return ((uint32_t)raw[0] << 24) | ((uint32_t)raw[1] << 16) | ((uint32_t)raw[2] << 8) | raw[3];
+}
+
+static void id_new_has_prefix_and_27_digits(void **state)
+{
+    char id[ID_BYTES];
+
+    (void)state;
+    id_new("ep", 1700000000000, id);
+    assert_int_equal(strlen(id), 3 + 27);
+    assert_memory_equal(id, "ep_", 3);
+    assert_int_equal(strspn(id + 3, digits), 27);
+    id_new("eleven_chrs", 1700000000000, id);
+    assert_int_equal(strlen(id), ID_BYTES - 1);
+}
+
+static void id_new_carries_the_time(void **state)
+{
+    static const struct {
+        uint64_t wall_ms;
+        uint32_t seconds;
+    } rows[] = {
+        { 0, 0 },
+        { 1400000000999, 0 },
+        { 1400000001000, 1 },
+        { 1700000000000, 300000000 },
+        { (1400000000 + (uint64_t)UINT32_MAX) * 1000, UINT32_MAX },
+    };
+    char id[ID_BYTES];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        id_new("ts", rows[i].wall_ms, id);
+        assert_int_equal(seconds_of(id), rows[i].seconds);
+    }
+}
+
+static void id_new_sorts_by_time_and_never_repeats(void **state)
+{
+    char earlier[ID_BYTES];
+    char later[ID_BYTES];
+
+    (void)state;
+    for (uint64_t s = 1500000000; s < 1500002000; s++) {
+        id_new("ev", s * 1000, earlier);
+        id_new("ev", (s + 1) * 1000, later);
+        assert_true(strcmp(earlier, later) < 0);
+        id_new("ev", s * 1000, later);
+        assert_string_not_equal(earlier, later);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(id_new_has_prefix_and_27_digits),
+        cmocka_unit_test(id_new_carries_the_time),
+        cmocka_unit_test(id_new_sorts_by_time_and_never_repeats),
+    };
+
+    return cmocka_run_group_tests_name("tunnel/id", tests, NULL, NULL);
+}

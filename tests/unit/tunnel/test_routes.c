@@ -1,0 +1,192 @@
+/*
+ * Unit tests of tunnel/routes.
+ * Links: tunnel/routes tunnel/endpoint base/str base/mem
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tunnel/routes.h"
+
+static struct endpoint *endpoint_at(enum scheme scheme, const char *host, uint16_t port)
+{
+    struct endpoint *ep = endpoint_new();
+
+    ep->url.scheme = scheme;
+    ep->url.binding = BINDING_PUBLIC;
+    ep->url.port = port;
+    (void)snprintf(ep->url.host, sizeof(ep->url.host), "%s", host);
+    return ep;
+}
+
+/* Adds an https endpoint of which the table keeps the only reference. */
+static struct endpoint *add_https(struct routes *r, const char *host)
+{
+    struct endpoint *ep = endpoint_at(SCHEME_HTTPS, host, 443);
+
+    routes_add(r, ep);
+    endpoint_unref(ep);
+    return ep;
+}
+
+static const char *find_https(const struct routes *r, const char *host)
+{
+    const struct endpoint *ep = routes_find(r, SCHEME_HTTPS, str_from(host), 443);
+
+    return ep == NULL ? "" : ep->url.host;
+}
+
+static void routes_find_prefers_the_most_specific(void **state)
+{
+    static const struct {
+        const char *host;
+        const char *found;
+    } cases[] = {
+        { "app.example.com", "app.example.com" },
+        { "foo.example.com", "*.example.com" },
+        { "foo.bar.baz.example.com", "*.example.com" },
+        { "x.app.example.com", "*.example.com" },
+        { "a.b.example.com", "*.b.example.com" },
+        { "z.a.b.example.com", "*.b.example.com" },
+        { "b.example.com", "*.example.com" },
+        { "example.com", "" }, /* a wildcard does not match its own suffix */
+        { "notexample.com", "" },
+        { "com", "" },
+        { "", "" },
+        { ".", "" },
+        { ".example.com", "" },
+        { "other.org", "" },
+    };
+    struct routes *r = routes_new();
+
+    (void)state;
+    add_https(r, "*.example.com");
+    add_https(r, "*.b.example.com");
+    add_https(r, "app.example.com");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_string_equal(find_https(r, cases[i].host), cases[i].found);
+    routes_free(r);
+}
+
+static void routes_find_looks_at_scheme_and_port(void **state)
+{
+    struct routes *r = routes_new();
+
+    (void)state;
+    add_https(r, "x.test");
+    assert_null(routes_find(r, SCHEME_HTTP, STR("x.test"), 443));
+    assert_null(routes_find(r, SCHEME_HTTPS, STR("x.test"), 442));
+    assert_null(routes_find(r, SCHEME_HTTPS, STR("x.tes"), 443));
+    assert_non_null(routes_find(r, SCHEME_HTTPS, STR("x.test"), 443));
+    routes_free(r);
+}
+
+static void routes_remove_exact_falls_through_to_the_wildcard(void **state)
+{
+    struct routes *r = routes_new();
+    struct endpoint *exact;
+
+    (void)state;
+    add_https(r, "*.example.com");
+    exact = add_https(r, "app.example.com");
+    routes_remove(r, exact);
+    assert_string_equal(find_https(r, "app.example.com"), "*.example.com");
+    assert_int_equal(routes_count(r), 1);
+    routes_free(r);
+}
+
+static void routes_add_same_address_replaces(void **state)
+{
+    struct routes *r = routes_new();
+    struct endpoint *old = endpoint_at(SCHEME_HTTPS, "x.test", 443);
+    struct endpoint *new = endpoint_at(SCHEME_HTTPS, "x.test", 443);
+
+    (void)state;
+    routes_add(r, old);
+    routes_add(r, new);
+    assert_int_equal(routes_count(r), 1);
+    /* The old one's removal comes late and must not take the new one away. */
+    routes_remove(r, old);
+    assert_ptr_equal(routes_find(r, SCHEME_HTTPS, STR("x.test"), 443), new);
+    routes_remove(r, new);
+    routes_remove(r, new);
+    assert_int_equal(routes_count(r), 0);
+    endpoint_unref(old);
+    endpoint_unref(new);
+    routes_free(r);
+}
+
+static void routes_add_internal_is_not_reachable(void **state)
+{
+    struct routes *r = routes_new();
+    struct endpoint *ep = endpoint_at(SCHEME_HTTPS, "x.internal", 443);
+
+    (void)state;
+    ep->url.binding = BINDING_INTERNAL;
+    routes_add(r, ep);
+    assert_int_equal(routes_count(r), 0);
+    routes_remove(r, ep);
+    endpoint_unref(ep);
+    routes_free(r);
+}
+
+static void routes_find_longest_host_fits(void **state)
+{
+    struct routes *r = routes_new();
+    char host[HOST_MAX_BYTES + 1];
+    struct endpoint *ep = endpoint_at(SCHEME_HTTPS, "", 443);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(host); i++)
+        host[i] = i % 2 == 0 ? 'a' : '.';
+    memcpy(ep->url.host, host, HOST_MAX_BYTES);
+    routes_add(r, ep);
+    assert_ptr_equal(routes_find(r, SCHEME_HTTPS, str_of(host, HOST_MAX_BYTES), 443), ep);
+    assert_null(routes_find(r, SCHEME_HTTPS, str_of(host, HOST_MAX_BYTES + 1), 443));
+
+    ep->url.host[0] = '*';
+    routes_free(r);
+    r = routes_new();
+    routes_add(r, ep);
+    assert_ptr_equal(routes_find(r, SCHEME_HTTPS, str_of(host, HOST_MAX_BYTES), 443), ep);
+    endpoint_unref(ep);
+    routes_free(r);
+}
+
+static void routes_find_among_many(void **state)
+{
+    struct routes *r = routes_new();
+    char host[32];
+
+    (void)state;
+    for (unsigned i = 0; i < 10000; i++) {
+        (void)snprintf(host, sizeof(host), "n%u.test", i);
+        add_https(r, host);
+    }
+    for (unsigned i = 0; i < 10000; i += 7) {
+        (void)snprintf(host, sizeof(host), "n%u.test", i);
+        assert_string_equal(find_https(r, host), host);
+    }
+    assert_int_equal(routes_count(r), 10000);
+    routes_free(r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(routes_find_prefers_the_most_specific),
+        cmocka_unit_test(routes_find_looks_at_scheme_and_port),
+        cmocka_unit_test(routes_remove_exact_falls_through_to_the_wildcard),
+        cmocka_unit_test(routes_add_same_address_replaces),
+        cmocka_unit_test(routes_add_internal_is_not_reachable),
+        cmocka_unit_test(routes_find_longest_host_fits),
+        cmocka_unit_test(routes_find_among_many),
+    };
+
+    return cmocka_run_group_tests_name("tunnel/routes", tests, NULL, NULL);
+}

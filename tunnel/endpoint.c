@@ -1,0 +1,42 @@
+#include "tunnel/endpoint.h"
+
+#include "base/mem.h"
+
+struct endpoint *endpoint_new(void)
+{
+    struct endpoint *ep = mem_zalloc(sizeof(*ep));
+
+    ref_init(&ep->ref);
+    ep->account = mem_strdup("");
+    ep->name = mem_strdup("");
+    ep->description = mem_strdup("");
+    ep->metadata = mem_strdup("");
+    ep->upstream_url = mem_strdup("");
+    return ep;
+}
+
+void endpoint_set(char **field, struct str value)
+{
+    char *copy = str_dup(value); /* first: the value may lie in the old string */
+
+    mem_free(*field);
+    *field = copy;
+}
+
+void endpoint_ref(struct endpoint *ep)
+{
+    ref_inc(&ep->ref);
+}
+
+void endpoint_unref(struct endpoint *ep)
+{
+    if (ep == NULL || !ref_dec(&ep->ref))
+        return;
+    counted_unref(ep->policy);
+    mem_free(ep->account);
+    mem_free(ep->name);
+    mem_free(ep->description);
+    mem_free(ep->metadata);
+    mem_free(ep->upstream_url);
+    mem_free(ep);
+}

@@ -1,0 +1,435 @@
+/*
+ * Two tables. `slots` has one entry for each endpoint that is online; its key is host and port
+ * without the scheme, because two protocols cannot share a port (https and tls on x:443 conflict).
+ * `names` has one entry for each public name in use or held, since the ownership of a name is the
+ * same for all its ports: while account A serves https://x, account B cannot have http://x.
+ *
+ * The held names stand in a list in the order in which their hold began. The moment a hold ends is
+ * computed from its beginning, so a reload that changes the duration applies to all at once and the
+ * order of the list is the order in which holds end.
+ *
+ * A random name is a keyed hash of its holder and a running number: nobody without the secret can
+ * guess it, and a key that reconnects finds its name again without anything being stored.
+ */
+#include "tunnel/registry.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <utlist.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "tunnel/domains.h"
+
+enum {
+    ACCOUNT_KEY_MAX_BYTES = 256,
+    SLOT_KEY_MAX_BYTES = ACCOUNT_KEY_MAX_BYTES + HOST_MAX_BYTES + 16,
+    NAME_KEY_MAX_BYTES = HOST_MAX_BYTES + 16,
+};
+
+struct slot {
+    struct endpoint *ep; /* counted */
+    char *key;           /* owned */
+    UT_hash_handle hh;
+};
+
+/* A public name that is online, held, or both (one port gone, another still there). */
+struct name {
+    char *key;                        /* owned: host, or host:port of a TCP address */
+    char *account;                    /* owned */
+    char ssh_key[ENDPOINT_KEY_BYTES]; /* of the last endpoint here; random names go by it */
+    uint64_t session;                 /* the same endpoint's agent */
+    uint32_t forward;
+    size_t online;
+    bool held;
+    uint64_t held_since_ms;
+    struct name *prev; /* of the list of held names */
+    struct name *next;
+    UT_hash_handle hh;
+};
+
+struct registry {
+    struct slot *slots; /* owned */
+    struct name *names; /* owned */
+    struct name *held;  /* the names that are held, oldest first */
+    size_t held_count;
+    char *base_domain; /* owned */
+    uint8_t secret[REGISTRY_SECRET_BYTES];
+    uint64_t hold_ms;
+    const struct domains *domains; /* borrowed: outlives us or the next registry_configure() */
+};
+
+struct registry *registry_new(const struct registry_params *params)
+{
+    struct registry *r = mem_zalloc(sizeof(*r));
+
+    r->base_domain = str_dup(params->base_domain);
+    memcpy(r->secret, params->secret, sizeof(r->secret));
+    registry_configure(r, params->hold_ms, params->domains);
+    return r;
+}
+
+void registry_configure(struct registry *r, uint64_t hold_ms, const struct domains *domains)
+{
+    r->hold_ms = hold_ms;
+    r->domains = domains;
+}
+
+/* ---- names ----------------------------------------------------------------------------- */
+
+static bool is_public(const struct endpoint *ep)
+{
+    return ep->url.binding != BINDING_INTERNAL;
+}
+
+/* Many accounts share the host of TCP addresses, so there the port belongs to the name. */
+static void name_key(const struct url *u, char out[NAME_KEY_MAX_BYTES])
+{
+    if (u->scheme == SCHEME_TCP)
+        (void)snprintf(out, NAME_KEY_MAX_BYTES, "%s:%u", u->host, (unsigned)u->port);
+    else
+        (void)snprintf(out, NAME_KEY_MAX_BYTES, "%s", u->host);
+}
+
+static struct name *name_find(const struct registry *r, const struct url *u)
+{
+    char key[NAME_KEY_MAX_BYTES];
+    struct name *found;
+
+    name_key(u, key);
+    HASH_FIND_STR(r->names, key, found);
+    return found;
+}
+
+static void name_unhold(struct registry *r, struct name *n)
+{
+    if (!n->held)
+        return;
+    DL_DELETE(r->held, n);
+    r->held_count--;
+    n->held = false;
+}
+
+/* Forgets a name that is neither online nor held. */
+static void name_drop_if_unused(struct registry *r, struct name *n)
+{
+    if (n->online > 0 || n->held)
+        return;
+    HASH_DEL(r->names, n);
+    mem_free(n->key);
+    mem_free(n->account);
+    mem_free(n);
+}
+
+static void let_go_oldest(struct registry *r)
+{
+    struct name *oldest = r->held;
+
+    name_unhold(r, oldest);
+    name_drop_if_unused(r, oldest);
+}
+
+static void name_hold(struct registry *r, struct name *n, uint64_t now_ms)
+{
+    name_unhold(r, n);
+    n->held = true;
+    n->held_since_ms = now_ms;
+    DL_APPEND(r->held, n);
+    r->held_count++;
+    if (r->held_count > REGISTRY_HELD_MAX)
+        let_go_oldest(r);
+}
+
+static uint64_t hold_left_ms(const struct registry *r, const struct name *n, uint64_t now_ms)
+{
+    uint64_t gone = now_ms - n->held_since_ms;
+
+    return n->held && gone < r->hold_ms ? r->hold_ms - gone : 0;
+}
+
+static bool name_is_free(const struct registry *r, const struct name *n, uint64_t now_ms)
+{
+    return n == NULL || (n->online == 0 && hold_left_ms(r, n, now_ms) == 0);
+}
+
+/* The name of ep, made when it is new, with one more endpoint online. */
+static void name_enter(struct registry *r, const struct endpoint *ep)
+{
+    struct name *n = name_find(r, &ep->url);
+
+    if (n == NULL) {
+        char key[NAME_KEY_MAX_BYTES];
+
+        name_key(&ep->url, key);
+        n = mem_zalloc(sizeof(*n));
+        n->key = mem_strdup(key);
+        n->account = mem_strdup("");
+        HASH_ADD_KEYPTR(hh, r->names, n->key, strlen(n->key), n);
+    }
+    mem_free(n->account); /* of the one whose hold ran out, perhaps */
+    n->account = mem_strdup(ep->account);
+    memcpy(n->ssh_key, ep->key, sizeof(n->ssh_key));
+    n->session = ep->agent.session;
+    n->forward = ep->agent.forward;
+    n->online++;
+    name_unhold(r, n);
+}
+
+static void name_leave(struct registry *r, const struct endpoint *ep, enum registry_hold hold,
+                       uint64_t now_ms)
+{
+    struct name *n = name_find(r, &ep->url);
+
+    assert(n != NULL && n->online > 0);
+    n->online--;
+    if (hold == REGISTRY_HOLD && r->hold_ms > 0)
+        name_hold(r, n, now_ms);
+    name_drop_if_unused(r, n);
+}
+
+void registry_expire(struct registry *r, uint64_t now_ms)
+{
+    while (r->held != NULL && hold_left_ms(r, r->held, now_ms) == 0)
+        let_go_oldest(r);
+}
+
+/* ---- slots ----------------------------------------------------------------------------- */
+
+static void slot_key(const struct url *u, const char *account, char out[SLOT_KEY_MAX_BYTES])
+{
+    /* "/" is in no host and no account. */
+    (void)snprintf(out, SLOT_KEY_MAX_BYTES, "%s/%s:%u",
+                   u->binding == BINDING_INTERNAL ? account : "", u->host, (unsigned)u->port);
+}
+
+static struct slot *slot_find(const struct registry *r, const struct url *u, const char *account)
+{
+    char key[SLOT_KEY_MAX_BYTES];
+    struct slot *found;
+
+    assert(strlen(account) < ACCOUNT_KEY_MAX_BYTES);
+    slot_key(u, account, key);
+    HASH_FIND_STR(r->slots, key, found);
+    return found;
+}
+
+static void slot_new(struct registry *r, struct endpoint *ep)
+{
+    char key[SLOT_KEY_MAX_BYTES];
+    struct slot *s = mem_zalloc(sizeof(*s));
+
+    slot_key(&ep->url, ep->account, key);
+    s->key = mem_strdup(key);
+    s->ep = ep;
+    HASH_ADD_KEYPTR(hh, r->slots, s->key, strlen(s->key), s);
+}
+
+/* Frees the slot and returns its endpoint with the reference. */
+static struct endpoint *slot_free(struct registry *r, struct slot *s)
+{
+    struct endpoint *ep = s->ep;
+
+    HASH_DEL(r->slots, s);
+    mem_free(s->key);
+    mem_free(s);
+    return ep;
+}
+
+void registry_free(struct registry *r)
+{
+    struct endpoint *ep;
+
+    if (r == NULL)
+        return;
+    while ((ep = registry_take(r)) != NULL)
+        endpoint_unref(ep);
+    while (r->held != NULL)
+        let_go_oldest(r);
+    mem_wipe(r->secret, sizeof(r->secret));
+    mem_free(r->base_domain);
+    mem_free(r);
+}
+
+/* ---- may it have this name? ------------------------------------------------------------ */
+
+/* No other account has the name online or held. */
+static int check_owner(const struct registry *r, const struct endpoint *ep, uint64_t now_ms,
+                       struct err *e)
+{
+    enum err_code code = ep->url.scheme == SCHEME_TCP ? E_TCP_TAKEN : E_HOST_TAKEN;
+    const struct name *n = name_find(r, &ep->url);
+
+    if (name_is_free(r, n, now_ms) || strcmp(n->account, ep->account) == 0)
+        return 0;
+    if (n->online > 0)
+        return err_set(e, code, "%s is in use by another account", n->key);
+    return err_set(e, code,
+                   "%s was in use by another account a moment ago and stays reserved for it for "
+                   "about %llu s",
+                   n->key, (unsigned long long)(hold_left_ms(r, n, now_ms) + 999) / 1000);
+}
+
+/* The address is free, or held by an older session of the same account and key. */
+static int check_slot(const struct registry *r, const struct endpoint *ep, struct err *e)
+{
+    const struct slot *s = slot_find(r, &ep->url, ep->account);
+    const char *who;
+
+    if (s == NULL)
+        return 0;
+    /* Names of TCP addresses are apart from hosts, so the port may be another account's. */
+    if (strcmp(s->ep->account, ep->account) != 0)
+        return err_set(e, E_HOST_TAKEN, "%s:%u is in use by another account", ep->url.host,
+                       (unsigned)ep->url.port);
+    if (strcmp(s->ep->key, ep->key) != 0)
+        who = "a session with another key of this account";
+    else if (s->ep->agent.session == ep->agent.session)
+        who = "this session";
+    else if (s->ep->agent.session > ep->agent.session)
+        who = "a newer session with this key";
+    else
+        return 0;
+    return err_set(e, E_ENDPOINT_ONLINE, "%s:%u is already online in %s", ep->url.host,
+                   (unsigned)ep->url.port, who);
+}
+
+static int check_named(const struct registry *r, const struct endpoint *ep, uint64_t now_ms,
+                       struct err *e)
+{
+    if (!is_public(ep))
+        return check_slot(r, ep, e);
+    if (r->domains != NULL && domains_check(r->domains, &ep->url, str_from(ep->account), e) == -1)
+        return -1;
+    if (check_owner(r, ep, now_ms, e) == -1)
+        return -1;
+    return check_slot(r, ep, e);
+}
+
+/* ---- random names ---------------------------------------------------------------------- */
+
+/* The label of one running number: the first half of HMAC-SHA256(secret, holder and number). */
+static void random_label(const struct registry *r, const struct endpoint *ep, unsigned number,
+                         char out[REGISTRY_RANDOM_HEX + 1])
+{
+    static const char digits[] = "0123456789abcdef";
+    char text[ACCOUNT_KEY_MAX_BYTES + ENDPOINT_KEY_BYTES + 16];
+    unsigned char mac[EVP_MAX_MD_SIZE];
+    unsigned mac_bytes = 0;
+    int n = snprintf(text, sizeof(text), "%s/%s/%u", ep->account, ep->key, number);
+
+    assert(n > 0 && (size_t)n < sizeof(text));
+    if (HMAC(EVP_sha256(), r->secret, (int)sizeof(r->secret), (const unsigned char *)text,
+             (size_t)n, mac, &mac_bytes) == NULL)
+        mac_bytes = 0;
+    assert(mac_bytes * 2 >= REGISTRY_RANDOM_HEX); /* fails for want of memory only */
+    for (size_t i = 0; i < REGISTRY_RANDOM_HEX; i++)
+        out[i] = digits[(mac[i / 2] >> (i % 2 == 0 ? 4 : 0)) & 0xf];
+    out[REGISTRY_RANDOM_HEX] = '\0';
+}
+
+/*
+ * May ep's random name be this one? Reservations are not asked: a random name needs none, and that
+ * it is just one that somebody has reserved will not happen.
+ */
+static bool random_fits(const struct registry *r, const struct endpoint *ep, uint64_t now_ms)
+{
+    const struct name *n = name_find(r, &ep->url);
+
+    if (name_is_free(r, n, now_ms))
+        return true;
+    if (strcmp(n->account, ep->account) != 0 || strcmp(n->ssh_key, ep->key) != 0)
+        return false;
+    if (n->online == 0)
+        return true;
+    return n->session == ep->agent.session && n->forward == ep->agent.forward &&
+           slot_find(r, &ep->url, ep->account) == NULL;
+}
+
+static int choose_host(const struct registry *r, struct endpoint *ep, uint64_t now_ms,
+                       struct err *e)
+{
+    if (!is_public(ep))
+        return err_set(e, E_INTERNAL_NO_HOST, "an internal endpoint needs a name");
+    if (strlen(r->base_domain) + 1 + REGISTRY_RANDOM_HEX > HOST_MAX_BYTES)
+        return err_set(e, E_HOST_LENGTH, "the base domain leaves no room for random names");
+    for (unsigned i = 0; i < REGISTRY_RANDOM_MAX; i++) {
+        char label[REGISTRY_RANDOM_HEX + 1];
+
+        random_label(r, ep, i, label);
+        (void)snprintf(ep->url.host, sizeof(ep->url.host), "%s.%s", label, r->base_domain);
+        if (random_fits(r, ep, now_ms))
+            return 0;
+    }
+    ep->url.host[0] = '\0';
+    return err_set(e, E_LIMIT, "this key has too many random names online");
+}
+
+/* ---- online and offline ---------------------------------------------------------------- */
+
+int registry_add(struct registry *r, struct endpoint *ep, uint64_t now_ms,
+                 struct endpoint **displaced, struct err *e)
+{
+    struct slot *s;
+
+    *displaced = NULL;
+    if (ep->url.port == 0)
+        return err_set(e, E_TCP_NOT_RESERVED, "random TCP addresses are not offered here");
+    if (ep->url.host[0] == '\0') {
+        if (choose_host(r, ep, now_ms, e) == -1)
+            return -1;
+    } else if (check_named(r, ep, now_ms, e) == -1) {
+        return -1;
+    }
+    endpoint_ref(ep);
+    if (is_public(ep))
+        name_enter(r, ep);
+    s = slot_find(r, &ep->url, ep->account);
+    if (s == NULL) {
+        slot_new(r, ep);
+        return 0;
+    }
+    *displaced = s->ep;
+    if (is_public(s->ep))
+        name_leave(r, s->ep, REGISTRY_LET_GO, now_ms);
+    s->ep = ep;
+    return 0;
+}
+
+struct endpoint *registry_remove(struct registry *r, struct endpoint *ep, enum registry_hold hold,
+                                 uint64_t now_ms)
+{
+    struct slot *s = slot_find(r, &ep->url, ep->account);
+
+    if (s == NULL || s->ep != ep)
+        return NULL;
+    if (is_public(ep))
+        name_leave(r, ep, hold, now_ms);
+    return slot_free(r, s);
+}
+
+struct endpoint *registry_take(struct registry *r)
+{
+    struct slot *s = r->slots;
+
+    return s == NULL ? NULL : registry_remove(r, s->ep, REGISTRY_LET_GO, 0);
+}
+
+struct endpoint *registry_find(const struct registry *r, const struct url *url)
+{
+    const struct slot *s;
+
+    if (url->binding == BINDING_INTERNAL)
+        return NULL;
+    s = slot_find(r, url, "");
+    return s != NULL && s->ep->url.scheme == url->scheme ? s->ep : NULL;
+}
+
+size_t registry_count(const struct registry *r)
+{
+    return HASH_COUNT(r->slots);
+}

@@ -1,0 +1,171 @@
+/*
+ * One hash table whose key is scheme, port and host: exact hosts and wildcards alike, since a
+ * wildcard's host begins with "*" and a request's never does. A wildcard is found by putting "*" in
+ * front of each suffix of the request's host, the longest first. A tree of labels would save these
+ * probes, but there are as many as the host has dots and none when no wildcard is online.
+ */
+#include "tunnel/routes.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/mem.h"
+
+enum {
+    KEY_HEAD_BYTES = 3, /* scheme, port */
+    KEY_MAX_BYTES = KEY_HEAD_BYTES + HOST_MAX_BYTES,
+};
+
+struct key {
+    size_t n;
+    char bytes[KEY_MAX_BYTES];
+};
+
+struct route {
+    struct endpoint *ep; /* counted */
+    UT_hash_handle hh;
+    size_t key_bytes;
+    char key[];
+};
+
+struct routes {
+    struct route *table; /* owned */
+    size_t wildcards;
+};
+
+struct routes *routes_new(void)
+{
+    return mem_zalloc(sizeof(struct routes));
+}
+
+/* `prefix` is "*" or empty. */
+static void key_set(struct key *k, enum scheme scheme, uint16_t port, struct str prefix,
+                    struct str host)
+{
+    assert(prefix.n + host.n <= HOST_MAX_BYTES);
+    k->bytes[0] = (char)scheme;
+    k->bytes[1] = (char)(port >> 8);
+    k->bytes[2] = (char)(port & 0xff);
+    k->n = KEY_HEAD_BYTES;
+    if (prefix.n > 0)
+        memcpy(k->bytes + k->n, prefix.p, prefix.n);
+    k->n += prefix.n;
+    if (host.n > 0)
+        memcpy(k->bytes + k->n, host.p, host.n);
+    k->n += host.n;
+}
+
+static void key_of_url(struct key *k, const struct url *u)
+{
+    key_set(k, u->scheme, u->port, STR_NONE, str_from(u->host));
+}
+
+static struct route *probe(const struct routes *r, const struct key *k)
+{
+    struct route *found;
+
+    HASH_FIND(hh, r->table, k->bytes, k->n, found);
+    return found;
+}
+
+static bool is_wildcard(const struct endpoint *ep)
+{
+    return ep->url.host[0] == '*';
+}
+
+static void route_free(struct routes *r, struct route *route)
+{
+    HASH_DEL(r->table, route);
+    if (is_wildcard(route->ep))
+        r->wildcards--;
+    endpoint_unref(route->ep);
+    mem_free(route);
+}
+
+void routes_free(struct routes *r)
+{
+    if (r == NULL)
+        return;
+    while (r->table != NULL)
+        route_free(r, r->table);
+    mem_free(r);
+}
+
+void routes_add(struct routes *r, struct endpoint *ep)
+{
+    struct key k;
+    struct route *route;
+
+    if (ep->url.binding == BINDING_INTERNAL)
+        return; /* no public request may reach it */
+    key_of_url(&k, &ep->url);
+    endpoint_ref(ep);
+    route = probe(r, &k);
+    if (route != NULL) {
+        endpoint_unref(route->ep);
+        route->ep = ep;
+        return;
+    }
+    route = mem_zalloc(sizeof(*route) + k.n);
+    route->ep = ep;
+    route->key_bytes = k.n;
+    memcpy(route->key, k.bytes, k.n);
+    HASH_ADD_KEYPTR(hh, r->table, route->key, route->key_bytes, route);
+    if (is_wildcard(ep))
+        r->wildcards++;
+}
+
+void routes_remove(struct routes *r, struct endpoint *ep)
+{
+    struct key k;
+    struct route *route;
+
+    key_of_url(&k, &ep->url);
+    route = probe(r, &k);
+    if (route != NULL && route->ep == ep)
+        route_free(r, route);
+}
+
+static struct route *find_wildcard(const struct routes *r, enum scheme scheme, struct str host,
+                                   uint16_t port)
+{
+    struct key k;
+    size_t dot;
+
+    while ((dot = str_find_char(host, '.')) != host.n) {
+        struct route *found;
+
+        host = str_skip(host, dot);
+        /* A leading dot leaves no label for "*" to stand for, and its key would not fit. */
+        if (dot > 0) {
+            key_set(&k, scheme, port, STR("*"), host);
+            found = probe(r, &k);
+            if (found != NULL)
+                return found;
+        }
+        host = str_skip(host, 1);
+    }
+    return NULL;
+}
+
+struct endpoint *routes_find(const struct routes *r, enum scheme scheme, struct str host,
+                             uint16_t port)
+{
+    struct key k;
+    struct route *found;
+
+    if (host.n > HOST_MAX_BYTES)
+        return NULL;
+    key_set(&k, scheme, port, STR_NONE, host);
+    found = probe(r, &k);
+    if (found == NULL && r->wildcards > 0)
+        found = find_wildcard(r, scheme, host, port);
+    return found == NULL ? NULL : found->ep;
+}
+
+size_t routes_count(const struct routes *r)
+{
+    return HASH_COUNT(r->table);
+}
