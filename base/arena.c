@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,6 +44,7 @@ void *arena_alloc(struct arena *a, size_t n)
     struct arena_block *b = a->head;
     void *p;
 
+    assert(n <= SIZE_MAX / 2); /* its owner checked a named limit, far below */
     if (b == NULL || b->cap - b->used < need) {
         size_t cap = ARENA_BLOCK_BYTES - sizeof(*b);
 

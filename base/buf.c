@@ -14,6 +14,7 @@ enum {
 
 void buf_init(struct buf *b, size_t max_bytes)
 {
+    assert(max_bytes < SIZE_MAX); /* buf_add_vfmt() needs one more */
     *b = (struct buf){ .max = max_bytes };
 }
 

@@ -21,7 +21,7 @@
 #include "base/mem.h"
 
 enum {
-    LOG_LINE_MAX_BYTES = 16 * 1024,
+    LOG_LINE_MAX_BYTES = 128 * 1024,   /* some 60 fields, each at its limit */
     LOG_THREAD_MAX_BYTES = 256 * 1024, /* a thread hands over before it holds more */
     LOG_PATH_MAX_DEPTH = 8,            /* dots in a field name */
 };
@@ -85,7 +85,11 @@ static void add_escaped_char(struct buf *b, unsigned char c)
 static size_t utf8_length(struct str s)
 {
     unsigned char c = (unsigned char)s.p[0];
-    size_t n = c < 0x80 ? 1 : c >= 0xc2 && c <= 0xdf ? 2 : (c & 0xf0) == 0xe0 ? 3 : c >= 0xf0 && c <= 0xf4 ? 4 : 0;
+    size_t n = c < 0x80                 ? 1
+               : c >= 0xc2 && c <= 0xdf ? 2
+               : (c & 0xf0) == 0xe0     ? 3
+               : c >= 0xf0 && c <= 0xf4 ? 4
+                                        : 0;
 
     if (n == 0 || n > s.n)
         return 0;
@@ -93,23 +97,37 @@ static size_t utf8_length(struct str s)
         if (((unsigned char)s.p[i] & 0xc0) != 0x80)
             return 0;
     }
-    if (n == 3 && ((c == 0xe0 && (unsigned char)s.p[1] < 0xa0) || (c == 0xed && (unsigned char)s.p[1] > 0x9f)))
+    if (n == 3 && ((c == 0xe0 && (unsigned char)s.p[1] < 0xa0) ||
+                   (c == 0xed && (unsigned char)s.p[1] > 0x9f)))
         return 0;
-    if (n == 4 && ((c == 0xf0 && (unsigned char)s.p[1] < 0x90) || (c == 0xf4 && (unsigned char)s.p[1] > 0x8f)))
+    if (n == 4 && ((c == 0xf0 && (unsigned char)s.p[1] < 0x90) ||
+                   (c == 0xf4 && (unsigned char)s.p[1] > 0x8f)))
         return 0;
     return n;
 }
 
+/* True for U+0080 to U+009F, which some terminals obey like the controls below U+0020. */
+static bool is_c1_control(struct str s)
+{
+    return s.n >= 2 && (unsigned char)s.p[0] == 0xc2 && (unsigned char)s.p[1] < 0xa0;
+}
+
+/* What is written, and not what is read, has the limit: so a line has one too. */
 static void add_escaped(struct buf *b, struct str s)
 {
-    bool cut = s.n > LOG_VALUE_MAX_BYTES;
+    size_t end = b->len + LOG_VALUE_MAX_BYTES;
 
-    s = str_slice(s, 0, LOG_VALUE_MAX_BYTES);
     while (s.n > 0) {
         size_t n = utf8_length(s);
         unsigned char c = (unsigned char)s.p[0];
 
-        if (n == 0 || c < 0x20 || c == 0x7f || c == '"' || c == '\\') {
+        if (b->len >= end) {
+            buf_add_str(b, STR("..."));
+            return;
+        }
+        if (n == 2 && is_c1_control(s)) {
+            add_escaped_char(b, (unsigned char)s.p[1]);
+        } else if (n == 0 || c < 0x20 || c == 0x7f || c == '"' || c == '\\') {
             add_escaped_char(b, c);
             n = 1;
         } else {
@@ -117,8 +135,6 @@ static void add_escaped(struct buf *b, struct str s)
         }
         s = str_skip(s, n);
     }
-    if (cut)
-        buf_add_str(b, STR("..."));
 }
 
 /* In text, a value of harmless characters stands without quotes. */
@@ -387,6 +403,7 @@ void log_write(enum log_level level, const char *event, const struct log_field *
         log_flush();
     format = (enum log_format)atomic_load_explicit(&sink.format, memory_order_relaxed);
     format_line(&local.lines, format, clock_wall_ms(), level, event, fields, count);
+    assert(!buf_failed(&local.lines)); /* half a line would run into the next one */
     local.count++;
     if (!atomic_load_explicit(&sink.running, memory_order_relaxed))
         log_flush();

@@ -1,9 +1,10 @@
 /*
  * log: one line an event, a fixed event name and then typed fields.
  *     log_info("endpoint.up", LS("id", ep->id), LU("took_ms", took));
- * Values are escaped by the sink, so a peer cannot forge a line. In text a field is name=value; in
- * JSON a dotted name becomes nested objects ("conn.client_ip" -> {"conn":{"client_ip":...}}), for
- * which fields with a common prefix must stand side by side.
+ * Values are escaped by the sink, so a peer cannot forge a line, and cut when LOG_VALUE_MAX_BYTES of
+ * them are written. In text a field is name=value; in JSON a dotted name becomes nested objects
+ * ("conn.client_ip" -> {"conn":{"client_ip":...}}), for which fields with a common prefix must stand
+ * side by side.
  * The sink is the one global: lines gather in a buffer of the thread and log_flush() hands them to
  * a writer thread, so that a slow disk or terminal never stops a worker. When the writer is more
  * than LOG_QUEUE_MAX_BYTES behind, lines are dropped and counted, and a line says so later.
@@ -25,7 +26,16 @@ enum { LOG_QUEUE_MAX_BYTES = 4 * 1024 * 1024, LOG_VALUE_MAX_BYTES = 2048 };
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 enum log_format { LOG_TEXT, LOG_JSON };
 
-enum log_kind { LOG_KIND_STR, LOG_KIND_CSTR, LOG_KIND_U64, LOG_KIND_I64, LOG_KIND_BOOL, LOG_KIND_IP, LOG_KIND_ADDR, LOG_KIND_TIME };
+enum log_kind {
+    LOG_KIND_STR,
+    LOG_KIND_CSTR,
+    LOG_KIND_U64,
+    LOG_KIND_I64,
+    LOG_KIND_BOOL,
+    LOG_KIND_IP,
+    LOG_KIND_ADDR,
+    LOG_KIND_TIME
+};
 
 struct log_field {
     const char *name; /* NULL: a field that is not there, skipped */
@@ -48,8 +58,9 @@ struct log_field {
 #define LIP(f, a)   ((struct log_field){ .name = (f), .kind = LOG_KIND_IP, .v.addr = (a) })
 #define LADDR(f, a) ((struct log_field){ .name = (f), .kind = LOG_KIND_ADDR, .v.addr = (a) })
 /* Milliseconds since 1970, written as RFC 3339. */
-#define LTIME(f, ms) ((struct log_field){ .name = (f), .kind = LOG_KIND_TIME, .v.u64 = (uint64_t)(ms) })
-#define LERR(e)     ((struct log_field){ .name = "error", .kind = LOG_KIND_CSTR, .v.cstr = (e)->msg })
+#define LTIME(f, ms)                                                                               \
+    ((struct log_field){ .name = (f), .kind = LOG_KIND_TIME, .v.u64 = (uint64_t)(ms) })
+#define LERR(e) ((struct log_field){ .name = "error", .kind = LOG_KIND_CSTR, .v.cstr = (e)->msg })
 
 /* At least one field; LNONE stands for none. */
 #define LNONE ((struct log_field){ .name = NULL })

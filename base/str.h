@@ -17,10 +17,12 @@ struct str {
 };
 
 /* A str of a string literal, and the two printf arguments for "%.*s". */
+/* clang-format off */
 #define STR(lit)      ((struct str){ .p = "" lit, .n = sizeof(lit) - 1 })
 #define STR_INIT(lit) { .p = "" lit, .n = sizeof(lit) - 1 }
 #define STR_ARG(s)    (int)(s).n, (s).p != NULL ? (s).p : ""
 #define STR_NONE      ((struct str){ .p = NULL, .n = 0 })
+/* clang-format on */
 
 static inline struct str str_of(const char *p, size_t n)
 {

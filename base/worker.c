@@ -269,6 +269,8 @@ struct worker_timer *worker_timer_new(struct worker *w, worker_fn *fn, void *arg
 void worker_timer_start(struct worker_timer *t, uint64_t delay_ms)
 {
     ev_timer_stop(t->worker->loop, &t->watcher);
+    /* The loop's time is that of the turn's beginning; a long callback would shorten the wait. */
+    ev_now_update(t->worker->loop);
     ev_timer_set(&t->watcher, (double)delay_ms / 1000.0, 0.0);
     ev_timer_start(t->worker->loop, &t->watcher);
 }

@@ -20,7 +20,11 @@ typedef void worker_fn(struct worker *w, void *arg);
 
 /* `name` (borrowed, static) shows in logs and as the thread's name; `id` is its place among its like. */
 struct worker *worker_new(const char *name, unsigned id);
-/* Frees w; its thread must not run. Messages still in the mailbox are run first. */
+/*
+ * Frees w; its thread must not run, nor any that may still be inside a worker_post() to it: join all
+ * workers before the first is freed. Messages still in the mailbox are run first, and so is what
+ * they post to w.
+ */
 void worker_free(struct worker *w);
 
 /* Starts the thread. */
@@ -51,7 +55,10 @@ struct ev_loop *worker_loop(struct worker *w);
 /* The worker whose thread this is, or NULL. */
 struct worker *worker_current(void);
 
-/* A one-shot timer for layers that do not know libev. The callback may start it again or free it. */
+/*
+ * A one-shot timer for layers that do not know libev. The callback may start it again or free it.
+ * A delay counts from the call of worker_timer_start(), however long the turn has lasted.
+ */
 struct worker_timer *worker_timer_new(struct worker *w, worker_fn *fn, void *arg);
 void worker_timer_start(struct worker_timer *t, uint64_t delay_ms);
 void worker_timer_stop(struct worker_timer *t);

@@ -31,13 +31,24 @@ enum { POLICY_PHASE_COUNT = POLICY_ON_HTTP_RESPONSE + 1 };
 /* "on_http_request" and so on. */
 const char *policy_phase_name(enum policy_phase phase);
 
+/* The size of a document. */
+enum { POLICY_RULES_MAX = 200, POLICY_RULE_ACTIONS_MAX = 50 };
+
 /*
  * Compiles a document: an object with a list of rules for each phase, each rule an object with
- * "actions", each action {"type": NAME, "config": {...}}. Returns a policy with one reference, or
- * NULL with the code and the place ("on_http_request[0].actions[1]: ...") of the first problem.
- * `document` is only read. This is the only way to make a policy.
+ * "actions" and maybe a "name" for people, each action {"type": NAME, "config": {...}}. Returns a
+ * policy with one reference, or NULL with the code and the place of the first problem in front of
+ * the message ("on_http_request[0].actions[1].config.headers.x-a: ..."). `document` is only read.
+ * This is the only way to make a policy.
  */
 struct counted *policy_compile(const json_t *document, struct err *e);
+
+/*
+ * Checks the config of one action as policy_compile() does, but the message has no place in front:
+ * for callers that name a better one, such as the flag it came from.
+ */
+int policy_check_action(enum policy_phase phase, const char *action, const json_t *config,
+                        struct err *e);
 
 /*
  * Appends a rule with one action to a phase of a document; `config` is taken over. For callers that

@@ -30,10 +30,10 @@ struct command {
 
     struct str urls[COMMAND_URLS_MAX]; /* --url, the n-th for the n-th forward */
     size_t url_count;
-    bool schemes[SCHEME_COUNT]; /* --scheme; none set: as the forward's port says */
-    char *name;                 /* owned; NULL: the default */
-    char *description;          /* owned; NULL: none */
-    char *metadata;             /* owned; NULL: none */
+    bool schemes[SCHEME_COUNT];    /* --scheme; none set: as the forward's port says */
+    char *name;                    /* owned; NULL: the default */
+    char *description;             /* owned; NULL: none */
+    char *metadata;                /* owned; NULL: none */
     struct upstream_hint upstream; /* valid if has_upstream */
     bool has_upstream;
     enum command_log log;

@@ -1,0 +1,315 @@
+/*
+ * A flag is a row of flags.def and, if it works, a setter here that reads its value into the
+ * command. What guards or changes traffic is only collected by the setters and becomes a policy at
+ * the end, because some of it depends on other flags (spec 5.6).
+ */
+#include "sshd/flags.h"
+
+#include "base/mem.h"
+#include "sshd/command.h"
+#include "sshd/flag_policy.h"
+
+enum { NAME_MAX_CHARS = 255, DESCRIPTION_MAX_CHARS = 255, METADATA_MAX_CHARS = 4096 };
+
+/* What the setters fill. */
+struct flag_values {
+    struct command *command; /* borrowed */
+    struct flag_policy policy;
+};
+
+static size_t count_chars(struct str s)
+{
+    size_t chars = 0;
+
+    for (size_t i = 0; i < s.n; i++)
+        chars += ((unsigned char)s.p[i] & 0xC0) != 0x80; /* not a UTF-8 continuation byte */
+    return chars;
+}
+
+static int set_url(struct flag_values *v, struct str value, struct err *e)
+{
+    struct command *c = v->command;
+
+    if (c->url_count == COMMAND_URLS_MAX)
+        return err_set(e, E_FLAG_SYNTAX, "at most %d are allowed", COMMAND_URLS_MAX);
+    c->urls[c->url_count++] = value;
+    return 0;
+}
+
+static int set_scheme(struct flag_values *v, struct str value, struct err *e)
+{
+    if (str_eq_nocase(value, STR("http")))
+        v->command->schemes[SCHEME_HTTP] = true;
+    else if (str_eq_nocase(value, STR("https")))
+        v->command->schemes[SCHEME_HTTPS] = true;
+    else
+        return err_set(e, E_SCHEME, "'%.*s' is not possible; give http, https or http,https",
+                       STR_ARG(str_slice(value, 0, 40)));
+    return 0;
+}
+
+/* The old way to say which schemes: true is https, false is http. */
+static int set_bind_tls(struct flag_values *v, struct str value, struct err *e)
+{
+    bool both = str_eq(value, STR("both"));
+    bool https = str_eq(value, STR("true"));
+
+    if (!both && !https && !str_eq(value, STR("false")))
+        return err_set(e, E_FLAG_SYNTAX, "'%.*s' is not possible; give true, false or both",
+                       STR_ARG(str_slice(value, 0, 40)));
+    v->command->schemes[SCHEME_HTTP] = both || !https;
+    v->command->schemes[SCHEME_HTTPS] = both || https;
+    return 0;
+}
+
+static int set_basic_auth(struct flag_values *v, struct str value, struct err *e)
+{
+    (void)e;
+    flag_policy_add_credential(&v->policy, value);
+    return 0;
+}
+
+static int set_cidr_allow(struct flag_values *v, struct str value, struct err *e)
+{
+    (void)e;
+    flag_policy_add_allow(&v->policy, value);
+    return 0;
+}
+
+static int set_cidr_deny(struct flag_values *v, struct str value, struct err *e)
+{
+    (void)e;
+    flag_policy_add_deny(&v->policy, value);
+    return 0;
+}
+
+static int set_request_header_add(struct flag_values *v, struct str value, struct err *e)
+{
+    return flag_policy_add_header(&v->policy, FLAG_REQUEST, value, e);
+}
+
+static int set_request_header_remove(struct flag_values *v, struct str value, struct err *e)
+{
+    (void)e;
+    flag_policy_remove_header(&v->policy, FLAG_REQUEST, value);
+    return 0;
+}
+
+static int set_response_header_add(struct flag_values *v, struct str value, struct err *e)
+{
+    return flag_policy_add_header(&v->policy, FLAG_RESPONSE, value, e);
+}
+
+static int set_response_header_remove(struct flag_values *v, struct str value, struct err *e)
+{
+    (void)e;
+    flag_policy_remove_header(&v->policy, FLAG_RESPONSE, value);
+    return 0;
+}
+
+/* The Host that a client of the upstream itself would send. */
+static void set_upstream_host(struct flag_values *v)
+{
+    const struct upstream_hint *h = &v->command->upstream;
+    char text[URL_TEXT_BYTES];
+    struct str authority = str_from(upstream_hint_format(h, text));
+
+    authority = str_skip(authority, str_find(authority, STR("://")) + 3);
+    if (h->port == scheme_default_port(SCHEME_HTTP))
+        authority = str_slice(authority, 0, str_rfind_char(authority, ':'));
+    flag_policy_set_host(&v->policy, authority);
+}
+
+static int set_host_header(struct flag_values *v, struct str value, struct err *e)
+{
+    if (str_eq(value, STR("preserve"))) {
+        flag_policy_set_host(&v->policy, STR_NONE);
+    } else if (!str_eq(value, STR("rewrite"))) {
+        flag_policy_set_host(&v->policy, value);
+    } else if (!v->command->has_upstream) {
+        return err_set(
+            e, E_FLAG_UNSUPPORTED,
+            "rewrite needs to know the upstream, and ssh does not tell it; name it behind "
+            "the command, such as 'http http://localhost:8080 --host-header rewrite', or "
+            "give the host itself");
+    } else {
+        set_upstream_host(v);
+    }
+    return 0;
+}
+
+/* Names stand in lists and logs, so they have one line. */
+static int set_name(struct flag_values *v, struct str value, struct err *e)
+{
+    if (value.n == 0 || count_chars(value) > NAME_MAX_CHARS)
+        return err_set(e, E_FLAG_SYNTAX, "a name has 1 to %d characters, not %zu", NAME_MAX_CHARS,
+                       count_chars(value));
+    for (size_t i = 0; i < value.n; i++) {
+        if ((unsigned char)value.p[i] < 0x20 || value.p[i] == 0x7F)
+            return err_set(e, E_FLAG_SYNTAX, "character %zu of the name cannot be printed", i + 1);
+    }
+    mem_free(v->command->name);
+    v->command->name = str_dup(value);
+    return 0;
+}
+
+static int set_description(struct flag_values *v, struct str value, struct err *e)
+{
+    if (count_chars(value) > DESCRIPTION_MAX_CHARS)
+        return err_set(e, E_DESCRIPTION_LENGTH, "%zu characters, at most %d are allowed",
+                       count_chars(value), DESCRIPTION_MAX_CHARS);
+    mem_free(v->command->description);
+    v->command->description = str_dup(value);
+    return 0;
+}
+
+static int set_metadata(struct flag_values *v, struct str value, struct err *e)
+{
+    if (count_chars(value) > METADATA_MAX_CHARS)
+        return err_set(e, E_METADATA_LENGTH, "%zu characters, at most %d are allowed",
+                       count_chars(value), METADATA_MAX_CHARS);
+    mem_free(v->command->metadata);
+    v->command->metadata = str_dup(value);
+    return 0;
+}
+
+static int set_log(struct flag_values *v, struct str value, struct err *e)
+{
+    if (str_eq(value, STR("stdout")))
+        v->command->log = COMMAND_LOG_STDOUT;
+    else if (str_eq(value, STR("stderr")))
+        v->command->log = COMMAND_LOG_STDERR;
+    else if (str_eq(value, STR("false")))
+        v->command->log = COMMAND_LOG_OFF;
+    else
+        return err_set(e, E_FLAG_UNSUPPORTED,
+                       "'%.*s' would be a file on the gateway; give stdout, stderr or false, and "
+                       "redirect the output of ssh",
+                       STR_ARG(str_slice(value, 0, 40)));
+    return 0;
+}
+
+static int set_log_format(struct flag_values *v, struct str value, struct err *e)
+{
+    if (str_eq(value, STR("term")) || str_eq(value, STR("logfmt")))
+        v->command->log_format = LOG_TEXT;
+    else if (str_eq(value, STR("json")))
+        v->command->log_format = LOG_JSON;
+    else
+        return err_set(e, E_FLAG_SYNTAX, "'%.*s' is not possible; give term, logfmt or json",
+                       STR_ARG(str_slice(value, 0, 40)));
+    return 0;
+}
+
+static const struct flag flag_rows[] = {
+#define FLAG(name, status, shape, version, setter, argument, text)                                 \
+    { name, FLAG_##status, FLAG_##shape, FLAG_##version, setter, argument, text },
+#include "sshd/flags.def"
+#undef FLAG
+};
+
+enum { FLAG_ROWS = sizeof(flag_rows) / sizeof(flag_rows[0]) };
+
+static bool is_in_version(const struct flag *f, unsigned version)
+{
+    return f->version == FLAG_ANY || version == 1;
+}
+
+const struct flag *flag_find(struct str name, unsigned version)
+{
+    for (size_t i = 0; i < FLAG_ROWS; i++) {
+        if (is_in_version(&flag_rows[i], version) && str_eq(name, str_from(flag_rows[i].name)))
+            return &flag_rows[i];
+    }
+    return NULL;
+}
+
+const struct flag *flag_nearest(struct str name, unsigned version)
+{
+    const struct flag *best = NULL;
+    size_t best_distance = SIZE_MAX;
+
+    for (size_t i = 0; i < FLAG_ROWS; i++) {
+        const struct flag *f = &flag_rows[i];
+        size_t distance = str_distance(name, str_from(f->name));
+
+        if (f->status > FLAG_ALIAS || !is_in_version(f, version) || distance >= best_distance)
+            continue;
+        best = f;
+        best_distance = distance;
+    }
+    return best;
+}
+
+bool flag_is_help(const struct flag *flag)
+{
+    return str_eq(str_from(flag->name), STR("help")) || str_eq(str_from(flag->name), STR("h"));
+}
+
+static int refuse_flag(const struct flag_use *use, struct err *e)
+{
+    const struct flag *f = use->flag;
+
+    return err_set(e, E_FLAG_UNSUPPORTED, "%.*s is not available %s%s%s", STR_ARG(use->typed),
+                   f->status == FLAG_NEVER ? "over SSH" : "on this gateway yet",
+                   f->text[0] != '\0' ? "; " : "", f->text);
+}
+
+/* A list may be joined with commas; the blanks around them do not count. */
+static int set_list(struct flag_values *v, const struct flag_use *use, struct err *e)
+{
+    struct str rest = use->value;
+    struct str item;
+
+    while (str_next(&rest, ',', &item)) {
+        item = str_trim(item);
+        if (item.n == 0)
+            return err_set(e, E_FLAG_SYNTAX, "an entry of the list is empty");
+        if (use->flag->set(v, item, e) == -1)
+            return -1;
+    }
+    return 0;
+}
+
+static int apply_one(struct flag_values *v, const struct flag_use *use, struct err *e)
+{
+    int rc;
+
+    if (use->flag->status > FLAG_ALIAS)
+        return refuse_flag(use, e);
+    if (use->flag->set == NULL)
+        return 0;
+    rc = use->flag->shape == FLAG_LIST ? set_list(v, use, e) : use->flag->set(v, use->value, e);
+    return rc == -1 ? err_prefix(e, "%.*s", STR_ARG(use->typed)) : 0;
+}
+
+int flags_apply(const struct flag_use *uses, size_t count, struct command *out, struct err *e)
+{
+    struct flag_values values = { .command = out };
+    int rc = 0;
+
+    flag_policy_init(&values.policy);
+    for (size_t i = 0; i < count && rc == 0; i++)
+        rc = apply_one(&values, &uses[i], e);
+    if (rc == 0)
+        rc = flag_policy_compile(&values.policy, &out->policy, e);
+    flag_policy_fini(&values.policy);
+    return rc;
+}
+
+void flags_help(struct buf *out)
+{
+    enum { COLUMN = 40 };
+
+    for (size_t i = 0; i < FLAG_ROWS; i++) {
+        const struct flag *f = &flag_rows[i];
+        size_t start = out->len;
+
+        if (f->status != FLAG_WORKS)
+            continue;
+        buf_add_fmt(out, "  --%s %s", f->name, f->argument);
+        while (!buf_failed(out) && out->len < start + COLUMN)
+            buf_add_char(out, ' ');
+        buf_add_fmt(out, "  %s\n", f->text);
+    }
+}
