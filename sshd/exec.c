@@ -1,0 +1,740 @@
+/*
+ * Endpoints are claimed one after the other, in the order of the forwards: the second scheme of a
+ * forward without a name needs the random name that the first one got, and random names of one key
+ * are handed out in order, so that a reconnecting session finds each forward at its old name.
+ */
+#include "sshd/exec.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <ev.h>
+#include <utlist.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "sshd/chan.h"
+#include "sshd/command.h"
+#include "sshd/session_int.h"
+#include "sshd/sshd_int.h"
+#include "sshd/terminal.h"
+#include "tunnel/control.h"
+#include "tunnel/event.h"
+
+enum { EXEC_MAGIC = 0x45786563, EXEC_LINE_MAX_BYTES = 16 * 1024 };
+
+enum exec_state {
+    EXEC_WAITS, /* for a forward */
+    EXEC_CLAIMS, /* URLs are shown when all claims are answered */
+    EXEC_RUNS,
+    EXEC_DONE,
+};
+
+struct exec {
+    unsigned magic;
+    enum exec_state state;
+    struct session *session;   /* borrowed */
+    struct terminal *terminal; /* borrowed; NULL: nobody reads */
+    struct command command;
+    bool has_command;
+    bool claiming; /* a claim is under way */
+    size_t adopted; /* forwards so far */
+    struct err last; /* why the last endpoint was refused or lost */
+    ev_timer wait;
+};
+
+/* A claim under way; the session may be gone when it is answered. */
+struct claim {
+    struct sshd *front;  /* counted */
+    uint64_t session;    /* serial */
+    uint32_t slot;       /* number, see forward_slot_number() */
+};
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+static void exec_refused(struct exec *x, const struct err *e)
+{
+    x->last = *e;
+    if (x->terminal != NULL)
+        terminal_error(x->terminal, e);
+}
+
+static void on_wait_over(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct exec *x = w->data;
+    struct err e;
+
+    (void)loop;
+    (void)revents;
+    assert(x->magic == EXEC_MAGIC);
+    (void)err_set(&e, E_NO_FORWARD, "no forward was asked for; use ssh -R, for example");
+    exec_refused(x, &e);
+    if (x->terminal != NULL)
+        terminal_line(x->terminal, SESSION_STDERR,
+                      "    ssh -R 443:localhost:3000 v2@GATEWAY http");
+    exec_end(x, 1);
+}
+
+static struct exec *exec_new(struct session *s, struct terminal *t)
+{
+    struct exec *x = mem_zalloc(sizeof(*x));
+
+    x->magic = EXEC_MAGIC;
+    x->session = s;
+    x->terminal = t;
+    ev_timer_init(&x->wait, on_wait_over, (double)s->front->settings.command_wait_ms / 1000.0, 0.0);
+    x->wait.data = x;
+    return x;
+}
+
+void exec_free(struct exec *x)
+{
+    if (x == NULL)
+        return;
+    assert(x->state == EXEC_DONE);
+    if (x->has_command)
+        command_fini(&x->command);
+    x->magic = 0;
+    mem_free(x);
+}
+
+/* Takes the endpoints of a forward offline; the forward may be claimed anew. */
+static void release_forward(struct forward *f, struct control *control, enum registry_hold hold)
+{
+    if (f->exec != NULL && f->slot_count > 0) {
+        for (size_t i = 0; i < f->slot_count; i++) {
+            if (f->slots[i].state == SLOT_CLAIMING)
+                f->exec->claiming = false; /* its answer finds the slot changed and lets it go */
+            if (f->slots[i].state == SLOT_ONLINE)
+                control_release(control, f->slots[i].ep, hold);
+        }
+    }
+    forward_reset(f);
+}
+
+void exec_abandon(struct exec *x)
+{
+    struct session *s;
+    struct forward *f;
+
+    if (x == NULL || x->state == EXEC_DONE)
+        return;
+    s = x->session;
+    x->state = EXEC_DONE;
+    ev_timer_stop(worker_loop(s->front->worker), &x->wait);
+    DL_FOREACH (s->forwards.list, f) {
+        if (f->exec == x)
+            release_forward(f, s->front->shared->control, REGISTRY_HOLD);
+    }
+}
+
+void exec_end(struct exec *x, int status)
+{
+    if (x->state == EXEC_DONE)
+        return;
+    exec_abandon(x);
+    if (x->terminal != NULL)
+        terminal_end(x->terminal, status);
+    else
+        session_end(x->session, CLOSE_DONE, &x->last);
+}
+
+/* ---- making endpoints ------------------------------------------------------------------------ */
+
+static bool shows_requests(const struct exec *x)
+{
+    if (x->terminal == NULL)
+        return false;
+    switch (x->command.log) {
+    case COMMAND_LOG_DEFAULT:
+        return x->terminal->pty;
+    case COMMAND_LOG_STDOUT:
+    case COMMAND_LOG_STDERR:
+        return true;
+    case COMMAND_LOG_OFF:
+        return false;
+    }
+    return false;
+}
+
+static char *text_or_empty(const char *text)
+{
+    return mem_strdup(text != NULL ? text : "");
+}
+
+static void replace(char **field, char *text)
+{
+    mem_free(*field);
+    *field = text;
+}
+
+static char *endpoint_name(const struct exec *x, const struct forward *f)
+{
+    char name[64];
+
+    if (x->command.name != NULL)
+        return mem_strdup(x->command.name);
+    if (f->index == 0)
+        return mem_strdup("command_line");
+    (void)snprintf(name, sizeof(name), "command_line-%zu", f->index + 1);
+    return mem_strdup(name);
+}
+
+static struct endpoint *make_endpoint(struct exec *x, struct forward *f, size_t slot,
+                                      const struct url *url)
+{
+    struct session *s = x->session;
+    struct endpoint *ep = endpoint_new();
+    char hint[URL_TEXT_BYTES] = "";
+
+    if (x->command.has_upstream)
+        (void)upstream_hint_format(&x->command.upstream, hint);
+    id_new("ep", clock_wall_ms(), ep->id);
+    ep->url = *url;
+    replace(&ep->account, mem_strdup(s->auth.key->account));
+    replace(&ep->name, endpoint_name(x, f));
+    replace(&ep->description, text_or_empty(x->command.description));
+    replace(&ep->metadata, text_or_empty(x->command.metadata));
+    replace(&ep->upstream_url, mem_strdup(hint));
+    ep->policy = x->command.policy;
+    counted_ref(ep->policy);
+    ep->wants_events = shows_requests(x);
+    memcpy(ep->session_id, s->id, sizeof(ep->session_id));
+    memcpy(ep->key, s->auth.key_hex, sizeof(ep->key));
+    ep->agent = (struct agent){
+        .ops = &exec_agent_ops,
+        .worker = s->front->worker,
+        .ctx = s->front,
+        .session = s->serial,
+        .forward = forward_slot_number(f, slot),
+    };
+    return ep;
+}
+
+static void add_slot(struct exec *x, struct forward *f, const struct url *url)
+{
+    size_t slot = f->slot_count++;
+
+    assert(slot < FORWARD_SLOTS);
+    f->slots[slot].state = SLOT_WAITING;
+    f->slots[slot].ep = make_endpoint(x, f, slot, url);
+}
+
+/* --scheme: the forward's address with each scheme that was named. */
+static void add_schemes(struct exec *x, struct forward *f, const struct url *base)
+{
+    static const enum scheme order[FORWARD_SLOTS] = { SCHEME_HTTPS, SCHEME_HTTP };
+
+    for (size_t i = 0; i < FORWARD_SLOTS; i++) {
+        struct url url = *base;
+
+        if (!x->command.schemes[order[i]])
+            continue;
+        /* A public port is the scheme's; an internal one may be any. */
+        if (base->port == scheme_default_port(base->scheme))
+            url.port = scheme_default_port(order[i]);
+        url.scheme = order[i];
+        add_slot(x, f, &url);
+    }
+}
+
+static void adopt(struct exec *x, struct forward *f)
+{
+    const struct command *c = &x->command;
+    const struct url_context ctx = {
+        .command = URL_COMMAND_HTTP,
+        .binding = BINDING_UNSET,
+        .suffixes = x->session->front->shared->suffixes,
+    };
+    struct url url;
+    struct err e;
+
+    f->exec = x;
+    f->index = x->adopted++;
+    if (x->state == EXEC_WAITS)
+        x->state = EXEC_CLAIMS;
+    ev_timer_stop(worker_loop(x->session->front->worker), &x->wait);
+    if (url_from_forward(str_from(f->host), f->asked_port,
+                         f->index < c->url_count ? c->urls[f->index] : STR_NONE, &ctx, &url,
+                         &e) == -1) {
+        exec_refused(x, &e);
+        return;
+    }
+    if (c->schemes[SCHEME_HTTP] || c->schemes[SCHEME_HTTPS])
+        add_schemes(x, f, &url);
+    else
+        add_slot(x, f, &url);
+}
+
+/* ---- claims ---------------------------------------------------------------------------------- */
+
+static size_t count_slots(const struct exec *x, enum slot_state state)
+{
+    const struct forward *f;
+    size_t n = 0;
+
+    DL_FOREACH (x->session->forwards.list, f) {
+        for (size_t i = 0; f->exec == x && i < f->slot_count; i++)
+            n += f->slots[i].state == state;
+    }
+    return n;
+}
+
+static void announce_slot(struct exec *x, const struct slot *slot)
+{
+    const struct sshd_settings *settings = &x->session->front->settings;
+    char text[URL_TEXT_BYTES];
+
+    if (slot->state == SLOT_ONLINE && x->terminal != NULL)
+        terminal_line(x->terminal, SESSION_STDOUT, "%s",
+                      url_format(&slot->ep->url, settings->http_port, settings->https_port, text));
+}
+
+/* All claims are answered: shows what is new. */
+static void announce(struct exec *x)
+{
+    struct forward *f;
+
+    DL_FOREACH (x->session->forwards.list, f) {
+        for (size_t i = 0; f->exec == x && !f->announced && i < f->slot_count; i++)
+            announce_slot(x, &f->slots[i]);
+        if (f->exec == x)
+            f->announced = true;
+    }
+    if (x->state != EXEC_CLAIMS)
+        return;
+    x->state = EXEC_RUNS;
+    if (count_slots(x, SLOT_ONLINE) == 0)
+        exec_end(x, 1);
+}
+
+static struct forward *next_waiting(const struct exec *x, size_t *slot)
+{
+    struct forward *f;
+
+    DL_FOREACH (x->session->forwards.list, f) {
+        for (size_t i = 0; f->exec == x && !f->cancelled && i < f->slot_count; i++) {
+            *slot = i;
+            if (f->slots[i].state == SLOT_WAITING)
+                return f;
+        }
+    }
+    return NULL;
+}
+
+static void on_claimed(void *arg, struct endpoint *ep, const struct err *e);
+
+static void claim_slot(struct exec *x, struct forward *f, size_t i)
+{
+    struct session *s = x->session;
+    struct slot *slot = &f->slots[i];
+    struct claim *cl = mem_zalloc(sizeof(*cl));
+
+    /* Both schemes of one forward have one name, also when it is a random one. */
+    if (i > 0 && slot->ep->url.host[0] == '\0' && f->slots[0].state == SLOT_ONLINE)
+        memcpy(slot->ep->url.host, f->slots[0].ep->url.host, sizeof(slot->ep->url.host));
+    slot->state = SLOT_CLAIMING;
+    x->claiming = true;
+    cl->front = s->front;
+    sshd_ref(s->front);
+    s->front->claims++;
+    cl->session = s->serial;
+    cl->slot = forward_slot_number(f, i);
+    endpoint_ref(slot->ep); /* the claim's, until it is answered */
+    control_claim(s->front->shared->control, s->front->worker, slot->ep, &s->auth.key->acl,
+                  on_claimed, cl);
+}
+
+static void exec_step(struct exec *x)
+{
+    struct forward *f;
+    size_t slot;
+
+    if (x->claiming || x->state == EXEC_DONE || x->state == EXEC_WAITS)
+        return;
+    f = next_waiting(x, &slot);
+    if (f != NULL)
+        claim_slot(x, f, slot);
+    else
+        announce(x);
+}
+
+static void slot_gone(struct exec *x, struct slot *slot, enum slot_state state,
+                      const struct err *e)
+{
+    slot->state = state;
+    endpoint_unref(slot->ep);
+    slot->ep = NULL;
+    exec_refused(x, e);
+}
+
+/* The answer of the control thread. */
+static void claim_answered(const struct claim *cl, struct endpoint *ep, const struct err *e)
+{
+    struct session *s = sshd_find(cl->front, cl->session);
+    struct forward *f = NULL;
+    size_t i = 0;
+
+    if (s != NULL)
+        f = forwards_find_slot(&s->forwards, cl->slot, &i);
+    if (f == NULL || f->slots[i].ep != ep || f->slots[i].state != SLOT_CLAIMING) {
+        /* Nobody waits any more: the forward was cancelled, or the session ended. */
+        if (e->code == E_OK)
+            control_release(cl->front->shared->control, ep,
+                            s != NULL && f == NULL ? REGISTRY_LET_GO : REGISTRY_HOLD);
+        return;
+    }
+    f->exec->claiming = false;
+    if (e->code == E_OK)
+        f->slots[i].state = SLOT_ONLINE;
+    else
+        slot_gone(f->exec, &f->slots[i], SLOT_FAILED, e);
+    exec_step(f->exec);
+    session_wake(s);
+}
+
+static void on_claimed(void *arg, struct endpoint *ep, const struct err *e)
+{
+    struct claim *cl = arg;
+    struct sshd *front = cl->front;
+
+    claim_answered(cl, ep, e);
+    endpoint_unref(ep);
+    mem_free(cl);
+    front->claims--;
+    sshd_check_closed(front);
+    sshd_unref(front);
+}
+
+/* ---- the command ------------------------------------------------------------------------------ */
+
+static struct exec *live_exec(const struct session *s)
+{
+    struct terminal *t;
+
+    if (s->bare != NULL && s->bare->state != EXEC_DONE)
+        return s->bare;
+    DL_FOREACH (s->terminals, t) {
+        if (t->exec != NULL && t->exec->state != EXEC_DONE)
+            return t->exec;
+    }
+    return NULL;
+}
+
+static bool has_unassigned(const struct session *s)
+{
+    const struct forward *f;
+
+    DL_FOREACH (s->forwards.list, f) {
+        if (f->exec == NULL && !f->cancelled)
+            return true;
+    }
+    return false;
+}
+
+static void adopt_all(struct exec *x)
+{
+    struct forward *f;
+
+    DL_FOREACH (x->session->forwards.list, f) {
+        if (f->exec == NULL && !f->cancelled)
+            adopt(x, f);
+    }
+    exec_step(x);
+}
+
+/* A command of another terminal runs already: shows what it serves. */
+static void show_status(struct exec *x, struct exec *other)
+{
+    struct forward *f;
+
+    DL_FOREACH (x->session->forwards.list, f) {
+        for (size_t i = 0; f->exec == other && i < f->slot_count; i++)
+            announce_slot(x, &f->slots[i]);
+    }
+    exec_end(x, 0);
+}
+
+static void run_http(struct exec *x)
+{
+    struct session *s = x->session;
+    struct exec *other = live_exec(s); /* x is not on its terminal yet */
+
+    terminal_line(x->terminal, SESSION_STDERR, "Session %s", s->id);
+    terminal_line(x->terminal, SESSION_STDERR, "Account %s", s->auth.key->account);
+    if (has_unassigned(s))
+        adopt_all(x);
+    else if (other != NULL)
+        show_status(x, other);
+    else
+        ev_timer_start(worker_loop(s->front->worker), &x->wait);
+}
+
+static void show_text(struct exec *x, enum session_output to,
+                      void (*make)(const struct exec *x, struct buf *out))
+{
+    struct buf text;
+
+    buf_init(&text, TERMINAL_LINES_BYTES);
+    make(x, &text);
+    terminal_text(x->terminal, to, buf_str(&text));
+    buf_fini(&text);
+}
+
+static void make_help(const struct exec *x, struct buf *out)
+{
+    command_help(x->command.kind, out);
+}
+
+static void make_usage(const struct exec *x, struct buf *out)
+{
+    (void)x;
+    command_usage(out);
+}
+
+static void run(struct exec *x)
+{
+    if (x->command.help) {
+        show_text(x, SESSION_STDOUT, make_help);
+        exec_end(x, 0);
+        return;
+    }
+    switch (x->command.kind) {
+    case COMMAND_HTTP:
+        run_http(x);
+        return;
+    case COMMAND_HELP:
+        show_text(x, SESSION_STDOUT, make_help);
+        exec_end(x, 0);
+        return;
+    case COMMAND_VERSION:
+        terminal_line(x->terminal, SESSION_STDOUT, "sallyport %s", SALLYPORT_VERSION);
+        exec_end(x, 0);
+        return;
+    }
+}
+
+struct exec *exec_start(struct session *s, struct terminal *t)
+{
+    struct exec *x = exec_new(s, t);
+    struct err e;
+
+    terminal_text(t, SESSION_STDERR, buf_str(&s->notices));
+    buf_clear(&s->notices);
+    if (t->line == NULL) {
+        (void)err_set(&e, E_NO_COMMAND, "no command was given");
+        exec_refused(x, &e);
+        show_text(x, SESSION_STDERR, make_usage);
+        exec_end(x, 1);
+    } else if (command_parse(str_from(t->line), s->auth.version, &x->command, &e) == -1) {
+        exec_refused(x, &e);
+        if (e.code == E_NO_COMMAND)
+            show_text(x, SESSION_STDERR, make_usage);
+        exec_end(x, 1);
+    } else {
+        x->has_command = true;
+        run(x);
+    }
+    return x;
+}
+
+struct exec *exec_start_bare(struct session *s)
+{
+    struct exec *x = exec_new(s, NULL);
+    struct err e;
+
+    assert(s->bare == NULL);
+    if (command_parse(STR("http"), s->auth.version, &x->command, &e) == -1) {
+        exec_refused(x, &e);
+        exec_end(x, 1);
+        return x;
+    }
+    x->has_command = true;
+    adopt_all(x);
+    return x;
+}
+
+void execs_settle(struct session *s)
+{
+    struct forward *f;
+    struct forward *next;
+    struct exec *x;
+
+    if (!s->forwards_changed)
+        return;
+    s->forwards_changed = false;
+    DL_FOREACH_SAFE (s->forwards.list, f, next) {
+        if (!f->cancelled)
+            continue;
+        release_forward(f, s->front->shared->control, REGISTRY_LET_GO);
+        forwards_remove(&s->forwards, f);
+    }
+    x = live_exec(s);
+    if (x != NULL)
+        adopt_all(x);
+}
+
+/* ---- what the gateway asks for ------------------------------------------------------------------ */
+
+static struct stream *agent_open(const struct agent *a, const struct addr *client,
+                                 const struct stream_events *events, void *arg,
+                                 enum close_reason *why)
+{
+    struct session *s = sshd_find(a->ctx, a->session);
+    struct forward *f;
+    size_t slot;
+
+    *why = CLOSE_SESSION_LOST;
+    if (s == NULL || s->ending)
+        return NULL;
+    f = forwards_find_slot(&s->forwards, a->forward, &slot);
+    if (f == NULL || f->cancelled)
+        return NULL;
+    return chan_open(s, f, client, events, arg, why);
+}
+
+/* A message to the worker of a session, from any thread. */
+struct agent_message {
+    struct sshd *front; /* counted */
+    uint64_t session;
+    uint32_t slot;
+    struct event *ev; /* counted; NULL: a notice */
+    enum agent_notice notice;
+};
+
+static struct agent_message *message_new(const struct agent *a)
+{
+    struct agent_message *m = mem_zalloc(sizeof(*m));
+
+    m->front = a->ctx;
+    sshd_ref(m->front);
+    m->session = a->session;
+    m->slot = a->forward;
+    return m;
+}
+
+/* Bytes that a visitor chose must not steer the user's terminal. */
+static void add_printable(struct buf *out, struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+
+        if (c >= ' ' && c <= '~')
+            buf_add_char(out, (char)c);
+        else
+            buf_add_fmt(out, "\\x%02x", (unsigned)c);
+    }
+}
+
+/* "TIME METHOD PATH STATUS DURATION" */
+static void add_request_text(struct buf *out, const struct event *ev)
+{
+    char time[CLOCK_RFC3339_BYTES];
+
+    clock_format_rfc3339(ev->wall_ms, time);
+    buf_add_fmt(out, "%s ", time);
+    add_printable(out, ev->method);
+    buf_add_char(out, ' ');
+    add_printable(out, ev->url_path);
+    if (ev->url_query.n > 0) {
+        buf_add_char(out, '?');
+        add_printable(out, ev->url_query);
+    }
+    if (ev->status != 0)
+        buf_add_fmt(out, " %u", ev->status);
+    else
+        buf_add_str(out, STR(" -"));
+    buf_add_fmt(out, " %.1fms\n", (double)ev->duration_us / 1000.0);
+}
+
+static void add_request_fields(struct buf *out, const struct exec *x, const struct event *ev)
+{
+    struct log_field fields[EVENT_FIELDS_MAX];
+    size_t count = event_fields(ev, fields);
+    char *at = buf_reserve(out, EXEC_LINE_MAX_BYTES);
+
+    if (at != NULL)
+        buf_commit(out, log_format_line(x->command.log_format, ev->wall_ms, LOG_INFO,
+                                        "http_request_complete", fields, count, at,
+                                        EXEC_LINE_MAX_BYTES));
+}
+
+static void show_event(struct exec *x, const struct event *ev)
+{
+    struct buf line;
+
+    if (!shows_requests(x) || x->state == EXEC_DONE)
+        return;
+    /* Four characters for each byte of path and query, at worst. */
+    buf_init(&line, EXEC_LINE_MAX_BYTES + 4 * (ev->url_path.n + ev->url_query.n + ev->method.n));
+    if (x->command.log == COMMAND_LOG_DEFAULT)
+        add_request_text(&line, ev);
+    else
+        add_request_fields(&line, x, ev);
+    terminal_request_line(x->terminal,
+                          x->command.log == COMMAND_LOG_STDOUT ? SESSION_STDOUT : SESSION_STDERR,
+                          buf_str(&line));
+    buf_fini(&line);
+}
+
+static void show_notice(struct exec *x, struct slot *slot, enum agent_notice what)
+{
+    const struct sshd_settings *settings = &x->session->front->settings;
+    char text[URL_TEXT_BYTES];
+    struct err e;
+
+    switch (what) {
+    case AGENT_TAKEN_OVER:
+        if (slot->state != SLOT_ONLINE)
+            return;
+        (void)err_set(&e, E_ENDPOINT_ONLINE, "taken over by a newer session: %s",
+                      url_format(&slot->ep->url, settings->http_port, settings->https_port, text));
+        slot_gone(x, slot, SLOT_LOST, &e);
+        if (count_slots(x, SLOT_ONLINE) + count_slots(x, SLOT_CLAIMING) +
+                count_slots(x, SLOT_WAITING) ==
+            0)
+            exec_end(x, 1);
+        return;
+    }
+}
+
+static void on_message(struct worker *w, void *arg)
+{
+    struct agent_message *m = arg;
+    struct session *s = sshd_find(m->front, m->session);
+    size_t slot = 0;
+    struct forward *f = s != NULL ? forwards_find_slot(&s->forwards, m->slot, &slot) : NULL;
+
+    (void)w;
+    if (f != NULL && f->exec != NULL && m->ev != NULL)
+        show_event(f->exec, m->ev);
+    else if (f != NULL && f->exec != NULL)
+        show_notice(f->exec, &f->slots[slot], m->notice);
+    event_unref(m->ev);
+    sshd_unref(m->front);
+    mem_free(m);
+}
+
+static void agent_on_event(const struct agent *a, struct event *ev)
+{
+    struct agent_message *m = message_new(a);
+
+    event_ref(ev);
+    m->ev = ev;
+    worker_post(a->worker, on_message, m);
+}
+
+static void agent_on_notice(const struct agent *a, enum agent_notice what)
+{
+    struct agent_message *m = message_new(a);
+
+    m->notice = what;
+    worker_post(a->worker, on_message, m);
+}
+
+const struct agent_ops exec_agent_ops = {
+    .open = agent_open,
+    .on_event = agent_on_event,
+    .on_notice = agent_on_notice,
+};

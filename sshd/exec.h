@@ -1,0 +1,36 @@
+/*
+ * exec: a command that runs in a session: it turns forwards into endpoints and shows them.
+ * Owns:   the parsed command.
+ * Thread: its worker's.
+ */
+#ifndef SSHD_EXEC_H
+#define SSHD_EXEC_H
+
+#include <stddef.h>
+
+#include "tunnel/agent.h"
+
+struct err;
+struct event;
+struct exec;
+struct session;
+struct terminal;
+
+extern const struct agent_ops exec_agent_ops;
+
+/* Runs the command line of a terminal. Never NULL; a line that is wrong ends the terminal. */
+struct exec *exec_start(struct session *s, struct terminal *t);
+/* Runs `http` without flags for a session that asked for no command. */
+struct exec *exec_start_bare(struct session *s);
+
+/* Ends the command: its endpoints go, the terminal gets the exit status. */
+void exec_end(struct exec *x, int status);
+/* As exec_end(), when nobody is left to be told. NULL is fine. */
+void exec_abandon(struct exec *x);
+/* After exec_end() or exec_abandon(). */
+void exec_free(struct exec *x);
+
+/* Forwards came or were cancelled. */
+void execs_settle(struct session *s);
+
+#endif

@@ -1,0 +1,791 @@
+/*
+ * One SSH session on a libev loop. libssh dictates the shape:
+ *
+ * - Its callbacks may only record: a call that polls would run callbacks inside callbacks and move
+ *   the input buffer under libssh's feet. So there are two steps. The pump lets libssh read and
+ *   write the socket, and callbacks set flags and fill buffers. Then settling does what they asked
+ *   for: it starts commands, opens and closes channels, delivers bytes, writes.
+ * - Nearly every call on a channel polls, too, and may bring in packets that no later readiness of
+ *   the socket will announce. So settling is repeated while packets came in, and whoever uses a
+ *   stream from outside (the gateway, on its own events) leaves a wake-up behind.
+ * - Ending frees everything, so session_end() only notes it; the end itself comes after settling,
+ *   when nothing of the session is on the stack.
+ *
+ * A thread and a blocking session each would be simpler, but costs a stack a session and a lock
+ * between every request and its channel.
+ */
+#include "sshd/session_int.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <utlist.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "sshd/chan.h"
+#include "sshd/exec.h"
+#include "sshd/farewell.h"
+#include "sshd/sshd_int.h"
+#include "sshd/terminal.h"
+
+enum {
+    SETTLE_ROUNDS = 4,   /* then the rest of the loop gets its turn */
+    REFUSED_LOG_BURST = 10, /* lines a second about strangers */
+    KEEPALIVE_SLACK_MS = 50, /* timers are not exact */
+};
+
+static void session_run(struct session *s, bool pump);
+
+static struct session *session_from(void *arg)
+{
+    struct session *s = arg;
+
+    assert(s->magic == SESSION_MAGIC);
+    return s;
+}
+
+static struct ev_loop *loop_of(const struct session *s)
+{
+    return worker_loop(s->front->worker);
+}
+
+static void timer_set(struct session *s, ev_timer *t, uint64_t delay_ms)
+{
+    ev_timer_stop(loop_of(s), t);
+    ev_timer_set(t, (double)delay_ms / 1000.0, 0.0);
+    ev_timer_start(loop_of(s), t);
+}
+
+/* ---- for the other modules ------------------------------------------------------------------ */
+
+void session_wake(struct session *s)
+{
+    /* While it runs, its end looks for what is left to do. */
+    if (!s->running && s->state != SESSION_ENDED)
+        ev_feed_event(loop_of(s), &s->wake, EV_CUSTOM);
+}
+
+void session_end(struct session *s, enum close_reason why, const struct err *e)
+{
+    if (s->ending)
+        return;
+    s->ending = true;
+    s->end_why = why;
+    if (e != NULL) {
+        unsigned number = err_number(e->code);
+
+        s->end_is_told = true;
+        if (number != 0)
+            (void)snprintf(s->end_text, sizeof(s->end_text), "ERR_SALLYPORT_%u: %s", number,
+                           e->msg);
+        else
+            (void)snprintf(s->end_text, sizeof(s->end_text), "%s", e->msg);
+    }
+    session_wake(s);
+}
+
+void session_notice(struct session *s, const char *fmt, ...)
+{
+    char line[ERR_MSG_BYTES + 80];
+    struct terminal *t;
+    bool shown = false;
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(line, sizeof(line), fmt, ap);
+    va_end(ap);
+    DL_FOREACH (s->terminals, t) {
+        if (t->state == TERMINAL_RUNS) {
+            terminal_line(t, SESSION_STDERR, "%s", line);
+            shown = true;
+        }
+    }
+    if (!shown && buf_room(&s->notices) > strlen(line))
+        buf_add_fmt(&s->notices, "%s\n", line);
+}
+
+void session_count_channel(struct session *s, int n)
+{
+    s->alive_count = (size_t)((int64_t)s->alive_count + n);
+    sshd_count(s->front, METRIC_SSH_CHANNELS, n);
+}
+
+static bool session_can_write(struct session *s)
+{
+    flow_update(&s->flow, (ssh_get_status(s->ssh) & SSH_WRITE_PENDING) != 0, &s->raw, &s->sock);
+    return flow_can_write(&s->flow);
+}
+
+static int write_packet(struct session *s, ssh_channel ch, enum session_output to, const char *p,
+                        size_t n)
+{
+    uint64_t before = s->raw.out_bytes;
+    int r = to == SESSION_STDOUT ? ssh_channel_write(ch, p, (uint32_t)n)
+                                 : ssh_channel_write_stderr(ch, p, (uint32_t)n);
+
+    if (r > 0)
+        flow_wrote(&s->flow, (size_t)r, before, s->raw.out_bytes);
+    return r;
+}
+
+size_t session_write(struct session *s, ssh_channel ch, enum session_output to, struct str data,
+                     enum write_stop *stop)
+{
+    size_t done = 0;
+
+    *stop = WRITE_TOOK_ALL;
+    while (done < data.n) {
+        size_t n = data.n - done < SESSION_WRITE_BYTES ? data.n - done : SESSION_WRITE_BYTES;
+        size_t window = ssh_channel_window_size(ch);
+        int r;
+
+        if (window == 0 && !ssh_channel_is_closed(ch)) {
+            *stop = WRITE_NEEDS_WINDOW;
+            return done;
+        }
+        if (!session_can_write(s)) {
+            *stop = WRITE_NEEDS_OUTPUT;
+            return done;
+        }
+        r = write_packet(s, ch, to, data.p + done, n < window ? n : window);
+        if (r < 0) /* the channel or the session is gone, which its state will tell */
+            return data.n;
+        if (r == 0) { /* the client exchanges keys */
+            *stop = WRITE_NEEDS_OUTPUT;
+            return done;
+        }
+        done += (size_t)r;
+    }
+    return done;
+}
+
+void session_shut_channel(struct session *s, ssh_channel ch,
+                          struct ssh_channel_callbacks_struct *own, bool peer_closed)
+{
+    (void)ssh_remove_channel_callbacks(ch, own);
+    if (peer_closed) {
+        session_count_channel(s, -1);
+    } else {
+        (void)ssh_add_channel_callbacks(ch, &s->discard_cb);
+        s->closing_count++;
+    }
+    /* Without the EOF, a close with output pending sends only that and the CLOSE gets lost. */
+    (void)ssh_channel_send_eof(ch);
+    (void)ssh_channel_close(ch);
+    ssh_channel_free(ch);
+}
+
+/*
+ * libssh has no getter for the largest packet that the client takes, and loops for a minute when
+ * that is a few bytes. So its private struct is read, after three facts that are public have shown
+ * that the layout is the one of 0.10.
+ */
+static bool find_packet_size(ssh_channel ch, uint32_t local_max, uint32_t *out)
+{
+    enum { LOCAL_MAX = 3, REMOTE_WINDOW = 5, REMOTE_MAX = 7, WORDS };
+    ssh_session own;
+    uint32_t words[WORDS];
+
+    memcpy(&own, (const void *)ch, sizeof(own));
+    memcpy(words, (const char *)(const void *)ch + sizeof(own), sizeof(words));
+    if (own != ssh_channel_get_session(ch) ||
+        words[REMOTE_WINDOW] != ssh_channel_window_size(ch) || words[LOCAL_MAX] != local_max)
+        return false;
+    *out = words[REMOTE_MAX];
+    return true;
+}
+
+bool session_check_packet_size(struct session *s, ssh_channel ch, uint32_t local_max)
+{
+    uint32_t bytes = 0;
+    struct err e;
+
+    if (find_packet_size(ch, local_max, &bytes) && bytes >= SESSION_PACKET_MIN_BYTES)
+        return true;
+    (void)err_set(&e, E_LIMIT, "the client accepts packets of %u bytes only", (unsigned)bytes);
+    session_end(s, CLOSE_PROTOCOL, &e);
+    return false;
+}
+
+void session_check_key(struct session *s)
+{
+    struct err e;
+
+    if (s->auth.key != NULL && auth_renew(s, s->front->keys, &e) == -1)
+        session_end(s, CLOSE_POLICY, &e);
+}
+
+void session_terminal_closed(struct session *s)
+{
+    if (s->terminals == NULL && s->bare == NULL && !s->ending)
+        timer_set(s, &s->phase, s->front->settings.command_wait_ms);
+}
+
+/* ---- what libssh tells: recorded only --------------------------------------------------------- */
+
+static int on_discarded_data(ssh_session ssh, ssh_channel ch, void *data, uint32_t n, int is_stderr,
+                             void *arg)
+{
+    (void)ssh;
+    (void)ch;
+    (void)data;
+    (void)is_stderr;
+    if (n > SESSION_DISCARD_MAX_BYTES)
+        session_end(session_from(arg), CLOSE_LIMIT, NULL);
+    return 0; /* taking it would make libssh adjust the window of a closed channel */
+}
+
+static void on_discarded_close(ssh_session ssh, ssh_channel ch, void *arg)
+{
+    struct session *s = session_from(arg);
+
+    (void)ssh;
+    (void)ch;
+    s->closing_count--;
+    session_count_channel(s, -1);
+}
+
+/* Kerberos may block on DNS: no mechanism is ours. */
+static ssh_string on_gssapi(ssh_session ssh, const char *user, int n, ssh_string *oids, void *arg)
+{
+    (void)ssh;
+    (void)user;
+    (void)n;
+    (void)oids;
+    (void)arg;
+    return NULL;
+}
+
+static int on_forward(struct session *s, ssh_message m)
+{
+    struct str host = str_from(ssh_message_global_request_address(m));
+    int port = ssh_message_global_request_port(m);
+    struct forward *f;
+    struct err e;
+
+    f = forwards_add(&s->forwards, host, (uint32_t)port, s->front->settings.max_forwards, &e);
+    if (f == NULL) {
+        session_notice(s, "ERR_SALLYPORT_%u: %s", err_number(e.code), e.msg);
+        return 1;
+    }
+    s->forwards_changed = true;
+    if (s->forwards.count == 1 && s->terminals == NULL && s->bare == NULL)
+        timer_set(s, &s->phase, s->front->settings.command_wait_ms);
+    session_wake(s);
+    (void)ssh_message_global_request_reply_success(m, (uint16_t)f->port);
+    return 0;
+}
+
+static int on_cancel(struct session *s, ssh_message m)
+{
+    struct str host = str_from(ssh_message_global_request_address(m));
+    int port = ssh_message_global_request_port(m);
+    struct forward *f = forwards_find(&s->forwards, host, (uint32_t)port);
+
+    if (f == NULL)
+        return 1;
+    forwards_cancel(&s->forwards, f);
+    s->forwards_changed = true;
+    session_wake(s);
+    (void)ssh_message_global_request_reply_success(m, 0);
+    return 0;
+}
+
+/* Returns 0 when the message was answered, 1 for libssh's refusal. */
+static int on_message(ssh_session ssh, ssh_message m, void *arg)
+{
+    struct session *s = session_from(arg);
+
+    (void)ssh;
+    switch (ssh_message_type(m)) {
+    case SSH_REQUEST_AUTH:
+        auth_on_other(s, ssh_message_subtype(m));
+        return 1;
+    case SSH_REQUEST_CHANNEL:
+        /* A channel that we closed must get no reply any more. */
+        return ssh_channel_is_closed(ssh_message_channel_request_channel(m)) ? 0 : 1;
+    case SSH_REQUEST_GLOBAL:
+        if (s->auth.key == NULL || s->ending)
+            return 1;
+        if (ssh_message_subtype(m) == SSH_GLOBAL_REQUEST_TCPIP_FORWARD)
+            return on_forward(s, m);
+        if (ssh_message_subtype(m) == SSH_GLOBAL_REQUEST_CANCEL_TCPIP_FORWARD)
+            return on_cancel(s, m);
+        return 1;
+    default: /* message types are plain numbers */
+        return 1;
+    }
+}
+
+/* ---- the end ------------------------------------------------------------------------------------ */
+
+static bool session_is_dead(const struct session *s)
+{
+    return (ssh_get_status(s->ssh) & (SSH_CLOSED | SSH_CLOSED_ERROR)) != 0;
+}
+
+/* Why a connection that is dead died; also the only trace of a client's good-bye. */
+static void session_note_death(struct session *s)
+{
+    const char *text = ssh_get_error(s->ssh);
+    bool polite = strncmp(text, "Received SSH_MSG_DISCONNECT", 27) == 0;
+
+    if (s->ending)
+        return;
+    session_end(s, polite ? CLOSE_DONE : CLOSE_SESSION_LOST, NULL);
+    (void)snprintf(s->end_text, sizeof(s->end_text), "%s", text);
+}
+
+static void log_end(struct session *s)
+{
+    const char *version = s->ssh != NULL ? ssh_get_clientbanner(s->ssh) : NULL;
+    uint64_t suppressed;
+
+    if (s->state == SESSION_UP) {
+        log_info("ssh.closed", LS("session", s->id), LS("account", s->auth.key->account),
+                 LADDR("client", &s->client), LS("reason", close_name(s->end_why)),
+                 LS("detail", s->end_text));
+        return;
+    }
+    sshd_count(s->front, METRIC_SSH_REFUSED_TOTAL, 1);
+    if (!log_limit_pass(&s->front->refused_log, REFUSED_LOG_BURST, clock_mono_ms(), &suppressed))
+        return;
+    log_info("ssh.refused", LS("session", s->id), LADDR("client", &s->client),
+             LS("version", version != NULL ? version : ""), LS("reason", close_name(s->end_why)),
+             LS("detail", s->auth.last.code != E_OK ? s->auth.last.msg : s->end_text),
+             LU("suppressed", suppressed));
+}
+
+/* Says good-bye so that the client shows it. Every channel is forgotten already. */
+static void session_disconnect(struct session *s)
+{
+    int rest = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
+
+    if (s->end_is_told)
+        (void)ssh_session_set_disconnect_message(s->ssh, s->end_text);
+    ssh_set_fd_towrite(s->ssh); /* else the message stays in libssh's buffer */
+    ssh_disconnect(s->ssh);
+    if (rest != -1) /* without a descriptor to spare the message may get lost */
+        farewell_start(s->front, rest);
+}
+
+static void session_stop(struct session *s)
+{
+    struct ev_loop *loop = loop_of(s);
+
+    ev_io_stop(loop, &s->io);
+    ev_clear_pending(loop, &s->wake);
+    ev_timer_stop(loop, &s->wake);
+    ev_timer_stop(loop, &s->phase);
+    ev_timer_stop(loop, &s->keepalive);
+    ev_timer_stop(loop, &s->opening_timer);
+}
+
+/* Also for one that is half built. */
+static void session_free(struct session *s)
+{
+    session_stop(s);
+    exec_free(s->bare);
+    auth_fini(s);
+    forwards_fini(&s->forwards);
+    buf_fini(&s->notices);
+    mem_free(s->denied_text);
+    if (s->event != NULL) {
+        (void)ssh_event_remove_session(s->event, s->ssh); /* fails only if it was not added */
+        ssh_event_free(s->event);
+    }
+    if (s->ssh != NULL)
+        ssh_free(s->ssh);
+    s->magic = 0;
+    mem_free(s);
+}
+
+static void session_uncount(struct session *s)
+{
+    struct sshd *front = s->front;
+
+    HASH_DEL(front->sessions, s);
+    front->session_count--;
+    sshd_count(front, METRIC_SSH_CONNS, -1);
+    sshd_count(front, METRIC_SSH_CHANNELS, -(int64_t)s->alive_count);
+    if (s->state == SESSION_UP)
+        sshd_count(front, METRIC_SSH_SESSIONS, -1);
+    else
+        front->unauthenticated--;
+}
+
+void session_finish(struct session *s, enum session_manner manner)
+{
+    struct sshd *front = s->front;
+    bool talk = manner == SESSION_TALK && !session_is_dead(s) && s->end_why != CLOSE_TIMEOUT;
+
+    session_stop(s);
+    log_end(s);
+    terminals_detach(s, talk, s->end_is_told ? s->end_text : NULL);
+    exec_abandon(s->bare);
+    chans_detach(s);
+    session_uncount(s);
+    s->state = SESSION_ENDED;
+    if (talk)
+        session_disconnect(s);
+    session_free(s);
+    if (manner == SESSION_TALK)
+        chans_tell_orphans(front);
+    sshd_check_closed(front);
+}
+
+/* ---- settling --------------------------------------------------------------------------------- */
+
+static void session_login_done(struct session *s)
+{
+    const struct sshd_settings *settings = &s->front->settings;
+    const char *version = ssh_get_clientbanner(s->ssh);
+
+    s->state = SESSION_UP;
+    s->front->unauthenticated--;
+    sshd_count(s->front, METRIC_SSH_SESSIONS, 1);
+    sshd_count(s->front, METRIC_SSH_LOGINS_TOTAL, 1);
+    log_info("ssh.login", LS("session", s->id), LS("account", s->auth.key->account),
+             LS("key", s->auth.key->where), LS("user", s->auth.user), LADDR("client", &s->client),
+             LS("version", version != NULL ? version : ""));
+    timer_set(s, &s->phase, settings->command_wait_ms);
+    if (settings->keepalive_interval_ms > 0)
+        timer_set(s, &s->keepalive, settings->keepalive_interval_ms);
+}
+
+static void session_check_login(struct session *s)
+{
+    struct err e;
+
+    if (s->state == SESSION_UP)
+        return;
+    if (s->auth.key != NULL) {
+        session_login_done(s);
+    } else if (s->raw.in_packets > SESSION_PACKETS_BEFORE_LOGIN) {
+        (void)err_set(&e, E_LIMIT, "too many messages before the login");
+        session_end(s, CLOSE_LIMIT, &e);
+    }
+}
+
+/* Returns true when something is left to do that no event will tell of. */
+static bool session_settle(struct session *s)
+{
+    for (unsigned i = 0; i < SETTLE_ROUNDS; i++) {
+        uint64_t seen = s->raw.in_packets;
+
+        if (session_is_dead(s))
+            session_note_death(s);
+        session_check_login(s);
+        if (s->ending)
+            return false;
+        if (s->state == SESSION_UP) {
+            execs_settle(s);
+            chans_settle(s);
+            terminals_settle(s);
+        }
+        if (s->raw.in_packets == seen && !s->forwards_changed)
+            return session_is_dead(s) || chans_have_work(s);
+    }
+    return true;
+}
+
+/* ---- the pump ----------------------------------------------------------------------------------- */
+
+/* Before the login OpenSSH waits for our acknowledgements, and a delayed one costs 40 ms. */
+static void hurry_acks(struct session *s)
+{
+    int on = 1;
+
+    if (s->state != SESSION_UP)
+        (void)setsockopt(s->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on)); /* only faster */
+}
+
+static int session_exchange_keys(struct session *s)
+{
+    int rc;
+
+    if (s->state != SESSION_KEY_EXCHANGE)
+        return SSH_OK;
+    rc = ssh_handle_key_exchange(s->ssh);
+    if (rc == SSH_OK)
+        s->state = SESSION_LOGIN;
+    return rc;
+}
+
+static void session_pump(struct session *s)
+{
+    hurry_acks(s);
+    for (unsigned i = 0; i < SESSION_READS_PER_PUMP; i++) {
+        uint64_t before = s->sock.in_bytes;
+        int rc;
+
+        if (session_exchange_keys(s) == SSH_ERROR || session_is_dead(s)) {
+            session_note_death(s);
+            return;
+        }
+        rc = ssh_event_dopoll(s->event, 0);
+        if (rc == SSH_ERROR)
+            session_note_death(s);
+        if (rc != SSH_OK || s->ending)
+            break;
+        if (s->sock.in_bytes - before < SESSION_READ_BYTES)
+            break;
+    }
+    if (s->raw.in_packets != s->last_in_packets) {
+        s->last_in_packets = s->raw.in_packets;
+        s->last_in_ms = clock_mono_ms();
+    }
+}
+
+static void session_watch(struct session *s)
+{
+    int want = 0;
+    bool pending = (ssh_get_status(s->ssh) & SSH_WRITE_PENDING) != 0;
+
+    flow_update(&s->flow, pending, &s->raw, &s->sock);
+    if (pending)
+        want |= EV_WRITE;
+    if (!flow_is_choked(&s->flow, &s->raw, &s->sock))
+        want |= EV_READ;
+    if (want == s->watched)
+        return;
+    s->watched = want;
+    ev_io_stop(loop_of(s), &s->io);
+    ev_io_set(&s->io, s->fd, want);
+    ev_io_start(loop_of(s), &s->io);
+}
+
+static void session_run(struct session *s, bool pump)
+{
+    bool more;
+
+    assert(!s->running);
+    s->running = true;
+    if (pump)
+        session_pump(s);
+    more = session_settle(s);
+    s->running = false;
+    if (s->ending) {
+        session_finish(s, SESSION_TALK);
+        return;
+    }
+    session_watch(s);
+    if (more) /* in the next turn, when others had theirs */
+        timer_set(s, &s->wake, 0);
+}
+
+static void on_socket(struct ev_loop *loop, ev_io *w, int revents)
+{
+    (void)loop;
+    (void)revents;
+    session_run(session_from(w->data), true);
+}
+
+static void on_wake(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    (void)loop;
+    (void)revents;
+    session_run(session_from(w->data), false);
+}
+
+/* ---- timers ------------------------------------------------------------------------------------- */
+
+static bool all_terminals_wait(const struct session *s)
+{
+    const struct terminal *t;
+
+    DL_FOREACH (s->terminals, t) {
+        if (t->state != TERMINAL_WAITS)
+            return false;
+    }
+    return true;
+}
+
+/* Nothing runs yet, although there was time enough. */
+static void end_without_command(struct session *s)
+{
+    struct err e;
+
+    if (s->terminals != NULL)
+        (void)err_set(&e, E_NO_COMMAND, "no command was given; type for example: "
+                      "ssh -R 443:localhost:3000 v2@GATEWAY http");
+    else if (s->forwards.count > 0)
+        (void)err_set(&e, E_NO_SESSION_CHANNEL,
+                      "this gateway needs a command; leave out -N and type: "
+                      "ssh -R 443:localhost:3000 v2@GATEWAY http");
+    else
+        (void)err_set(&e, E_NO_FORWARD, "neither a forward nor a command came; type: "
+                      "ssh -R 443:localhost:3000 v2@GATEWAY http");
+    session_end(s, CLOSE_IDLE, &e);
+}
+
+static void on_phase(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct session *s = session_from(w->data);
+    struct err e;
+
+    (void)loop;
+    (void)revents;
+    if (s->state != SESSION_UP) {
+        (void)err_set(&e, E_LIMIT, "the login took too long");
+        session_end(s, CLOSE_IDLE, &e);
+        return;
+    }
+    if (s->bare != NULL || !all_terminals_wait(s))
+        return;
+    if (s->terminals == NULL && s->forwards.count > 0 && s->front->settings.allow_no_command) {
+        s->bare = exec_start_bare(s);
+        session_wake(s);
+        return;
+    }
+    end_without_command(s);
+}
+
+static void on_opening(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    (void)loop;
+    (void)revents;
+    chans_check_opening(session_from(w->data));
+}
+
+/*
+ * A client is dead when count requests went unanswered; the last one gets half an interval, so that
+ * with 5 s and 2 it is noticed after 12.5 s.
+ */
+static void on_keepalive(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    struct session *s = session_from(w->data);
+    const struct sshd_settings *settings = &s->front->settings;
+    uint64_t interval = settings->keepalive_interval_ms;
+    uint64_t limit = interval * settings->keepalive_count + interval / 2;
+    uint64_t idle = clock_mono_ms() - s->last_in_ms;
+    struct err e;
+
+    (void)loop;
+    (void)revents;
+    if (auth_check(s, &e) == -1) {
+        session_end(s, CLOSE_POLICY, &e);
+    } else if (idle >= limit) {
+        session_end(s, CLOSE_TIMEOUT, NULL);
+    } else if (idle + KEEPALIVE_SLACK_MS < interval) {
+        timer_set(s, &s->keepalive, interval - idle);
+    } else {
+        /* Every second call only collects the answer to the one before. */
+        (void)ssh_send_keepalive(s->ssh);
+        (void)ssh_send_keepalive(s->ssh);
+        timer_set(s, &s->keepalive, limit - idle < interval ? limit - idle : interval);
+        session_wake(s);
+    }
+}
+
+/* ---- birth -------------------------------------------------------------------------------------- */
+
+static void set_socket_options(const struct session *s)
+{
+    const struct sshd_settings *settings = &s->front->settings;
+    int on = 1;
+    unsigned dead_ms = (unsigned)(settings->keepalive_interval_ms * (settings->keepalive_count + 1));
+
+    /* None of them is needed for a session to work. */
+    (void)setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void)setsockopt(s->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    if (dead_ms > 0)
+        (void)setsockopt(s->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_ms, sizeof(dead_ms));
+}
+
+static void set_callbacks(struct session *s)
+{
+    s->server_cb.userdata = s;
+    s->server_cb.auth_pubkey_function = auth_on_pubkey;
+    s->server_cb.channel_open_request_session_function = terminal_on_open;
+    s->server_cb.gssapi_select_oid_function = on_gssapi;
+    ssh_callbacks_init(&s->server_cb);
+    (void)ssh_set_server_callbacks(s->ssh, &s->server_cb);
+    ssh_set_message_callback(s->ssh, on_message, s);
+    ssh_set_auth_methods(s->ssh, SSH_AUTH_METHOD_PUBLICKEY);
+    s->discard_cb.userdata = s;
+    s->discard_cb.channel_data_function = on_discarded_data;
+    s->discard_cb.channel_close_function = on_discarded_close;
+    ssh_callbacks_init(&s->discard_cb);
+}
+
+static void set_watchers(struct session *s)
+{
+    ev_init(&s->io, on_socket);
+    s->io.data = s;
+    ev_init(&s->wake, on_wake);
+    s->wake.data = s;
+    ev_init(&s->phase, on_phase);
+    s->phase.data = s;
+    ev_init(&s->keepalive, on_keepalive);
+    s->keepalive.data = s;
+    ev_init(&s->opening_timer, on_opening);
+    s->opening_timer.data = s;
+}
+
+/* Takes fd in any case: afterwards libssh has it, or it is closed. */
+static int accept_fd(struct session *s, int fd)
+{
+    const struct sshd_settings *settings = &s->front->settings;
+
+    s->ssh = ssh_new();
+    if (s->ssh == NULL) {
+        (void)close(fd);
+        return -1;
+    }
+    ssh_set_blocking(s->ssh, 0);
+    (void)ssh_options_set(s->ssh, SSH_OPTIONS_COMPRESSION_C_S, "none");
+    (void)ssh_options_set(s->ssh, SSH_OPTIONS_COMPRESSION_S_C, "none");
+    if (settings->rekey_bytes > 0)
+        (void)ssh_options_set(s->ssh, SSH_OPTIONS_REKEY_DATA, &settings->rekey_bytes);
+    if (ssh_bind_accept_fd(s->front->bind, s->ssh, fd) == SSH_OK)
+        return 0;
+    if (ssh_get_fd(s->ssh) != fd)
+        (void)close(fd);
+    return -1;
+}
+
+struct session *session_new(struct sshd *front, int fd, const struct addr *client)
+{
+    struct session *s = mem_zalloc(sizeof(*s));
+
+    s->magic = SESSION_MAGIC;
+    s->front = front;
+    s->fd = fd;
+    s->client = *client;
+    s->serial = shared_serial(front->shared);
+    id_new("ts", clock_wall_ms(), s->id);
+    buf_init(&s->notices, SESSION_NOTICES_MAX_BYTES);
+    set_watchers(s);
+    set_socket_options(s);
+    if (accept_fd(s, fd) == -1)
+        goto fail;
+    ssh_set_counters(s->ssh, &s->sock, &s->raw);
+    set_callbacks(s);
+    /* Sends our first messages, and makes what ssh_event_add_session() needs. */
+    if (ssh_handle_key_exchange(s->ssh) == SSH_ERROR)
+        goto fail;
+    s->event = ssh_event_new();
+    if (s->event == NULL || ssh_event_add_session(s->event, s->ssh) != SSH_OK)
+        goto fail;
+    s->last_in_ms = clock_mono_ms();
+    HASH_ADD(hh, front->sessions, serial, sizeof(s->serial), s);
+    front->session_count++;
+    front->unauthenticated++;
+    sshd_count(front, METRIC_SSH_CONNS, 1);
+    timer_set(s, &s->phase, front->settings.login_grace_ms);
+    session_watch(s);
+    return s;
+fail:
+    session_free(s);
+    return NULL;
+}
