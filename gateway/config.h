@@ -1,9 +1,10 @@
 /*
  * config: the configuration file (libconfig syntax), checked and turned into one immutable value.
- * Keys, bounds and defaults are rows of config.def; each is described in etc/sallyport.cfg. A reload
- * parses a whole new config and swaps it in, or keeps the old one.
+ * The keys are a table in config.c and, for limits, the rows of config.def; each is described in
+ * etc/sallyport.cfg. A reload parses a whole new config and swaps it in, or keeps the old one.
  * Owns:   its strings; counted, so a reload never pulls it from under a worker.
  * Thread: config_load() on main; reading on any.
+ * Limits: CONFIG_*_MAX below; a file is at most CONFIG_FILE_MAX_BYTES.
  */
 #ifndef GATEWAY_CONFIG_H
 #define GATEWAY_CONFIG_H
@@ -18,7 +19,17 @@
 #include "base/log.h"
 #include "base/ref.h"
 
-enum { CONFIG_LISTEN_MAX = 16, CONFIG_CERTIFICATES_MAX = 1024 };
+struct domains;
+
+enum {
+    CONFIG_LISTEN_MAX = 16, /* addresses a kind of listener */
+    CONFIG_CERTIFICATES_MAX = 1024,
+    CONFIG_DOMAINS_MAX = 100000,
+    CONFIG_STRINGS_MAX = 1024, /* entries of a list of strings */
+    CONFIG_STRING_MAX_BYTES = 3072,
+    CONFIG_WORKERS_MAX = 256,
+    CONFIG_FILE_MAX_BYTES = 8 * 1024 * 1024,
+};
 
 struct config_listen {
     struct addr addrs[CONFIG_LISTEN_MAX];
@@ -26,14 +37,15 @@ struct config_listen {
 };
 
 struct config_certificate {
-    char *cert; /* owned: path of a PEM chain, leaf first */
-    char *key;  /* owned: path of a PEM key */
+    char *cert;  /* owned: path of a PEM chain, leaf first */
+    char *key;   /* owned: path of a PEM key */
     char *where; /* owned: "FILE:LINE" */
 };
 
 struct config_domain {
     char *name;    /* owned */
     char *account; /* owned */
+    char *where;   /* owned: "FILE:LINE" */
 };
 
 /* A list of strings. */
@@ -46,9 +58,9 @@ struct config {
     struct ref ref;
     char *file; /* owned: where it was read from */
 
-    char *state_dir;
-    char *domain;
-    struct config_strings extra_suffixes;
+    char *state_dir;                      /* owned */
+    char *domain;                         /* owned: a normal host (tunnel/host.h) */
+    struct config_strings extra_suffixes; /* normal hosts */
     bool auto_reserve;
     struct config_domain *domains; /* owned */
     size_t domain_count;
@@ -57,7 +69,7 @@ struct config {
     struct config_listen https;
     struct config_listen admin;
     struct config_strings authorized_keys;
-    uint64_t workers; /* 0: one a CPU */
+    uint64_t workers;                        /* 0: one a CPU */
     struct config_certificate *certificates; /* owned */
     size_t certificate_count;
     enum log_level log_level;
@@ -65,7 +77,7 @@ struct config {
     bool allow_no_command;
     bool ngrok_error_header;
 
-/* One member a row: limits.NAME and timeouts.NAME of the file. */
+/* One member a row: limits.NAME of the file. */
 #define LIMIT(name, unit, min, max, preset, text) uint64_t name;
 #include "gateway/config.def"
 #undef LIMIT
@@ -79,6 +91,18 @@ struct config *config_load(const char *path, struct buf *problems);
 /* The same for text in memory; `path` only names it. */
 struct config *config_parse(const char *path, const char *text, struct buf *problems);
 void config_ref(struct config *c);
+/* NULL is fine. */
 void config_unref(struct config *c);
+
+/*
+ * A reload cannot change where the process listens and what it is: puts the values that `old` has
+ * for those keys into c, and calls kept(arg, key) for each key that had another. For the thread that
+ * loaded c, before it hands it on.
+ */
+typedef void config_kept_fn(void *arg, const char *key);
+void config_keep_fixed(struct config *c, const struct config *old, config_kept_fn *kept, void *arg);
+
+/* The reservations of `domains`, for the control thread. The caller frees them. */
+struct domains *config_domains_new(const struct config *c);
 
 #endif

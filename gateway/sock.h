@@ -1,9 +1,12 @@
 /*
  * sock: a stream over a non-blocking socket, with or without TLS on it.
- * Used for downstream connections and for both ends of a relay. Reads up to 64 KiB a turn; writes go
- * straight to the socket and what it does not take stays with the caller (on_writable tells).
+ * Used for downstream connections and for both ends of a relay. Reads up to SOCK_READ_BYTES at once;
+ * writes go straight to the socket and what it does not take stays with the caller (on_writable
+ * tells). stream_close(CLOSE_DONE) lets the peer read all of it first (gateway/linger.h).
  * Owns:   the descriptor, and the TLS session if any.
  * Thread: that of its worker; between sock_detach() and sock_attach() nobody's.
+ * Limits: what a receiver leaves is kept, at most SOCK_READ_BYTES; with TLS, at most
+ *         TLS_HELD_MAX_BYTES more wait encrypted for the socket.
  */
 #ifndef GATEWAY_SOCK_H
 #define GATEWAY_SOCK_H
@@ -16,9 +19,13 @@
 struct sock;
 struct tls_session;
 
+/* One on_data is at most this: two of the largest SSH data packets that libssh makes. */
+enum { SOCK_READ_BYTES = 2 * 32758 };
+
 /*
  * Takes fd (a connected, non-blocking stream socket) and tls (may be NULL). Events start with the
- * next loop turn. With tls, the handshake comes first: sock_params.on_secure tells its end.
+ * next loop turn. With tls, the handshake comes first and sock_on_secure() tells its end; what is
+ * written before is not taken, and on_writable comes after it.
  */
 struct sock *sock_new(struct worker *w, int fd, struct tls_session *tls,
                       const struct stream_events *events, void *arg);
@@ -26,7 +33,8 @@ struct sock *sock_new(struct worker *w, int fd, struct tls_session *tls,
 /* The stream inside; the sock ends with it. */
 struct stream *sock_stream(struct sock *s);
 
-/* Called once when the TLS handshake is done; a failed one is on_closed(CLOSE_TLS_ERROR). */
+/* Called with the arg of the events, once, when the TLS handshake is done; a failed one is
+ * on_closed(CLOSE_TLS_ERROR). */
 typedef void sock_secure_fn(void *arg);
 void sock_on_secure(struct sock *s, sock_secure_fn *fn);
 /* The TLS session, or NULL. */
@@ -37,7 +45,9 @@ int sock_fd(const struct sock *s);
 
 /*
  * Moves the sock, with data it holds, to another worker: detach on the old one, hand the pointer
- * over by message, attach on the new one. No event comes in between.
+ * over by message, attach on the new one. No event comes in between; what the receiver left is
+ * delivered again after the attach. Not from inside an event of this sock (use worker_defer()):
+ * the code that called the event still works on it.
  */
 void sock_detach(struct sock *s);
 void sock_attach(struct sock *s, struct worker *w);

@@ -47,11 +47,27 @@ enum tls_status {
     TLS_FAILED,     /* over; tls_session_error() says why */
 };
 
+/*
+ * A session encrypts into its own bounded store what the socket does not take at once. While it
+ * holds such bytes, tls_write() takes nothing.
+ */
+enum { TLS_HELD_MAX_BYTES = 128 * 1024 };
+
 enum tls_status tls_handshake(struct tls_session *s);
-/* *n: in, room at p; out, bytes moved. */
+/*
+ * Fills the room of *n bytes at p as far as there is data; *n becomes the bytes moved.
+ * TLS_WANT_WRITE: the peer has made the session answer more than it reads; tls_flush() first.
+ */
 enum tls_status tls_read(struct tls_session *s, char *p, size_t *n);
+/*
+ * Takes what it can of the *n bytes at p; *n becomes the bytes taken, whatever the status says; the
+ * caller is free to offer other bytes next. TLS_WANT_WRITE: encrypted bytes are held, tls_flush()
+ * when the socket is writable.
+ */
 enum tls_status tls_write(struct tls_session *s, const char *p, size_t *n);
-/* Sends close_notify; TLS_WANT_* may be ignored when the socket is closed anyway. */
+/* Gives held bytes to the socket. TLS_OK: none is left. */
+enum tls_status tls_flush(struct tls_session *s);
+/* Sends close_notify, behind what is held; TLS_WANT_WRITE: tls_flush(), or just close. */
 enum tls_status tls_shutdown(struct tls_session *s);
 /* True if tls_read() would return bytes without the socket becoming readable. */
 bool tls_has_pending(const struct tls_session *s);
@@ -60,8 +76,10 @@ bool tls_has_pending(const struct tls_session *s);
 struct str tls_server_name(const struct tls_session *s);
 const char *tls_version(const struct tls_session *s);
 const char *tls_cipher(const struct tls_session *s);
-/* Why a session failed, for the log. */
+/* Why a session failed, for the log; a static text. */
 const char *tls_session_error(const struct tls_session *s);
+/* The errno with which the socket failed, or 0 when it was TLS itself. */
+int tls_session_errno(const struct tls_session *s);
 
 /* True if `host` (folded) is covered by the certificate this session presented (RFC 9110 7.4: 421
  * otherwise, once one connection carries several hosts). */

@@ -1,0 +1,498 @@
+/*
+ * main: the program: its commands, and the process that `serve` runs.
+ * The one file that sees both servers. It builds everything on the main thread, starts the workers,
+ * and then only reacts: to signals, to changed key files, and to workers that report back.
+ *
+ * Nothing is served before everything is there: all sockets are bound first, all objects built, and
+ * the workers start last. The end runs the same way back: the gateways drain, the SSH sessions are
+ * told and closed, the control thread stops, the workers stop, and what they shared is freed.
+ *
+ * A reload builds the new configuration, keys and certificates whole, on this thread, and then posts
+ * them to the workers; a problem in any of them leaves all of the old in place.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <ev.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "base/worker.h"
+#include "gateway/config.h"
+#include "gateway/file_watch.h"
+#include "gateway/gateway.h"
+#include "gateway/inputs.h"
+#include "gateway/lifecycle.h"
+#include "gateway/listen_set.h"
+#include "gateway/process_env.h"
+#include "gateway/state_dir.h"
+#include "gateway/tls.h"
+#include "sshd/sshd.h"
+#include "tunnel/authkeys.h"
+#include "tunnel/control.h"
+#include "tunnel/domains.h"
+#include "tunnel/host.h"
+#include "tunnel/routes.h"
+
+enum { EXIT_PROBLEM = 1, EXIT_USAGE = 2 };
+
+#define GOODBYE "the gateway is shutting down; connect again in a moment"
+
+enum listen_kind { LISTEN_SSH, LISTEN_HTTP, LISTEN_HTTPS, LISTEN_ADMIN };
+enum { LISTEN_KINDS = LISTEN_ADMIN + 1 };
+
+/* A worker and what it runs. */
+struct node {
+    struct worker *worker;   /* owned */
+    struct routes *routes;   /* owned */
+    struct sshd *sshd;       /* owned */
+    struct gateway *gateway; /* owned */
+};
+
+struct process {
+    struct ev_loop *loop; /* borrowed: libev's default one */
+    int lock;             /* on state_dir; -1: none */
+    struct inputs inputs;
+
+    struct listen_set listen[LISTEN_KINDS];
+    struct host_suffixes *suffixes; /* owned */
+    struct domains *domains;        /* owned: of the start; a reload gives control its own */
+    struct control *control;        /* owned */
+    struct sshd_shared *shared;     /* owned */
+    struct gateway_peers peers;     /* its arrays: owned */
+    struct node *nodes;             /* owned */
+    size_t node_count;
+    struct worker **workers; /* owned: of the nodes, as control wants them */
+    struct routes **routes;  /* owned: of the nodes, as control wants them */
+
+    struct lifecycle *lifecycle;  /* owned */
+    struct file_watch *key_files; /* owned */
+};
+
+/* ---- reloading ------------------------------------------------------------------------- */
+
+/* The port that stands for 80 or 443 in printed URLs. */
+static uint16_t public_port(const struct listen_set *s, uint16_t otherwise)
+{
+    return s->bound.count > 0 ? s->bound.addrs[0].port : otherwise;
+}
+
+static struct sshd_settings make_settings(const struct process *p)
+{
+    const struct config *c = p->inputs.config;
+
+    return (struct sshd_settings){
+        .http_port = public_port(&p->listen[LISTEN_HTTP], 80),
+        .https_port = public_port(&p->listen[LISTEN_HTTPS], 443),
+        .allow_no_command = c->allow_no_command,
+        .max_sessions_per_key = (uint32_t)c->max_sessions_per_key,
+        .max_sessions_per_address = (uint32_t)c->max_sessions_per_address,
+        .max_unauthenticated = (uint32_t)c->max_unauthenticated,
+        .login_grace_ms = c->login_grace_ms,
+        .max_auth_tries = (uint32_t)c->max_auth_tries,
+        .max_forwards = (uint32_t)c->max_forwards,
+        .max_channels = (uint32_t)c->max_channels,
+        .max_channel_buffer = c->max_channel_buffer,
+        .channel_window = c->channel_window,
+        .channel_open_timeout_ms = c->channel_open_timeout_ms,
+        .command_wait_ms = c->command_wait_ms,
+        .keepalive_interval_ms = c->keepalive_interval_ms,
+        .keepalive_count = (uint32_t)c->keepalive_count,
+        .rekey_bytes = c->rekey_bytes,
+    };
+}
+
+/* What a reload brings to one worker. */
+struct change {
+    struct node *node; /* borrowed: outlives the worker's loop */
+    struct inputs inputs;
+    struct sshd_settings settings;
+};
+
+static void apply_change(struct worker *w, void *arg)
+{
+    struct change *c = arg;
+
+    (void)w;
+    gateway_configure(c->node->gateway, c->inputs.config, c->inputs.tls);
+    sshd_configure(c->node->sshd, &c->settings, c->inputs.keys);
+    inputs_fini(&c->inputs);
+    mem_free(c);
+}
+
+static void post_change(struct process *p)
+{
+    for (size_t i = 0; i < p->node_count; i++) {
+        struct change *c = mem_zalloc(sizeof(*c));
+
+        c->node = &p->nodes[i];
+        c->inputs = inputs_copy(&p->inputs);
+        c->settings = make_settings(p);
+        worker_post(c->node->worker, apply_change, c);
+    }
+}
+
+static void on_key_files_changed(void *arg)
+{
+    struct process *p = arg;
+
+    if (inputs_reload_keys(&p->inputs) == 0)
+        post_change(p);
+    log_flush();
+}
+
+static void watch_key_files(struct process *p)
+{
+    const struct config_strings *files = &p->inputs.config->authorized_keys;
+
+    file_watch_free(p->key_files);
+    p->key_files = file_watch_new(p->loop, (const char *const *)files->items, files->count,
+                                  on_key_files_changed, p);
+    file_watch_start(p->key_files);
+}
+
+static void reload(void *arg)
+{
+    struct process *p = arg;
+    const struct config *c;
+
+    if (inputs_reload(&p->inputs) == -1)
+        return;
+    c = p->inputs.config;
+    log_configure(c->log_level, c->log_format);
+    control_configure(p->control, c->hold_ms, config_domains_new(c));
+    post_change(p);
+    watch_key_files(p);
+}
+
+/* ---- building -------------------------------------------------------------------------- */
+
+static int bind_listeners(struct process *p, struct err *e)
+{
+    const struct config_listen *const wanted[LISTEN_KINDS] = {
+        [LISTEN_SSH] = &p->inputs.config->ssh,
+        [LISTEN_HTTP] = &p->inputs.config->http,
+        [LISTEN_HTTPS] = &p->inputs.config->https,
+        [LISTEN_ADMIN] = &p->inputs.config->admin,
+    };
+
+    for (size_t i = 0; i < LISTEN_KINDS; i++) {
+        if (listen_set_init(&p->listen[i], wanted[i], p->node_count, e) == -1)
+            return -1;
+    }
+    return 0;
+}
+
+static int build_suffixes(struct process *p, struct err *e)
+{
+    const struct config_strings *extra = &p->inputs.config->extra_suffixes;
+    struct str *list = mem_zalloc_array(extra->count, sizeof(*list));
+
+    for (size_t i = 0; i < extra->count; i++)
+        list[i] = str_from(extra->items[i]);
+    p->suffixes = host_suffixes_new(str_from(p->inputs.config->domain), list, extra->count, e);
+    mem_free(list);
+    return p->suffixes == NULL ? -1 : 0;
+}
+
+/* The workers with their routing tables, and the control thread that writes those. */
+static int build_control(struct process *p, struct err *e)
+{
+    struct control_params params = {
+        .registry = { .base_domain = str_from(p->inputs.config->domain),
+                      .hold_ms = p->inputs.config->hold_ms },
+        .worker_count = p->node_count,
+    };
+
+    if (state_dir_secret(p->inputs.config->state_dir, "names.key", params.registry.secret, e) == -1)
+        return -1;
+    p->workers = mem_zalloc_array(p->node_count, sizeof(*p->workers));
+    p->routes = mem_zalloc_array(p->node_count, sizeof(*p->routes));
+    for (size_t i = 0; i < p->node_count; i++) {
+        struct node *n = &p->nodes[i];
+
+        n->worker = p->workers[i] = worker_new("worker", (unsigned)i);
+        n->routes = p->routes[i] = routes_new();
+    }
+    p->domains = config_domains_new(p->inputs.config);
+    params.registry.domains = p->domains;
+    params.workers = p->workers;
+    params.routes = p->routes;
+    p->control = control_new(&params);
+    mem_wipe(&params, sizeof(params));
+    return 0;
+}
+
+static int build_shared(struct process *p, struct err *e)
+{
+    struct sshd_settings settings = make_settings(p);
+    char *host_keys[SSHD_HOST_KEYS] = { NULL };
+    int n = sshd_host_keys_ensure(p->inputs.config->state_dir, host_keys, e);
+
+    if (n != -1)
+        p->shared = sshd_shared_new((const char *const *)host_keys, (size_t)n, &settings,
+                                    p->inputs.keys, p->suffixes, p->control, e);
+    for (size_t i = 0; i < SSHD_HOST_KEYS; i++)
+        mem_free(host_keys[i]);
+    return p->shared == NULL ? -1 : 0;
+}
+
+static void build_node(struct process *p, size_t i)
+{
+    struct node *n = &p->nodes[i];
+    int fds[LISTEN_KINDS][CONFIG_LISTEN_MAX];
+    struct gateway_params params = {
+        .worker = n->worker,
+        .peers = &p->peers,
+        .routes = n->routes,
+        .suffixes = p->suffixes,
+        .config = p->inputs.config,
+        .tls = p->inputs.tls,
+        .http_fds = fds[LISTEN_HTTP],
+        .http_count = p->listen[LISTEN_HTTP].bound.count,
+        .https_fds = fds[LISTEN_HTTPS],
+        .https_count = p->listen[LISTEN_HTTPS].bound.count,
+        .admin_fds = fds[LISTEN_ADMIN],
+        .admin_count = p->listen[LISTEN_ADMIN].bound.count,
+    };
+
+    for (size_t kind = 0; kind < LISTEN_KINDS; kind++)
+        listen_set_take(&p->listen[kind], i, fds[kind]);
+    n->gateway = gateway_new(&params);
+    n->sshd = sshd_new(n->worker, p->shared, fds[LISTEN_SSH], p->listen[LISTEN_SSH].bound.count);
+}
+
+static void build_nodes(struct process *p)
+{
+    const struct metrics **metrics = mem_zalloc_array(p->node_count + 1, sizeof(*metrics));
+
+    for (size_t i = 0; i < p->node_count; i++)
+        metrics[i] = worker_metrics(p->nodes[i].worker);
+    metrics[p->node_count] = worker_metrics(control_worker(p->control));
+    p->peers.gateways = mem_zalloc_array(p->node_count, sizeof(*p->peers.gateways));
+    p->peers.metrics = metrics;
+    p->peers.metrics_count = p->node_count + 1;
+    for (size_t i = 0; i < p->node_count; i++)
+        build_node(p, i);
+}
+
+/* Accepts what process_new() left half-built. No thread of it may run. */
+static void process_free(struct process *p)
+{
+    file_watch_free(p->key_files);
+    for (size_t i = 0; i < p->node_count; i++) {
+        gateway_free(p->nodes[i].gateway);
+        sshd_free(p->nodes[i].sshd);
+    }
+    /* Messages under way name routes and the lifecycle: mailboxes are emptied before those go. */
+    control_free(p->control);
+    for (size_t i = 0; i < p->node_count; i++)
+        worker_free(p->nodes[i].worker);
+    for (size_t i = 0; i < p->node_count; i++)
+        routes_free(p->nodes[i].routes);
+    lifecycle_free(p->lifecycle);
+    sshd_shared_free(p->shared);
+    domains_free(p->domains);
+    host_suffixes_free(p->suffixes);
+    for (size_t i = 0; i < LISTEN_KINDS; i++)
+        listen_set_fini(&p->listen[i]);
+    mem_free(p->peers.gateways);
+    mem_free((void *)(uintptr_t)p->peers.metrics);
+    mem_free(p->workers);
+    mem_free(p->routes);
+    mem_free(p->nodes);
+    inputs_fini(&p->inputs);
+    if (p->lock != -1)
+        (void)close(p->lock); /* only held, never written */
+    mem_free(p);
+}
+
+/* Everything but the running threads; NULL with problems, one a line. */
+static struct process *process_new(const char *path, struct buf *problems)
+{
+    struct process *p = mem_zalloc(sizeof(*p));
+    struct err e = { .code = E_OK };
+
+    p->lock = -1;
+    p->loop = ev_default_loop(EVFLAG_AUTO | EVFLAG_NOENV);
+    if (inputs_read(&p->inputs, path, problems) == -1)
+        goto fail;
+    watch_key_files(p);
+    log_configure(p->inputs.config->log_level, p->inputs.config->log_format);
+    p->lock = state_dir_open(p->inputs.config->state_dir, &e);
+    if (p->lock == -1 || inputs_read_certificates(&p->inputs, NULL, problems) == -1)
+        goto fail;
+    p->node_count = p->inputs.config->workers > 0 ? (size_t)p->inputs.config->workers
+                                                  : process_cpu_count(CONFIG_WORKERS_MAX);
+    p->nodes = mem_zalloc_array(p->node_count, sizeof(*p->nodes));
+    if (bind_listeners(p, &e) == -1 || build_suffixes(p, &e) == -1 || build_control(p, &e) == -1 ||
+        build_shared(p, &e) == -1)
+        goto fail;
+    build_nodes(p);
+    return p;
+fail:
+    if (e.code != E_OK)
+        buf_add_fmt(problems, "sallyport: %s\n", e.msg);
+    process_free(p);
+    return NULL;
+}
+
+/* ---- running --------------------------------------------------------------------------- */
+
+static void drain_here(struct worker *w, void *arg)
+{
+    struct process *p = arg;
+    struct node *n = &p->nodes[worker_id(w)];
+
+    sshd_drain(n->sshd);
+    gateway_drain(n->gateway, lifecycle_on_drained, p->lifecycle);
+}
+
+static void close_here(struct worker *w, void *arg)
+{
+    struct process *p = arg;
+
+    sshd_close_all(p->nodes[worker_id(w)].sshd, GOODBYE, lifecycle_on_closed, p->lifecycle);
+}
+
+static uint64_t drain_max_ms(void *arg)
+{
+    const struct process *p = arg;
+
+    return p->inputs.config->drain_ms;
+}
+
+static void start_here(struct worker *w, void *arg)
+{
+    struct process *p = arg;
+    struct node *n = &p->nodes[worker_id(w)];
+
+    gateway_start(n->gateway);
+    sshd_start(n->sshd);
+}
+
+static void tell_ready(struct process *p)
+{
+    static const char *const names[LISTEN_KINDS] = {
+        [LISTEN_SSH] = "ssh",
+        [LISTEN_HTTP] = "http",
+        [LISTEN_HTTPS] = "https",
+        [LISTEN_ADMIN] = "admin",
+    };
+    struct buf text[LISTEN_KINDS];
+    struct log_field f[LISTEN_KINDS];
+
+    for (size_t i = 0; i < LISTEN_KINDS; i++) {
+        buf_init(&text[i], CONFIG_LISTEN_MAX * ADDR_TEXT_BYTES);
+        listen_set_format(&p->listen[i], &text[i]);
+        f[i] = text[i].len > 0 ? LSTR(names[i], buf_str(&text[i])) : LNONE;
+    }
+    log_info("sallyport ready", f[LISTEN_SSH], f[LISTEN_HTTP], f[LISTEN_HTTPS], f[LISTEN_ADMIN],
+             LU("workers", p->node_count), LU("keys", authkeys_count(p->inputs.keys)),
+             LS("domain", p->inputs.config->domain), LS("version", SALLYPORT_VERSION));
+    log_flush();
+    for (size_t i = 0; i < LISTEN_KINDS; i++)
+        buf_fini(&text[i]);
+}
+
+static void process_run(struct process *p)
+{
+    const struct lifecycle_params life = {
+        .loop = p->loop,
+        .workers = p->workers,
+        .worker_count = p->node_count,
+        .drain = drain_here,
+        .close = close_here,
+        .reload = reload,
+        .drain_max_ms = drain_max_ms,
+        .arg = p,
+    };
+
+    /* The signals are caught before anything runs that they could end. */
+    p->lifecycle = lifecycle_new(&life);
+    control_start(p->control);
+    for (size_t i = 0; i < p->node_count; i++) {
+        worker_post(p->nodes[i].worker, start_here, p);
+        worker_start(p->nodes[i].worker);
+    }
+    tell_ready(p);
+    lifecycle_run(p->lifecycle);
+    file_watch_stop(p->key_files);
+    control_stop(p->control);
+    for (size_t i = 0; i < p->node_count; i++)
+        worker_stop(p->nodes[i].worker);
+    for (size_t i = 0; i < p->node_count; i++)
+        worker_join(p->nodes[i].worker);
+    log_info("sallyport stopped", LNONE);
+}
+
+/* ---- commands -------------------------------------------------------------------------- */
+
+static int command_serve(const char *path)
+{
+    struct process *p;
+    struct buf problems;
+
+    process_prepare();
+    buf_init(&problems, INPUTS_PROBLEMS_MAX_BYTES);
+    p = process_new(path, &problems);
+    if (p == NULL) {
+        (void)fprintf(stderr, "%.*s", STR_ARG(buf_str(&problems)));
+        buf_fini(&problems);
+        return EXIT_PROBLEM;
+    }
+    buf_fini(&problems);
+    log_start(STDERR_FILENO, p->inputs.config->log_level, p->inputs.config->log_format);
+    process_run(p);
+    process_free(p);
+    log_stop();
+    return EXIT_SUCCESS;
+}
+
+static int command_check(const char *path)
+{
+    struct inputs inputs;
+    struct buf problems;
+    int rc;
+
+    buf_init(&problems, INPUTS_PROBLEMS_MAX_BYTES);
+    rc = inputs_read(&inputs, path, &problems);
+    (void)printf("%.*s", STR_ARG(buf_str(&problems)));
+    inputs_fini(&inputs);
+    buf_fini(&problems);
+    return rc == 0 ? EXIT_SUCCESS : EXIT_PROBLEM;
+}
+
+static int usage(FILE *to, int status)
+{
+    (void)fprintf(to, "usage: sallyport serve -c FILE   run in the foreground; SIGTERM drains, "
+                      "SIGHUP reloads\n"
+                      "       sallyport check -c FILE   print every problem of a configuration\n"
+                      "       sallyport version\n"
+                      "       sallyport help\n");
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    const char *command = argc > 1 ? argv[1] : "";
+
+    if (argc == 4 && strcmp(argv[2], "-c") == 0) {
+        if (strcmp(command, "serve") == 0) {
+            process_reexec(argv);
+            return command_serve(argv[3]);
+        }
+        if (strcmp(command, "check") == 0)
+            return command_check(argv[3]);
+    }
+    if (argc == 2 && (strcmp(command, "version") == 0 || strcmp(command, "--version") == 0)) {
+        (void)printf("sallyport %s\n", SALLYPORT_VERSION);
+        return EXIT_SUCCESS;
+    }
+    if (argc == 2 && (strcmp(command, "help") == 0 || strcmp(command, "--help") == 0))
+        return usage(stdout, EXIT_SUCCESS);
+    return usage(stderr, EXIT_USAGE);
+}

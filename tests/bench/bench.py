@@ -1,0 +1,441 @@
+"""Measures sallyport against nginx (TLS) in front of `sshd -R`, on this machine, in alternating runs.
+
+Usage: bench.py [--quick] [--rounds N] [--only NAME,...]
+
+Both sides get the same upstream (an nginx on loopback, a small sink for uploads), the same OpenSSH
+client and the same load. Every figure is a median over the rounds; a ratio below 1 means that
+sallyport needed less. CPU is user + system time of the gateway's processes only: sallyport on one
+side, nginx with all its workers plus sshd with its session processes on the other.
+"""
+
+import argparse
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import ssl
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TICKS = os.sysconf("SC_CLK_TCK")
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+HOST = "bench.localhost"
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for(condition, what, seconds=20):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return
+        time.sleep(0.02)
+    raise RuntimeError(f"timed out waiting for {what}")
+
+
+def is_listening(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
+def children_of(pid):
+    """pid and everything below it."""
+    found = [pid]
+    for path in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in path.read_text().split():
+            found += children_of(int(child))
+    return found
+
+
+def cpu_seconds(pids):
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(FileNotFoundError):
+            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            total += int(fields[11]) + int(fields[12])
+    return total / TICKS
+
+
+def rss_bytes(pids):
+    """Memory that belongs to these processes alone, so that shared pages are not counted twice."""
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(FileNotFoundError):
+            text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+            total += sum(int(n) for n in re.findall(r"^Private_\w+:\s+(\d+)", text, re.M)) * 1024
+    return total
+
+
+def start(argv, **kw):
+    return subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, **kw)
+
+
+def stop(process):
+    if process is None or process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+class Upstream:
+    """nginx for small answers and downloads, a thread that swallows uploads."""
+
+    def __init__(self, work):
+        self.port = free_port()
+        self.sink_port = free_port()
+        root = work / "www"
+        root.mkdir()
+        (root / "small").write_bytes(b"hello")
+        with open(root / "big", "wb") as f:
+            f.truncate(GIB)
+        conf = work / "upstream.conf"
+        conf.write_text(f"""
+daemon off; pid {work}/upstream.pid; error_log stderr error; worker_processes 1;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off; sendfile on; keepalive_requests 100000000; client_body_temp_path {work}/t1;
+  proxy_temp_path {work}/t2; fastcgi_temp_path {work}/t3; uwsgi_temp_path {work}/t4; scgi_temp_path {work}/t5;
+  server {{ listen 127.0.0.1:{self.port}; root {root};
+            location = /tiny {{ return 200 "hello"; }} }}
+}}
+""")
+        self.nginx = start(["nginx", "-c", conf, "-p", work], stderr=subprocess.DEVNULL)
+        self.sink = socket.create_server(("127.0.0.1", self.sink_port))
+        threading.Thread(target=self._accept, daemon=True).start()
+        wait_for(lambda: is_listening(self.port), "the upstream nginx")
+
+    def _accept(self):
+        while True:
+            try:
+                s, _ = self.sink.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._swallow, args=(s,), daemon=True).start()
+
+    @staticmethod
+    def _swallow(s):
+        head = b""
+        with s:
+            while b"\r\n\r\n" not in head:
+                piece = s.recv(65536)
+                if not piece:
+                    return
+                head += piece
+            length = int(re.search(rb"(?i)content-length: *(\d+)", head).group(1))
+            left = length - (len(head) - head.index(b"\r\n\r\n") - 4)
+            buffer = bytearray(MIB)
+            while left > 0:
+                n = s.recv_into(buffer)
+                if n == 0:
+                    return
+                left -= n
+            s.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+
+    def stop(self):
+        self.sink.close()
+        stop(self.nginx)
+
+
+class Sallyport:
+    name = "sallyport"
+
+    def __init__(self, work, key):
+        self.ssh_port, self.https_port = free_port(), free_port()
+        self.key, self.work, self.clients = key, work, []
+        keys = work / "authorized_keys"
+        keys.write_text(key.with_suffix(".pub").read_text())
+        conf = work / "sallyport.cfg"
+        conf.write_text(f"""
+state_dir = "{work}/state"; domain = "localhost";
+listen = {{ ssh = ["127.0.0.1:{self.ssh_port}"]; https = ["127.0.0.1:{self.https_port}"]; }};
+authorized_keys = ["{keys}"];
+limits = {{ max_sessions_per_key = 100000; max_sessions_per_address = 100000; max_unauthenticated = 10000; }};
+log = {{ level = "warn"; }};
+""")
+        program = os.environ.get("SALLYPORT_BIN", ROOT / "build/gcc-release/sallyport")
+        self.process = start([program, "serve", "-c", conf], stderr=open(work / "sallyport.log", "wb"))
+        wait_for(lambda: is_listening(self.https_port), "sallyport")
+
+    def tunnel(self, host, upstream_port):
+        client = start(["ssh", "-F", "none", "-p", self.ssh_port, "-i", self.key,
+                        "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+                        "-o", "LogLevel=ERROR", "-R", f"{host}:443:127.0.0.1:{upstream_port}",
+                        "v2@127.0.0.1", "http"], stdout=subprocess.PIPE)
+        self.clients.append(client)
+        line = client.stdout.readline().decode().strip()
+        if not line.startswith("https://"):
+            raise RuntimeError(f"no URL from sallyport: {line!r}")
+        return f"https://{host}:{self.https_port}"
+
+    def pids(self):
+        return children_of(self.process.pid)
+
+    def stop(self):
+        for client in self.clients:
+            client.kill()
+            client.wait()
+        stop(self.process)
+
+
+class NginxSshd:
+    name = "nginx+sshd"
+
+    def __init__(self, work, key):
+        self.ssh_port, self.https_port = free_port(), free_port()
+        self.key, self.work, self.clients, self.backends = key, work, [], {}
+        host_key = work / "sshd_host"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", host_key], check=True)
+        keys = work / "sshd_keys"
+        keys.write_text(key.with_suffix(".pub").read_text())
+        conf = work / "sshd_config"
+        conf.write_text(f"""
+ListenAddress 127.0.0.1:{self.ssh_port}
+HostKey {host_key}
+AuthorizedKeysFile {keys}
+StrictModes no
+UsePAM no
+PidFile none
+MaxStartups 10000
+AllowTcpForwarding remote
+""")
+        os.makedirs("/run/sshd", exist_ok=True)
+        self.sshd = start(["/usr/sbin/sshd", "-D", "-e", "-f", conf], stderr=subprocess.DEVNULL)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-days", "3", "-subj", "/CN=bench",
+                        "-keyout", work / "tls.key", "-out", work / "tls.crt"],
+                       check=True, stderr=subprocess.DEVNULL)
+        self.nginx = None
+        wait_for(lambda: is_listening(self.ssh_port), "sshd")
+
+    def _write_conf(self):
+        servers = "\n".join(f"""
+  upstream u{port} {{ server 127.0.0.1:{port}; keepalive 64; keepalive_requests 100000000; }}
+  server {{ listen 127.0.0.1:{self.https_port} ssl; server_name {host};
+    location / {{ proxy_pass http://u{port}; proxy_http_version 1.1; proxy_set_header Connection "";
+      proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr;
+      proxy_set_header X-Forwarded-Proto https; proxy_request_buffering off; proxy_max_temp_file_size 0; }} }}
+""" for host, port in self.backends.items())
+        conf = self.work / "front.conf"
+        work = self.work
+        conf.write_text(f"""
+daemon off; pid {work}/front.pid; error_log stderr error; worker_processes auto;
+events {{ worker_connections 8192; }}
+http {{
+  access_log off; client_max_body_size 0; keepalive_requests 100000000; server_names_hash_bucket_size 128;
+  ssl_certificate {work}/tls.crt; ssl_certificate_key {work}/tls.key; ssl_protocols TLSv1.2 TLSv1.3;
+  client_body_temp_path {work}/f1; proxy_temp_path {work}/f2; fastcgi_temp_path {work}/f3;
+  uwsgi_temp_path {work}/f4; scgi_temp_path {work}/f5;
+  {servers}
+}}
+""")
+        return conf
+
+    def tunnel(self, host, upstream_port):
+        port = free_port()
+        self.clients.append(start(
+            ["ssh", "-F", "none", "-N", "-p", self.ssh_port, "-i", self.key,
+             "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+             "-o", "LogLevel=ERROR", "-R", f"127.0.0.1:{port}:127.0.0.1:{upstream_port}",
+             "root@127.0.0.1"]))
+        wait_for(lambda: is_listening(port), "the sshd forward")
+        self.backends[host] = port
+        conf = self._write_conf()
+        if self.nginx is None:
+            self.nginx = start(["nginx", "-c", conf, "-p", self.work], stderr=subprocess.DEVNULL)
+            wait_for(lambda: is_listening(self.https_port), "the front nginx")
+        else:
+            self.nginx.send_signal(signal.SIGHUP)
+            time.sleep(1)  # nginx gives no sign when its new workers serve
+        return f"https://{host}:{self.https_port}"
+
+    def pids(self):
+        return children_of(self.sshd.pid) + (children_of(self.nginx.pid) if self.nginx else [])
+
+    def stop(self):
+        for client in self.clients:
+            client.kill()
+            client.wait()
+        stop(self.nginx)
+        stop(self.sshd)
+
+
+# ---- measurements: each returns {figure: value} of one run ------------------------------------
+
+
+def h2load(url, *options):
+    """Runs h2load over HTTP/1.1 against loopback, whatever the URL's name; returns the requests done."""
+    port = re.search(r":(\d+)/", url).group(1)
+    out = subprocess.run(["h2load", "--h1", "-t1", f"--connect-to=127.0.0.1:{port}", *options, url],
+                         check=True, capture_output=True, text=True).stdout
+    done, failed, errored = (int(re.search(rf"(\d+) {word}", out).group(1))
+                             for word in ("succeeded", "failed", "errored"))
+    if failed or errored:
+        raise RuntimeError(f"{failed} failed and {errored} broken requests at {url}")
+    return done
+
+
+def keepalive(side, urls, args):
+    cpu = cpu_seconds(side.pids())
+    begin = time.monotonic()
+    requests = h2load(urls["get"] + "/tiny", "-c32", f"-n{args.requests}")
+    seconds = time.monotonic() - begin
+    used = cpu_seconds(side.pids()) - cpu
+    return {"keep-alive GET x32: requests/s": requests / seconds,
+            "keep-alive GET x32: CPU us/request": used / requests * 1e6}
+
+
+def new_connections(side, urls, args):
+    cpu = cpu_seconds(side.pids())
+    begin = time.monotonic()
+    requests = sum(h2load(urls["get"] + "/tiny", "-c200", "-n200") for _ in range(args.seconds * 2))
+    seconds = time.monotonic() - begin
+    used = cpu_seconds(side.pids()) - cpu
+    return {"new TLS connections/s": requests / seconds,
+            "new TLS connection: CPU us": used / requests * 1e6}
+
+
+def download(side, urls, args):
+    cpu = cpu_seconds(side.pids())
+    begin = time.monotonic()
+    subprocess.run(["curl", "-sSk", "-o", "/dev/null", "-r", f"0-{args.bytes - 1}",
+                    urls["get"] + "/big"], check=True)
+    seconds = time.monotonic() - begin
+    used = cpu_seconds(side.pids()) - cpu
+    return {"download: MiB/s": args.bytes / MIB / seconds,
+            "download: CPU s/GiB": used / (args.bytes / GIB)}
+
+
+def upload(side, urls, args):
+    cpu = cpu_seconds(side.pids())
+    begin = time.monotonic()
+    with open(args.blob, "rb") as blob:
+        subprocess.run(["curl", "-sSk", "-o", "/dev/null", "-H", "Expect:", "-T", "-",
+                        "-H", "Transfer-Encoding:", "-H", f"Content-Length: {args.bytes}",
+                        urls["put"] + "/up"], stdin=blob, check=True)
+    seconds = time.monotonic() - begin
+    used = cpu_seconds(side.pids()) - cpu
+    return {"upload: MiB/s": args.bytes / MIB / seconds,
+            "upload: CPU s/GiB": used / (args.bytes / GIB)}
+
+
+def latency(side, urls, args):
+    """At a fixed rate that both sides can hold."""
+    log = args.work / "latency.log"
+    log.unlink(missing_ok=True)
+    h2load(urls["get"] + "/tiny", "-c8", "--rps=125", f"-n{1000 * args.seconds}",
+           f"--log-file={log}")
+    times = sorted(int(line.split()[2]) for line in log.read_text().splitlines())
+    return {"latency at 1000/s: p50 us": times[len(times) // 2],
+            "latency at 1000/s: p99 us": times[len(times) * 99 // 100]}
+
+
+def idle_connections(side, urls, args):
+    host, port = re.match(r"https://([^:]+):(\d+)", urls["get"]).groups()
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    before = rss_bytes(side.pids())
+    held = []
+    for _ in range(args.idle):
+        s = context.wrap_socket(socket.create_connection(("127.0.0.1", int(port))),
+                                server_hostname=host)
+        s.sendall(f"GET /tiny HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        s.recv(4096)
+        held.append(s)
+    used = rss_bytes(side.pids()) - before
+    for s in held:
+        s.close()
+    return {"memory per idle connection: KiB": used / 1024 / args.idle}
+
+
+def idle_tunnels(side, urls, args):
+    count = args.idle // 10
+    before = rss_bytes(side.pids())
+    if side.name == "sallyport":
+        for i in range(count):
+            side.tunnel(f"idle{i}.localhost", args.upstream.port)
+    else:
+        # One nginx reload at the end would do in practice, so the front is left out here.
+        for _ in range(count):
+            port = free_port()
+            side.clients.append(start(
+                ["ssh", "-F", "none", "-N", "-p", side.ssh_port, "-i", side.key,
+                 "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+                 "-o", "LogLevel=ERROR", "-R", f"127.0.0.1:{port}:127.0.0.1:1", "root@127.0.0.1"]))
+            wait_for(lambda p=port: is_listening(p), "a forward")
+    return {"memory per idle tunnel: KiB": (rss_bytes(side.pids()) - before) / 1024 / count}
+
+
+MEASUREMENTS = {f.__name__: f for f in (keepalive, new_connections, download, upload, latency,
+                                        idle_connections, idle_tunnels)}
+
+
+def measure(args, names):
+    figures = {}
+    for round_number in range(args.rounds):
+        for kind in (Sallyport, NginxSshd):
+            work = args.work / f"{kind.__name__}{round_number}"
+            work.mkdir()
+            side = kind(work, args.key)
+            try:
+                urls = {"get": side.tunnel(HOST, args.upstream.port),
+                        "put": side.tunnel("put." + HOST.split(".", 1)[1], args.upstream.sink_port)}
+                for name in names:
+                    for figure, value in MEASUREMENTS[name](side, urls, args).items():
+                        figures.setdefault(figure, {}).setdefault(side.name, []).append(value)
+            finally:
+                side.stop()
+            print(f"# round {round_number + 1} of {args.rounds}: {kind.name} done", file=sys.stderr)
+    return figures
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="short runs, to see that it works")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default=",".join(MEASUREMENTS))
+    args = parser.parse_args()
+    args.seconds = 2 if args.quick else 8
+    args.requests = 10_000 if args.quick else 100_000
+    args.bytes = 64 * MIB if args.quick else GIB
+    args.idle = 50 if args.quick else 500
+    if args.quick:
+        args.rounds = 1
+    args.work = pathlib.Path(tempfile.mkdtemp(prefix="sallyport-bench-"))
+    args.key = args.work / "key"
+    args.blob = args.work / "blob"
+    with open(args.blob, "wb") as f:
+        f.truncate(args.bytes)
+    os.chmod(args.work, 0o755)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", args.key], check=True)
+    args.upstream = Upstream(args.work)
+    try:
+        figures = measure(args, args.only.split(","))
+    finally:
+        args.upstream.stop()
+        shutil.rmtree(args.work, ignore_errors=True)
+    print(f"{'figure':44} {'sallyport':>12} {'nginx+sshd':>12} {'ratio':>8}")
+    for figure, sides in figures.items():
+        ours, theirs = (statistics.median(sides[n]) for n in ("sallyport", "nginx+sshd"))
+        print(f"{figure:44} {ours:12.1f} {theirs:12.1f} {ours / theirs if theirs else 0:8.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""
+Runs the unit tests and the end-to-end tests, shows what they print as they print it, and ends with
+one line, "N passed, N failed", which counts test cases of both kinds. Exit status 1 if any failed.
+A unit test program that crashes counts as one failed case.
+"""
+
+import argparse
+import glob
+import os
+import re
+import shlex
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+#: Set for every run, so that the program under test does not start itself again outside valgrind.
+TUNABLES = "glibc.cpu.x86_rep_movsb_threshold=1073741824"
+
+VALGRIND = ("valgrind --quiet --leak-check=full --show-leak-kinds=definite,indirect "
+            "--errors-for-leak-kinds=definite,indirect --error-exitcode=99")
+
+
+def run_unit_test(argv, env):
+    """Returns (passed, failed)."""
+    counts = {"PASSED": 0, "FAILED": 0}
+    child = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             text=True, errors="replace")
+    for line in child.stdout:
+        sys.stdout.write(line)
+        found = re.match(r"\[  (PASSED|FAILED)  \] (\d+) test\(s\)", line)
+        if found:
+            counts[found[1]] = int(found[2])
+    status = child.wait()
+    if status != 0 and counts["FAILED"] == 0:
+        print(f"{argv[-1]} ended with status {status}")
+        counts["FAILED"] = 1
+    return counts["PASSED"], counts["FAILED"]
+
+
+def run_end_to_end_tests(options, env, report):
+    """Returns (passed, failed, skipped)."""
+    argv = [sys.executable, "-m", "pytest", "-q", "tests/e2e",
+            f"--junitxml={report}", *shlex.split(options)]
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.unlink(missing_ok=True)
+    status = subprocess.run(argv, cwd=ROOT, env=env, check=False).returncode
+    if not report.exists():
+        print(f"pytest ended with status {status} and no report")
+        return 0, 1, 0
+    suites = ElementTree.parse(report).getroot().iter("testsuite")
+    total = failed = skipped = 0
+    for suite in suites:
+        total += int(suite.get("tests"))
+        failed += int(suite.get("failures")) + int(suite.get("errors"))
+        skipped += int(suite.get("skipped"))
+    if status not in (0, 1, 5):  # 5: none was chosen
+        failed = max(failed, 1)
+    return max(total - failed - skipped, 0), failed, skipped
+
+
+def valgrind_findings(pattern):
+    """Logs that are not empty; each is shown and counts as one failed case."""
+    bad = [path for path in glob.glob(pattern) if os.path.getsize(path) > 0]
+    for path in bad:
+        print(f"-- {path}\n{Path(path).read_text(errors='replace')}")
+    return len(bad)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--program", required=True)
+    parser.add_argument("--workers", default="2")
+    parser.add_argument("--pytest", default="", help="more arguments for pytest")
+    parser.add_argument("--valgrind", action="store_true")
+    parser.add_argument("units", nargs="*")
+    args = parser.parse_args()
+
+    program = Path(args.program).resolve()
+    env = {**os.environ, "SALLYPORT_BIN": str(program), "SALLYPORT_WORKERS": args.workers}
+    env.setdefault("ASAN_OPTIONS", "detect_leaks=1:detect_stack_use_after_return=1")
+    env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1:halt_on_error=1")
+    env.setdefault("LSAN_OPTIONS", f"suppressions={ROOT}/tests/lsan.supp:print_suppressions=0")
+    wrap = []
+    logs = program.parent / "valgrind"
+    if args.valgrind:
+        logs.mkdir(parents=True, exist_ok=True)
+        for old in logs.glob("*.log"):
+            old.unlink()
+        wrap = shlex.split(VALGRIND)
+        env["GLIBC_TUNABLES"] = TUNABLES
+        env["SALLYPORT_WRAP"] = f"{VALGRIND} --log-file={logs}/%p.log"
+        env.setdefault("SALLYPORT_TIME_SCALE", "10")
+
+    passed = failed = 0
+    for unit in args.units:
+        good, bad = run_unit_test([*wrap, unit], env)
+        passed, failed = passed + good, failed + bad
+    good, bad, skipped = run_end_to_end_tests(args.pytest, env, program.parent / "e2e.xml")
+    passed, failed = passed + good, failed + bad
+    failed += valgrind_findings(f"{logs}/*.log") if args.valgrind else 0
+    if skipped:
+        print(f"{skipped} skipped")
+    print(f"{passed} passed, {failed} failed", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""Fixtures of the end-to-end tests; see lib/ for what they give."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from lib.gateway import BINARY, ROOT, Gateway  # noqa: E402
+from lib.keys import Keys  # noqa: E402
+from lib.node import Node  # noqa: E402
+from lib.scene import Scene  # noqa: E402
+
+
+def pytest_sessionstart(session):
+    if not session.config.option.collectonly and not BINARY.exists():
+        pytest.exit(f"{BINARY} is missing: run make first", 2)
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory):
+    return Keys(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture(scope="module")
+def gateway(request, keys, tmp_path_factory):
+    """One gateway a module; the module's SETTINGS are laid over the default configuration."""
+    gateway = Gateway(tmp_path_factory.mktemp("gateway"), keys,
+                      getattr(request.module, "SETTINGS", None))
+    try:
+        yield gateway.start()
+        assert gateway.terminate() == 0, gateway.process.describe()
+        gateway.check()
+    finally:
+        if gateway.process:
+            gateway.process.stop()
+
+
+@pytest.fixture(autouse=True)
+def scene(request, keys, tmp_path):
+    """What the test builds. At its end the gateway must be idle, alive and without complaint."""
+    scene = Scene(keys, tmp_path, lambda: request.getfixturevalue("gateway"))
+    yield scene
+    scene.close()
+
+
+@pytest.fixture(scope="session")
+def node():
+    """Node with the packages of tests/e2e/node, installed when they are missing."""
+    return Node(ROOT / "tests/e2e/node", ROOT / "build/node")

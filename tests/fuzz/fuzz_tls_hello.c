@@ -1,0 +1,26 @@
+/*
+ * Fuzz target of gateway/tls_hello: no extension makes it read outside its bytes, and what it calls
+ * a host name is one.
+ * Links: gateway/tls_hello tunnel/host base/err base/mem base/str
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "gateway/tls_hello.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char host[HOST_MAX_BYTES + 1];
+    char again[HOST_MAX_BYTES + 1];
+    size_t at = 0;
+
+    if (tls_hello_server_name(data, size, host) == 0) {
+        assert(strlen(host) > 0);
+        assert(host_fold(str_from(host), again) == 0 && strcmp(host, again) == 0);
+    }
+    if (tls_hello_alpn(data, size, &at) == TLS_HELLO_ALPN_HTTP1)
+        assert(at + 8 <= size && memcmp(data + at, "http/1.1", 8) == 0);
+    return 0;
+}

@@ -1,0 +1,473 @@
+/*
+ * Unit tests of gateway/config: every key, every kind of mistake, and limits at N and N + 1.
+ * Links: gateway/config gateway/config_text tunnel/domains tunnel/host tunnel/url base/addr base/arena base/buf base/err base/mem base/str
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "gateway/config.h"
+#include "tunnel/domains.h"
+
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+
+/* What a file must have; the mistakes below are appended to it. */
+#define MINIMAL                                                                                    \
+    "state_dir = \"/s\";\n"                                                                        \
+    "domain = \"example.com\";\n"                                                                  \
+    "listen = { ssh = [\"127.0.0.1:22\"]; http = [\"127.0.0.1:80\"]; };\n"
+
+enum { PROBLEMS_MAX_BYTES = 64 * 1024 };
+
+/* Parses text that must be refused, and returns the problems; free with mem_free(). */
+static char *refuse(const char *text)
+{
+    struct buf problems;
+    struct config *c;
+    char *out;
+
+    buf_init(&problems, PROBLEMS_MAX_BYTES);
+    c = config_parse("f", text, &problems);
+    if (c != NULL)
+        fail_msg("accepted: %s", text);
+    out = str_dup(buf_str(&problems));
+    buf_fini(&problems);
+    return out;
+}
+
+/* Parses text that must be accepted. */
+static struct config *accept(const char *text)
+{
+    struct buf problems;
+    struct config *c;
+
+    buf_init(&problems, PROBLEMS_MAX_BYTES);
+    c = config_parse("f", text, &problems);
+    if (c == NULL)
+        fail_msg("refused: %.*s", STR_ARG(buf_str(&problems)));
+    assert_int_equal(problems.len, 0);
+    buf_fini(&problems);
+    return c;
+}
+
+static void config_parse_minimal_file_has_defaults(void **state)
+{
+    struct config *c = accept(MINIMAL);
+
+    (void)state;
+    assert_string_equal(c->file, "f");
+    assert_string_equal(c->state_dir, "/s");
+    assert_string_equal(c->domain, "example.com");
+    assert_true(c->auto_reserve);
+    assert_false(c->allow_no_command);
+    assert_false(c->ngrok_error_header);
+    assert_int_equal(c->workers, 0);
+    assert_int_equal(c->log_level, LOG_INFO);
+    assert_int_equal(c->log_format, LOG_TEXT);
+    assert_int_equal(c->ssh.count, 1);
+    assert_int_equal(c->ssh.addrs[0].port, 22);
+    assert_int_equal(c->http.count, 1);
+    assert_int_equal(c->https.count, 0);
+#define LIMIT(name, unit, min, max, preset, text) assert_int_equal(c->name, (preset));
+#include "gateway/config.def"
+#undef LIMIT
+    config_unref(c);
+}
+
+static void config_parse_every_key_is_read(void **state)
+{
+    struct config *c = accept(
+        "state_dir = \"/s\"; domain = \"Example.COM\"; extra_suffixes = [\"lan\", \"test\"];\n"
+        "auto_reserve = false;\n"
+        "domains = ( { name = \"app.example.com\"; account = \"alice\"; },\n"
+        "            { name = \"*.bob.example.com\"; account = \"bob\"; } );\n"
+        "listen = { ssh = [\"0.0.0.0:22\", \"[::]:22\"]; http = (\"0.0.0.0:80\");\n"
+        "           https = [\"[::]:443\"]; admin = [\"127.0.0.1:0\", \"127.0.0.1:0\"]; };\n"
+        "authorized_keys = [\"/a\", \"/b\"];\n"
+        "workers = 4;\n"
+        "tls = { certificates = (\n"
+        "    { cert = \"/c1\"; key = \"/k1\"; } ); };\n"
+        "log = { level = \"debug\"; format = \"json\"; };\n"
+        "allow_no_command = true; compat = { ngrok_error_header = true; };\n"
+        "limits = { hold_ms = 7L; rekey_bytes = 1099511627776; };\n");
+    struct domains *domains;
+
+    (void)state;
+    assert_string_equal(c->domain, "example.com");
+    assert_int_equal(c->extra_suffixes.count, 2);
+    assert_string_equal(c->extra_suffixes.items[1], "test");
+    assert_false(c->auto_reserve);
+    assert_int_equal(c->domain_count, 2);
+    assert_string_equal(c->domains[1].account, "bob");
+    assert_string_equal(c->domains[1].where, "f:4");
+    assert_int_equal(c->ssh.count, 2);
+    assert_int_equal(c->ssh.addrs[1].family, 6);
+    assert_int_equal(c->https.addrs[0].port, 443);
+    assert_int_equal(c->admin.count, 2);
+    assert_string_equal(c->authorized_keys.items[0], "/a");
+    assert_int_equal(c->workers, 4);
+    assert_int_equal(c->certificate_count, 1);
+    assert_string_equal(c->certificates[0].cert, "/c1");
+    assert_string_equal(c->certificates[0].key, "/k1");
+    assert_string_equal(c->certificates[0].where, "f:10");
+    assert_int_equal(c->log_level, LOG_DEBUG);
+    assert_int_equal(c->log_format, LOG_JSON);
+    assert_true(c->allow_no_command);
+    assert_true(c->ngrok_error_header);
+    assert_int_equal(c->hold_ms, 7);
+    assert_true(c->rekey_bytes == UINT64_C(1099511627776));
+    domains = config_domains_new(c);
+    assert_non_null(domains);
+    domains_free(domains);
+    config_unref(c);
+}
+
+static void config_parse_mistake_is_refused_with_its_line(void **state)
+{
+    /* Each is appended to MINIMAL, so its first line is line 4. */
+    static const struct {
+        const char *text;
+        const char *problem;
+    } cases[] = {
+        { "workerz = 1;", "f:4: workerz is not a key; did you mean workers?" },
+        { "\nquite_unknown_thing = 1;", "f:5: quite_unknown_thing is not a key; remove it" },
+        { "workers = \"four\";", "f:4: workers must be a whole number of threads" },
+        { "workers = 1.5;", "f:4: workers must be a whole number" },
+        { "workers = -1;", "f:4: workers is -1; it must be from 0 to 256" },
+        { "workers = 257;", "f:4: workers is 257; it must be from 0 to 256" },
+        { "auto_reserve = 1;", "f:4: auto_reserve must be true or false" },
+        { "authorized_keys = \"/a\";", "f:4: authorized_keys must be a list of strings; write: " },
+        { "authorized_keys = [1];", "f:4: authorized_keys must be a list of strings" },
+        { "authorized_keys = [\"\"];", "f:4: authorized_keys is empty" },
+        { "log = { level = \"loud\"; };",
+          "f:4: log.level is \"loud\"; it must be one of \"debug\"" },
+        { "log = { format = \"xml\"; };",
+          "f:4: log.format is \"xml\"; it must be one of \"text\"" },
+        { "log = \"info\";", "f:4: log must be a group; write: log = {" },
+        { "log = {\n colour = true; };", "f:5: log.colour is not a key" },
+        { "compat = { ngrok_error_header = \"yes\"; };",
+          "f:4: compat.ngrok_error_header must be true or false" },
+        { "limits = { hold_ms = 86400001; };",
+          "f:4: limits.hold_ms is 86400001; it must be from 0 to 86400000 ms" },
+        { "limits = { max_forwards = 0; };",
+          "f:4: limits.max_forwards is 0; it must be from 1 to 10000 forwards" },
+        /* libconfig alone would read these as 1 and 0. */
+        { "limits = { hold_ms = 4294967297; };", "f:4: limits.hold_ms is 4294967297; it must be" },
+        { "workers = 0x100000000;", "f:4: workers is 4294967296; it must be from 0 to 256" },
+        { "workers = 99999999999999999999;", "f:4: workers is 9223372036854775807; it must be" },
+        { "@include \"other.cfg\"", "f:4: @include is not supported" },
+        { "limits = { hold_ms = \"1s\"; };", "f:4: limits.hold_ms must be a whole number of ms" },
+        { "limits = { hold = 1; };",
+          "f:4: limits.hold is not a key; did you mean limits.hold_ms?" },
+        { "limits = { hold_ms = 1; hold_ms = 2; };", "f:4: duplicate setting name" },
+        { "extra_suffixes = [\"*.lan\"];", "f:4: extra_suffixes is a name without '*'" },
+        { "extra_suffixes = [\"la..n\"];", "f:4: extra_suffixes: " },
+        { "domains = ( { name = \"a.example.com\"; } );",
+          "f:4: domains.account is missing; add: " },
+        { "domains = ( { name = \"a..b\"; account = \"x\"; } );", "f:4: domains: " },
+        { "domains = ( { name = \"a.example.com\"; account = \"x\"; },\n"
+          "            { name = \"a.example.com\"; account = \"y\"; } );",
+          "f:5: domains: " },
+        { "domains = ( 1 );", "f:4: domains must be a list of groups" },
+        { "tls = { certificates = ( { cert = \"/c\"; } ); };",
+          "f:4: tls.certificates.key is missing; add: " },
+        { "tls = { certificates = ( { cert = \"/c\"; key = 1; } ); };",
+          "f:4: tls.certificates.key must be a string" },
+        { "tls = { certificates = { }; };", "f:4: tls.certificates must be a list of groups" },
+        { "domain = \"again.example\";", "f:4: duplicate setting name" },
+        { "x = ;", "f:4: syntax error" },
+        { "limits = {", "f:5: syntax error" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char text[1024];
+        char *problems;
+
+        (void)snprintf(text, sizeof(text), "%s%s\n", MINIMAL, cases[i].text);
+        problems = refuse(text);
+        if (strncmp(problems, cases[i].problem, strlen(cases[i].problem)) != 0)
+            fail_msg("%s\n  gave:     %s  expected: %s", cases[i].text, problems, cases[i].problem);
+        mem_free(problems);
+    }
+}
+
+static void config_parse_wrong_listener_is_refused(void **state)
+{
+    static const struct {
+        const char *listen;
+        const char *problem;
+    } cases[] = {
+        { "{ ssh = [\"1.2.3.4\"]; http = [\"1.2.3.4:80\"]; }", "f:3: listen.ssh: " },
+        { "{ ssh = [\"example.com:22\"]; http = [\"1.2.3.4:80\"]; }", "f:3: listen.ssh: " },
+        { "{ ssh = [\"1.2.3.4:65536\"]; http = [\"1.2.3.4:80\"]; }", "f:3: listen.ssh: " },
+        { "{ ssh = [\"::1:22\"]; http = [\"1.2.3.4:80\"]; }", "f:3: listen.ssh: " },
+        { "{ ssh = \"1.2.3.4:22\"; http = [\"1.2.3.4:80\"]; }", "f:3: listen.ssh must be a list" },
+        { "{ ssh = [22]; http = [\"1.2.3.4:80\"]; }", "f:3: listen.ssh must be a list" },
+        { "{ ssh = [\"1.2.3.4:22\"]; http = [\"1.2.3.4:22\"]; }",
+          "f:3: listen.http: 1.2.3.4:22 is listened on twice" },
+        { "{ ssh = [\"1.2.3.4:22\", \"[::ffff:1.2.3.4]:22\"]; http = [\"1.2.3.4:80\"]; }",
+          "f:3: listen.ssh: [::ffff:1.2.3.4]:22 is listened on twice" },
+        { "{ http = [\"1.2.3.4:80\"]; }", "f:3: listen.ssh is missing; add: " },
+        { "{ ssh = []; http = [\"1.2.3.4:80\"]; }", "f:3: listen.ssh is empty; write: " },
+        { "{ ssh = [\"1.2.3.4:22\"]; }", "f:3: listen has neither http nor https; add: " },
+        { "{ ssh = [\"1.2.3.4:22\"]; https = []; }",
+          "f:3: listen.http and listen.https are empty" },
+        { "{ ssh = [\"1.2.3.4:22\"]; http = [\"1.2.3.4:80\"]; htps = [\"1.2.3.4:443\"]; }",
+          "f:3: listen.htps is not a key; did you mean listen.https?" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char text[1024];
+        char *problems;
+
+        (void)snprintf(text, sizeof(text),
+                       "state_dir = \"/s\";\ndomain = \"example.com\";\nlisten = %s;\n",
+                       cases[i].listen);
+        problems = refuse(text);
+        if (strncmp(problems, cases[i].problem, strlen(cases[i].problem)) != 0)
+            fail_msg("%s\n  gave:     %s  expected: %s", cases[i].listen, problems,
+                     cases[i].problem);
+        mem_free(problems);
+    }
+}
+
+static void config_parse_empty_file_names_all_that_is_missing(void **state)
+{
+    char *problems = refuse("");
+
+    (void)state;
+    assert_string_equal(problems,
+                        "f:1: state_dir is missing; add: state_dir = \"/var/lib/sallyport\";\n"
+                        "f:1: domain is missing; add: domain = \"example.com\";\n"
+                        "f:1: listen is missing; add: listen = { ssh = [ \"0.0.0.0:22\" ]; "
+                        "https = [ \"0.0.0.0:443\" ]; };\n");
+    mem_free(problems);
+}
+
+static void config_parse_reports_every_problem_at_once(void **state)
+{
+    char *problems = refuse("state_dir = 1;\nworkers = \"x\";\nnothing = 2;\ndomain = \"-\";\n");
+    size_t lines = 0;
+
+    (void)state;
+    for (const char *p = problems; *p != '\0'; p++)
+        lines += *p == '\n';
+    assert_int_equal(lines, 5); /* the four above, and listen is missing */
+    mem_free(problems);
+}
+
+static void config_parse_problems_beyond_the_buffer_still_refuse(void **state)
+{
+    struct buf problems;
+
+    (void)state;
+    buf_init(&problems, 8);
+    assert_null(config_parse("f", "workers = \"x\";", &problems));
+    buf_fini(&problems);
+}
+
+/* Writes MINIMAL with n entries of listen.admin; port 0 may stand any number of times. */
+static char *with_admin_listeners(unsigned n)
+{
+    struct buf text;
+    char *out;
+
+    buf_init(&text, PROBLEMS_MAX_BYTES);
+    buf_add_str(&text,
+                STR("state_dir = \"/s\"; domain = \"example.com\";\n"
+                    "listen = { ssh = [\"1.2.3.4:22\"]; http = [\"1.2.3.4:80\"]; admin = ["));
+    for (unsigned i = 0; i < n; i++)
+        buf_add_fmt(&text, "%s\"127.0.0.1:0\"", i == 0 ? "" : ", ");
+    buf_add_str(&text, STR("]; };\n"));
+    out = str_dup(buf_str(&text));
+    buf_fini(&text);
+    return out;
+}
+
+static void config_parse_listeners_at_limit(void **state)
+{
+    char *text = with_admin_listeners(CONFIG_LISTEN_MAX);
+    struct config *c = accept(text);
+    char *problems;
+
+    (void)state;
+    assert_int_equal(c->admin.count, CONFIG_LISTEN_MAX);
+    config_unref(c);
+    mem_free(text);
+
+    text = with_admin_listeners(CONFIG_LISTEN_MAX + 1);
+    problems = refuse(text);
+    assert_string_equal(problems, "f:2: listen.admin has 17 entries; at most 16 are allowed\n");
+    mem_free(problems);
+    mem_free(text);
+}
+
+static void config_parse_string_at_limit(void **state)
+{
+    enum { TEXT_BYTES = CONFIG_STRING_MAX_BYTES + 256 };
+    char *dir = mem_zalloc(CONFIG_STRING_MAX_BYTES + 2);
+    char *text = mem_alloc(TEXT_BYTES);
+    char *problems;
+
+    (void)state;
+    memset(dir, 'd', CONFIG_STRING_MAX_BYTES);
+    (void)snprintf(text, TEXT_BYTES, MINIMAL "authorized_keys = [\"%s\"];", dir);
+    config_unref(accept(text));
+    dir[CONFIG_STRING_MAX_BYTES] = 'd';
+    (void)snprintf(text, TEXT_BYTES, MINIMAL "authorized_keys = [\"%s\"];", dir);
+    problems = refuse(text);
+    assert_string_equal(problems, "f:4: authorized_keys is longer than 3072 bytes; shorten it\n");
+    mem_free(problems);
+    mem_free(text);
+    mem_free(dir);
+}
+
+static void config_parse_limits_hold_at_their_bounds(void **state)
+{
+    (void)state;
+#define LIMIT(name, unit, min, max, preset, text)                                                  \
+    {                                                                                              \
+        char file[1024];                                                                           \
+        struct config *c;                                                                          \
+                                                                                                   \
+        (void)snprintf(file, sizeof(file), MINIMAL "limits = { " #name " = %lluL; };",             \
+                       (unsigned long long)(max));                                                 \
+        c = accept(file);                                                                          \
+        assert_true(c->name == (uint64_t)(max));                                                   \
+        config_unref(c);                                                                           \
+        (void)snprintf(file, sizeof(file), MINIMAL "limits = { " #name " = %lluL; };",             \
+                       (unsigned long long)(max) + 1);                                             \
+        mem_free(refuse(file));                                                                    \
+        (void)snprintf(file, sizeof(file), MINIMAL "limits = { " #name " = %lld; };",              \
+                       (long long)(min)-1);                                                        \
+        mem_free(refuse(file));                                                                    \
+    }
+#include "gateway/config.def"
+#undef LIMIT
+}
+
+static void note_kept(void *arg, const char *key)
+{
+    struct buf *keys = arg;
+
+    buf_add_fmt(keys, "%s ", key);
+}
+
+static void config_keep_fixed_changed_keys_are_kept_and_named(void **state)
+{
+    struct config *old = accept(MINIMAL);
+    struct config *same = accept(MINIMAL "limits = { hold_ms = 1; };");
+    struct config *new = accept("state_dir = \"/t\"; domain = \"example.org\"; workers = 2;\n"
+                                "extra_suffixes = [\"lan\"];\n"
+                                "listen = { ssh = [\"127.0.0.1:23\"]; https = [\"[::1]:443\"]; };\n"
+                                "limits = { hold_ms = 5; };\n");
+    struct buf keys;
+
+    (void)state;
+    buf_init(&keys, 1024);
+    config_keep_fixed(same, old, note_kept, &keys);
+    assert_int_equal(keys.len, 0);
+    assert_int_equal(same->hold_ms, 1);
+    config_keep_fixed(new, old, note_kept, &keys);
+    buf_add_char(&keys, '\0');
+    assert_string_equal(buf_str(&keys).p, "state_dir domain listen.ssh listen.http listen.https "
+                                          "extra_suffixes workers ");
+    assert_string_equal(new->state_dir, "/s");
+    assert_string_equal(new->domain, "example.com");
+    assert_int_equal(new->ssh.addrs[0].port, 22);
+    assert_int_equal(new->https.count, 0);
+    assert_int_equal(new->extra_suffixes.count, 0);
+    assert_int_equal(new->workers, 0);
+    assert_int_equal(new->hold_ms, 5);
+    buf_fini(&keys);
+    config_unref(old);
+    config_unref(same);
+    config_unref(new);
+}
+
+static void config_load_missing_file_is_refused(void **state)
+{
+    struct buf problems;
+
+    (void)state;
+    buf_init(&problems, PROBLEMS_MAX_BYTES);
+    assert_null(config_load("/nonexistent/sallyport.cfg", &problems));
+    assert_true(
+        str_starts(buf_str(&problems), STR("/nonexistent/sallyport.cfg:1: cannot open it")));
+    buf_fini(&problems);
+}
+
+/* Writes bytes to a new file; its path is in `path`. */
+static void write_file(char path[32], const char *bytes, size_t n)
+{
+    int fd;
+
+    (void)snprintf(path, 32, "/tmp/test_config.XXXXXX");
+    fd = mkstemp(path);
+    assert_int_not_equal(fd, -1);
+    assert_int_equal(write(fd, bytes, n), (ssize_t)n);
+    assert_int_equal(close(fd), 0);
+}
+
+static void config_load_reads_a_file(void **state)
+{
+    char path[32];
+    struct buf problems;
+    struct config *c;
+
+    (void)state;
+    buf_init(&problems, PROBLEMS_MAX_BYTES);
+    write_file(path, MINIMAL, strlen(MINIMAL));
+    c = config_load(path, &problems);
+    assert_non_null(c);
+    assert_string_equal(c->file, path);
+    config_unref(c);
+    (void)unlink(path);
+    buf_fini(&problems);
+}
+
+static void config_load_file_with_nul_is_refused(void **state)
+{
+    char path[32];
+    struct buf problems;
+
+    (void)state;
+    buf_init(&problems, PROBLEMS_MAX_BYTES);
+    write_file(path, "a\0b", 3);
+    assert_null(config_load(path, &problems));
+    assert_int_not_equal(str_find(buf_str(&problems), STR("NUL byte")), problems.len);
+    (void)unlink(path);
+    buf_fini(&problems);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(config_parse_minimal_file_has_defaults),
+        cmocka_unit_test(config_parse_every_key_is_read),
+        cmocka_unit_test(config_parse_mistake_is_refused_with_its_line),
+        cmocka_unit_test(config_parse_wrong_listener_is_refused),
+        cmocka_unit_test(config_parse_empty_file_names_all_that_is_missing),
+        cmocka_unit_test(config_parse_reports_every_problem_at_once),
+        cmocka_unit_test(config_parse_problems_beyond_the_buffer_still_refuse),
+        cmocka_unit_test(config_parse_listeners_at_limit),
+        cmocka_unit_test(config_parse_string_at_limit),
+        cmocka_unit_test(config_parse_limits_hold_at_their_bounds),
+        cmocka_unit_test(config_keep_fixed_changed_keys_are_kept_and_named),
+        cmocka_unit_test(config_load_missing_file_is_refused),
+        cmocka_unit_test(config_load_reads_a_file),
+        cmocka_unit_test(config_load_file_with_nul_is_refused),
+    };
+
+    return cmocka_run_group_tests_name("gateway/config", tests, NULL, NULL);
+}
