@@ -21,7 +21,7 @@ PYTHON  := /usr/bin/python3
 
 # A word "package=command" is content with the command, wherever it comes from.
 DEPS_BUILD := gcc libc6-dev pkg-config libssh-dev libssl-dev libev-dev libhttp-parser-dev \
-              libconfig-dev libjansson-dev libidn2-dev libpsl-dev libsystemd-dev
+              libconfig-dev libjansson-dev libidn2-dev libpsl-dev libsystemd-dev uthash-dev
 DEPS_RUN   := openssh-client=ssh curl=curl
 DEPS_CHECK := libcmocka-dev python3 python3-pytest python3-paramiko python3-asyncssh \
               openssh-client=ssh openssh-server dropbear-bin putty-tools curl=curl nginx-light \

@@ -24,6 +24,13 @@ void buf_fini(struct buf *b)
     *b = (struct buf){ .max = b->max };
 }
 
+static void move_to_front(struct buf *b)
+{
+    assert(b->mem != NULL);
+    memmove(b->mem, b->mem + b->off, b->len);
+    b->off = 0;
+}
+
 char *buf_reserve(struct buf *b, size_t n)
 {
     size_t want;
@@ -36,8 +43,7 @@ char *buf_reserve(struct buf *b, size_t n)
         return b->mem + b->off + b->len;
     /* Move to the front first when that alone makes the room and is cheap. */
     if (b->off > 0 && b->len + n <= b->cap && b->off >= b->len) {
-        memmove(b->mem, b->mem + b->off, b->len);
-        b->off = 0;
+        move_to_front(b);
         return b->mem + b->len;
     }
     want = b->cap > 0 ? b->cap : BUF_MIN_BYTES;
@@ -45,10 +51,8 @@ char *buf_reserve(struct buf *b, size_t n)
         assert(want <= SIZE_MAX / 2);
         want *= 2;
     }
-    if (b->off > 0) {
-        memmove(b->mem, b->mem + b->off, b->len);
-        b->off = 0;
-    }
+    if (b->off > 0)
+        move_to_front(b);
     if (want > b->cap) {
         b->mem = mem_realloc(b->mem, want);
         b->cap = want;

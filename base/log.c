@@ -277,7 +277,7 @@ size_t log_format_line(enum log_format format, uint64_t wall_ms, enum log_level 
     format_line(&b, format, wall_ms, level, event, fields, count);
     line = buf_str(&b);
     n = line.n < cap ? line.n : cap;
-    if (n > 0) {
+    if (n > 0 && line.p != NULL) {
         memcpy(out, line.p, n);
         out[n - 1] = '\n';
     }

@@ -156,8 +156,8 @@ static const struct page_form *choose_form(struct str accept)
 }
 
 /*
- * The message with "?" for all but printable ASCII: it may quote what a peer sent, and may have been
- * cut within a character.
+ * The message with "?" for all but printable ASCII: it may quote what a peer sent, and may have
+ * been cut within a character.
  */
 static struct str printable(struct str message, struct arena *a)
 {

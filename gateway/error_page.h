@@ -21,8 +21,8 @@ struct error_page {
 
 /*
  * `accept` is the visitor's Accept field, or empty; with `ngrok_header`, Ngrok-Error-Code is added.
- * `e->msg` (the code's own text when it is empty) goes to the visitor, escaped. The codec writes the
- * length. All lies in the arena.
+ * `e->msg` (the code's own text when it is empty) goes to the visitor, escaped. The codec writes
+ * the length. All lies in the arena.
  */
 void error_page_make(const struct err *e, struct str accept, bool ngrok_header, struct arena *a,
                      struct error_page *out);

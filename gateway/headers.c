@@ -5,8 +5,8 @@
 /* ---- what is taken out ---- */
 
 /*
- * Never forwarded (RFC 9110 section 7.6.1, spec 6.2). The last three frame a message or hold it back:
- * the codec of the other side writes its own.
+ * Never forwarded (RFC 9110 section 7.6.1, spec 6.2). The last three frame a message or hold it
+ * back: the codec of the other side writes its own.
  */
 static const struct str hop_by_hop[] = {
     STR_INIT("connection"),
@@ -40,8 +40,8 @@ static const struct str reserved_prefixes[] = {
 #define COUNT_OF(table) (sizeof(table) / sizeof((table)[0]))
 
 /*
- * CGI and its heirs hand fields to programs as HTTP_NAME, where "-" and "_" are the same. So a field
- * that must not be forged is one under either spelling.
+ * CGI and its heirs hand fields to programs as HTTP_NAME, where "-" and "_" are the same. So a
+ * field that must not be forged is one under either spelling.
  */
 static bool starts_like(struct str name, struct str prefix)
 {
@@ -253,7 +253,7 @@ static bool is_rewritten_host(const struct rewrite *r, struct str authority, uin
     return default_port != 0 ? missing == default_port : missing == 80 || missing == 443;
 }
 
-/* Spec 6.3: an absolute or scheme-relative URL of the rewritten Host becomes one of the visitor's. */
+/* Spec 6.3: an absolute or scheme-relative URL of the rewritten Host becomes the visitor's. */
 static void rewrite_location(const struct rewrite *r, struct http_header *h)
 {
     struct str v = h->value;
@@ -285,10 +285,10 @@ static bool is_equal_or_parent(struct str domain, struct str host)
 }
 
 /*
- * A cookie for the host the upstream believes to be would be refused by the browser. So a Domain that
- * is the rewritten host or a parent of it, and is neither the visitor's host nor a parent of that,
- * becomes the visitor's host. A leading dot means nothing (RFC 6265 section 5.2.3) and goes with the
- * old text. All other bytes of the cookie stay.
+ * A cookie for the host the upstream believes to be would be refused by the browser. So a Domain
+ * that is the rewritten host or a parent of it, and is neither the visitor's host nor a parent of
+ * that, becomes the visitor's host. A leading dot means nothing (RFC 6265 section 5.2.3) and goes
+ * with the old text. All other bytes of the cookie stay.
  */
 static void rewrite_cookie_attribute(const struct rewrite *r, struct http_header *h,
                                      struct str attribute)

@@ -1,6 +1,7 @@
 /*
- * headers: the header rules of the proxy (spec sections 6.2 to 6.4): hop-by-hop fields, x-forwarded-*,
- * fields that only the gateway may set, and rewriting of Location and cookie domains.
+ * headers: the header rules of the proxy (spec sections 6.2 to 6.4): hop-by-hop fields,
+ * x-forwarded-*, fields that only the gateway may set, and rewriting of Location and cookie
+ * domains.
  * Thread: that of the exchange; pure.
  */
 #ifndef GATEWAY_HEADERS_H
@@ -20,7 +21,7 @@ void headers_strip_hop_by_hop(struct http_headers *h);
 /* Removes what a visitor must not claim: gateway error codes, ngrok-mtls-*, ngrok-auth-*,
  * sallyport-mtls-*, sallyport-auth-*. */
 void headers_strip_request_reserved(struct http_headers *h);
-/* Removes the gateway's error-code fields from an upstream's response or trailers; returns how many. */
+/* Removes the gateway's error codes from an upstream's response or trailers; returns how many. */
 size_t headers_strip_error_codes(struct http_headers *h);
 
 /*

@@ -1,6 +1,6 @@
 /*
  * Names and values are scanned for every head, so token bytes come from a table and values go eight
- * bytes at a time: what a value must not contain (controls) is rare, and one word test clears eight.
+ * bytes at a time: what a value must not contain (controls) is rare, and one test clears eight.
  */
 #include "gateway/http.h"
 

@@ -29,9 +29,9 @@ enum {
  * Looks for the end of a head at the front of `in`. Returns its length in bytes, the empty line
  * included; 0 when more is needed; -1 when it can be refused already (E_BAD_REQUEST) or no end was
  * found within max_bytes (E_HEAD_TOO_LARGE). *scanned (start it at 0) remembers how far earlier
- * calls looked, so that a slow head costs linear time. Empty lines (CRLF) in front of a request line
- * are counted into the head (RFC 9112 section 2.2). For a response the caller turns the code into
- * E_UPSTREAM_INVALID; the message fits both.
+ * calls looked, so that a slow head costs linear time. Empty lines (CRLF) in front of a request
+ * line are counted into the head (RFC 9112 section 2.2). For a response the caller turns the
+ * code into E_UPSTREAM_INVALID; the message fits both.
  */
 ptrdiff_t http1_find_head(struct str in, size_t max_bytes, size_t *scanned, struct err *e);
 

@@ -1,7 +1,7 @@
 /*
  * The chunked decoder is a machine over single bytes for the framing and one step for a run of
- * content, so that it does not matter how the bytes are cut. It is not http-parser's, which takes bare
- * LF behind sizes, extensions without end, and sends content through a callback that cannot say stop.
+ * content, so that it does not matter how the bytes are cut. It is not http-parser's, which takes
+ * bare LF behind sizes, extensions without end, and gives content to callbacks only.
  */
 #include "gateway/http1.h"
 
@@ -65,7 +65,7 @@ static int on_size(struct http1_body *b, char c, struct err *e)
     return 0;
 }
 
-/* Extensions are read over. Their text may be any but controls: a bare LF is where parsers differ. */
+/* Extensions are read over. They may hold no controls: a bare LF in one is where parsers differ. */
 static int on_extension(struct http1_body *b, char c, struct err *e)
 {
     if (c == '\r') {

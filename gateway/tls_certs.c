@@ -49,7 +49,8 @@ static int fold_name(struct str s, char out[HOST_MAX_BYTES + 1])
         return host_fold(s, out);
     if (host_fold(str_skip(s, 2), rest) == -1 || strlen(rest) + 2 > HOST_MAX_BYTES)
         return -1;
-    memcpy(out, "*.", 2);
+    out[0] = '*';
+    out[1] = '.';
     memcpy(out + 2, rest, strlen(rest) + 1);
     return 0;
 }

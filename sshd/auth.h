@@ -24,8 +24,8 @@ struct auth {
     const struct authkey *key; /* borrowed from keys; not NULL: logged in, and counted in shared */
     char user[AUTH_USER_MAX_BYTES + 1]; /* printable part of the name */
     char key_hex[AUTH_KEY_HEX_BYTES];
-    unsigned version; /* of the command syntax */
-    unsigned refused; /* keys and other attempts that were turned down */
+    unsigned version;  /* of the command syntax */
+    unsigned refused;  /* keys and other attempts that were turned down */
     bool told_unknown; /* the banner about an unknown key was sent */
     struct err last;   /* why the last one was turned down */
 };

@@ -204,11 +204,10 @@ static bool session_is_full(const struct session *s)
 }
 
 struct stream *chan_open(struct session *s, const struct forward *f, const struct addr *client,
-                            const struct stream_events *events, void *arg, enum close_reason *why)
+                         const struct stream_events *events, void *arg, enum close_reason *why)
 {
     struct chan *c;
     char ip[ADDR_IP_TEXT_BYTES];
-    int rc;
 
     if (session_is_full(s)) {
         *why = CLOSE_BUSY;
@@ -228,11 +227,12 @@ struct stream *chan_open(struct session *s, const struct forward *f, const struc
     s->opening_count++;
     session_count_channel(s, 1);
     (void)ssh_set_channel_callbacks(c->ssh, &c->cb);
-    /* The client finds its forward by exactly the bytes of its request. */
-    rc = ssh_channel_open_reverse_forward(c->ssh, f->host, (int)f->port,
-                                          addr_format_ip(client, ip), client->port);
-    if (rc == SSH_ERROR)
-        session_end(s, CLOSE_SESSION_LOST, NULL); /* tells the stream, too */
+    /*
+     * The client finds its forward by exactly the bytes of its request. An error here is a refusal
+     * that came during the call, or the end of the session; settling finds out.
+     */
+    (void)ssh_channel_open_reverse_forward(c->ssh, f->host, (int)f->port,
+                                           addr_format_ip(client, ip), client->port);
     chans_check_opening(s);
     session_wake(s);
     return &c->stream;
@@ -312,7 +312,8 @@ static void check_answers(struct session *s)
     enum close_reason why = CLOSE_REFUSED;
     bool refusals = find_refusal(s, &why);
 
-    DL_FOREACH_SAFE2 (s->opening, c, next, opening_next) {
+    DL_FOREACH_SAFE2(s->opening, c, next, opening_next)
+    {
         if (ssh_channel_is_open(c->ssh))
             chan_opened(c);
         /* A second call does not send again, so the addresses do not matter. */
@@ -330,7 +331,8 @@ void chans_check_opening(struct session *s)
     struct chan *c;
 
     ev_timer_stop(loop, &s->opening_timer);
-    DL_FOREACH2 (s->opening, c, opening_next) {
+    DL_FOREACH2(s->opening, c, opening_next)
+    {
         if (c->deadline_ms == 0)
             continue;
         if (c->deadline_ms > now) {
@@ -352,9 +354,9 @@ static void drop_fullest(struct session *s)
     struct chan *c;
     struct chan *fullest = NULL;
 
-    DL_FOREACH (s->channels, c) {
-        if (c->state == CHAN_OPEN && !c->over &&
-            (fullest == NULL || c->counted > fullest->counted))
+    DL_FOREACH(s->channels, c)
+    {
+        if (c->state == CHAN_OPEN && !c->over && (fullest == NULL || c->counted > fullest->counted))
             fullest = c;
     }
     if (fullest == NULL)

@@ -33,7 +33,7 @@ enum {
 
 /* Opens a channel for the visitor at `client`; as agent_ops.open(). */
 struct stream *chan_open(struct session *s, const struct forward *f, const struct addr *client,
-                            const struct stream_events *events, void *arg, enum close_reason *why);
+                         const struct stream_events *events, void *arg, enum close_reason *why);
 
 /* One step of session_settle(): answers to opens, then writers, then deliveries. */
 void chans_settle(struct session *s);

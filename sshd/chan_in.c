@@ -30,8 +30,7 @@ void chan_uncount(struct chan *c)
     c->counted = 0;
 }
 
-int chan_on_data(ssh_session ssh, ssh_channel ch, void *data, uint32_t n, int is_stderr,
-                    void *arg)
+int chan_on_data(ssh_session ssh, ssh_channel ch, void *data, uint32_t n, int is_stderr, void *arg)
 {
     struct chan *c = arg;
     struct err e;
@@ -93,8 +92,8 @@ void chan_widen(struct chan *c)
     c->taken = 0;
     c->locked = true;
     /* Asking for that many bytes makes libssh announce a window for them. */
-    n = ssh_channel_read_timeout(c->ssh, scratch, (uint32_t)(bytes < c->window ? bytes : c->window), 0,
-                                 0);
+    n = ssh_channel_read_timeout(c->ssh, scratch, (uint32_t)(bytes < c->window ? bytes : c->window),
+                                 0, 0);
     c->locked = false;
     if (n <= 0)
         return;

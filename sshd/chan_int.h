@@ -50,28 +50,28 @@ struct chan {
     enum close_reason why;
     uint64_t deadline_ms; /* of the open; 0: none any more */
 
-    size_t window;     /* announced to the client */
-    size_t held_max;   /* what a client that keeps to the window can make libssh hold */
-    struct buf in;     /* received, not delivered */
-    size_t held;       /* unread bytes that libssh has of it */
-    size_t counted;    /* in and held, as the session's sum has it */
-    uint64_t taken;    /* delivered since the window was last widened */
-    bool locked;       /* `in` is in use: the data callback takes nothing */
-    bool paused;       /* the receiver left some */
-    bool peer_eof;     /* the client sends no more */
+    size_t window;   /* announced to the client */
+    size_t held_max; /* what a client that keeps to the window can make libssh hold */
+    struct buf in;   /* received, not delivered */
+    size_t held;     /* unread bytes that libssh has of it */
+    size_t counted;  /* in and held, as the session's sum has it */
+    uint64_t taken;  /* delivered since the window was last widened */
+    bool locked;     /* `in` is in use: the data callback takes nothing */
+    bool paused;     /* the receiver left some */
+    bool peer_eof;   /* the client sends no more */
     bool told_eof;
-    bool peer_closed;  /* its CLOSE came */
+    bool peer_closed; /* its CLOSE came */
 
-    bool busy;       /* an event is being delivered: free later */
-    bool has_turn;   /* on_writable is being delivered */
-    bool resumed;    /* stream_resume() came during on_data */
-    bool ended;      /* our EOF was sent */
-    bool wants_end;  /* stream_end() came before the channel was open */
+    bool busy;        /* an event is being delivered: free later */
+    bool has_turn;    /* on_writable is being delivered */
+    bool resumed;     /* stream_resume() came during on_data */
+    bool ended;       /* our EOF was sent */
+    bool wants_end;   /* stream_end() came before the channel was open */
     bool wants_write; /* a write took less than it was offered */
     enum chan_wait wait;
     bool dirty; /* on the list of the session */
 
-    struct chan *prev, *next;                   /* all of the session; orphans of the front */
+    struct chan *prev, *next; /* all of the session; orphans of the front */
     struct chan *opening_prev, *opening_next;
     struct chan *wait_prev, *wait_next;
     struct chan *dirty_prev, *dirty_next;
@@ -88,8 +88,7 @@ void chan_hold(struct chan *c);
 void chan_release(struct chan *c);
 
 /* chan_in.c */
-int chan_on_data(ssh_session ssh, ssh_channel ch, void *data, uint32_t n, int is_stderr,
-                    void *arg);
+int chan_on_data(ssh_session ssh, ssh_channel ch, void *data, uint32_t n, int is_stderr, void *arg);
 /* Delivers what can be delivered, the end last. The channel may be freed by it. */
 void chan_deliver(struct chan *c);
 /* Announces the whole window at once. */

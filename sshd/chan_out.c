@@ -109,7 +109,8 @@ static void run_windowed(struct session *s)
     struct chan *c;
     struct chan *next;
 
-    DL_FOREACH_SAFE2 (s->windowed, c, next, wait_next) {
+    DL_FOREACH_SAFE2(s->windowed, c, next, wait_next)
+    {
         if (c->peer_closed || ssh_channel_window_size(c->ssh) > 0)
             chan_wait_for(c, WAIT_TURN);
     }

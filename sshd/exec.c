@@ -14,18 +14,17 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "sshd/chan.h"
 #include "sshd/command.h"
+#include "sshd/request_line.h"
 #include "sshd/session_int.h"
 #include "sshd/sshd_int.h"
 #include "sshd/terminal.h"
 #include "tunnel/control.h"
-#include "tunnel/event.h"
 
-enum { EXEC_MAGIC = 0x45786563, EXEC_LINE_MAX_BYTES = 16 * 1024 };
+enum { EXEC_MAGIC = 0x45786563 };
 
 enum exec_state {
-    EXEC_WAITS, /* for a forward */
+    EXEC_WAITS,  /* for a forward */
     EXEC_CLAIMS, /* URLs are shown when all claims are answered */
     EXEC_RUNS,
     EXEC_DONE,
@@ -38,17 +37,17 @@ struct exec {
     struct terminal *terminal; /* borrowed; NULL: nobody reads */
     struct command command;
     bool has_command;
-    bool claiming; /* a claim is under way */
-    size_t adopted; /* forwards so far */
+    bool claiming;   /* a claim is under way */
+    size_t adopted;  /* forwards so far */
     struct err last; /* why the last endpoint was refused or lost */
     ev_timer wait;
 };
 
 /* A claim under way; the session may be gone when it is answered. */
 struct claim {
-    struct sshd *front;  /* counted */
-    uint64_t session;    /* serial */
-    uint32_t slot;       /* number, see forward_slot_number() */
+    struct sshd *front; /* counted */
+    uint64_t session;   /* serial */
+    uint32_t slot;      /* number, see forward_slot_number() */
 };
 
 /* ---- life ---------------------------------------------------------------------------------- */
@@ -71,8 +70,7 @@ static void on_wait_over(struct ev_loop *loop, ev_timer *w, int revents)
     (void)err_set(&e, E_NO_FORWARD, "no forward was asked for; use ssh -R, for example");
     exec_refused(x, &e);
     if (x->terminal != NULL)
-        terminal_line(x->terminal, SESSION_STDERR,
-                      "    ssh -R 443:localhost:3000 v2@GATEWAY http");
+        terminal_line(x->terminal, SESSION_STDERR, "    ssh -R 443:localhost:3000 v2@GATEWAY http");
     exec_end(x, 1);
 }
 
@@ -123,7 +121,8 @@ void exec_abandon(struct exec *x)
     s = x->session;
     x->state = EXEC_DONE;
     ev_timer_stop(worker_loop(s->front->worker), &x->wait);
-    DL_FOREACH (s->forwards.list, f) {
+    DL_FOREACH(s->forwards.list, f)
+    {
         if (f->exec == x)
             release_forward(f, s->front->shared->control, REGISTRY_HOLD);
     }
@@ -203,7 +202,7 @@ static struct endpoint *make_endpoint(struct exec *x, struct forward *f, size_t 
     memcpy(ep->session_id, s->id, sizeof(ep->session_id));
     memcpy(ep->key, s->auth.key_hex, sizeof(ep->key));
     ep->agent = (struct agent){
-        .ops = &exec_agent_ops,
+        .ops = &agent_ops,
         .worker = s->front->worker,
         .ctx = s->front,
         .session = s->serial,
@@ -274,7 +273,8 @@ static size_t count_slots(const struct exec *x, enum slot_state state)
     const struct forward *f;
     size_t n = 0;
 
-    DL_FOREACH (x->session->forwards.list, f) {
+    DL_FOREACH(x->session->forwards.list, f)
+    {
         for (size_t i = 0; f->exec == x && i < f->slot_count; i++)
             n += f->slots[i].state == state;
     }
@@ -296,7 +296,8 @@ static void announce(struct exec *x)
 {
     struct forward *f;
 
-    DL_FOREACH (x->session->forwards.list, f) {
+    DL_FOREACH(x->session->forwards.list, f)
+    {
         for (size_t i = 0; f->exec == x && !f->announced && i < f->slot_count; i++)
             announce_slot(x, &f->slots[i]);
         if (f->exec == x)
@@ -313,7 +314,8 @@ static struct forward *next_waiting(const struct exec *x, size_t *slot)
 {
     struct forward *f;
 
-    DL_FOREACH (x->session->forwards.list, f) {
+    DL_FOREACH(x->session->forwards.list, f)
+    {
         for (size_t i = 0; f->exec == x && !f->cancelled && i < f->slot_count; i++) {
             *slot = i;
             if (f->slots[i].state == SLOT_WAITING)
@@ -360,8 +362,7 @@ static void exec_step(struct exec *x)
         announce(x);
 }
 
-static void slot_gone(struct exec *x, struct slot *slot, enum slot_state state,
-                      const struct err *e)
+static void slot_gone(struct exec *x, struct slot *slot, enum slot_state state, const struct err *e)
 {
     slot->state = state;
     endpoint_unref(slot->ep);
@@ -415,7 +416,8 @@ static struct exec *live_exec(const struct session *s)
 
     if (s->bare != NULL && s->bare->state != EXEC_DONE)
         return s->bare;
-    DL_FOREACH (s->terminals, t) {
+    DL_FOREACH(s->terminals, t)
+    {
         if (t->exec != NULL && t->exec->state != EXEC_DONE)
             return t->exec;
     }
@@ -426,7 +428,8 @@ static bool has_unassigned(const struct session *s)
 {
     const struct forward *f;
 
-    DL_FOREACH (s->forwards.list, f) {
+    DL_FOREACH(s->forwards.list, f)
+    {
         if (f->exec == NULL && !f->cancelled)
             return true;
     }
@@ -437,7 +440,8 @@ static void adopt_all(struct exec *x)
 {
     struct forward *f;
 
-    DL_FOREACH (x->session->forwards.list, f) {
+    DL_FOREACH(x->session->forwards.list, f)
+    {
         if (f->exec == NULL && !f->cancelled)
             adopt(x, f);
     }
@@ -449,7 +453,8 @@ static void show_status(struct exec *x, struct exec *other)
 {
     struct forward *f;
 
-    DL_FOREACH (x->session->forwards.list, f) {
+    DL_FOREACH(x->session->forwards.list, f)
+    {
         for (size_t i = 0; f->exec == other && i < f->slot_count; i++)
             announce_slot(x, &f->slots[i]);
     }
@@ -465,7 +470,7 @@ static void run_http(struct exec *x)
     terminal_line(x->terminal, SESSION_STDERR, "Account %s", s->auth.key->account);
     if (has_unassigned(s))
         adopt_all(x);
-    else if (other != NULL)
+    else if (other != NULL && count_slots(other, SLOT_ONLINE) > 0)
         show_status(x, other);
     else
         ev_timer_start(worker_loop(s->front->worker), &x->wait);
@@ -564,7 +569,8 @@ void execs_settle(struct session *s)
     if (!s->forwards_changed)
         return;
     s->forwards_changed = false;
-    DL_FOREACH_SAFE (s->forwards.list, f, next) {
+    DL_FOREACH_SAFE(s->forwards.list, f, next)
+    {
         if (!f->cancelled)
             continue;
         release_forward(f, s->front->shared->control, REGISTRY_LET_GO);
@@ -575,110 +581,33 @@ void execs_settle(struct session *s)
         adopt_all(x);
 }
 
-/* ---- what the gateway asks for ------------------------------------------------------------------ */
+/* ---- what the gateway tells -------------------------------------------------------------------- */
 
-static struct stream *agent_open(const struct agent *a, const struct addr *client,
-                                 const struct stream_events *events, void *arg,
-                                 enum close_reason *why)
-{
-    struct session *s = sshd_find(a->ctx, a->session);
-    struct forward *f;
-    size_t slot;
-
-    *why = CLOSE_SESSION_LOST;
-    if (s == NULL || s->ending)
-        return NULL;
-    f = forwards_find_slot(&s->forwards, a->forward, &slot);
-    if (f == NULL || f->cancelled)
-        return NULL;
-    return chan_open(s, f, client, events, arg, why);
-}
-
-/* A message to the worker of a session, from any thread. */
-struct agent_message {
-    struct sshd *front; /* counted */
-    uint64_t session;
-    uint32_t slot;
-    struct event *ev; /* counted; NULL: a notice */
-    enum agent_notice notice;
-};
-
-static struct agent_message *message_new(const struct agent *a)
-{
-    struct agent_message *m = mem_zalloc(sizeof(*m));
-
-    m->front = a->ctx;
-    sshd_ref(m->front);
-    m->session = a->session;
-    m->slot = a->forward;
-    return m;
-}
-
-/* Bytes that a visitor chose must not steer the user's terminal. */
-static void add_printable(struct buf *out, struct str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-
-        if (c >= ' ' && c <= '~')
-            buf_add_char(out, (char)c);
-        else
-            buf_add_fmt(out, "\\x%02x", (unsigned)c);
-    }
-}
-
-/* "TIME METHOD PATH STATUS DURATION" */
-static void add_request_text(struct buf *out, const struct event *ev)
-{
-    char time[CLOCK_RFC3339_BYTES];
-
-    clock_format_rfc3339(ev->wall_ms, time);
-    buf_add_fmt(out, "%s ", time);
-    add_printable(out, ev->method);
-    buf_add_char(out, ' ');
-    add_printable(out, ev->url_path);
-    if (ev->url_query.n > 0) {
-        buf_add_char(out, '?');
-        add_printable(out, ev->url_query);
-    }
-    if (ev->status != 0)
-        buf_add_fmt(out, " %u", ev->status);
-    else
-        buf_add_str(out, STR(" -"));
-    buf_add_fmt(out, " %.1fms\n", (double)ev->duration_us / 1000.0);
-}
-
-static void add_request_fields(struct buf *out, const struct exec *x, const struct event *ev)
-{
-    struct log_field fields[EVENT_FIELDS_MAX];
-    size_t count = event_fields(ev, fields);
-    char *at = buf_reserve(out, EXEC_LINE_MAX_BYTES);
-
-    if (at != NULL)
-        buf_commit(out, log_format_line(x->command.log_format, ev->wall_ms, LOG_INFO,
-                                        "http_request_complete", fields, count, at,
-                                        EXEC_LINE_MAX_BYTES));
-}
-
-static void show_event(struct exec *x, const struct event *ev)
+void exec_show_event(struct exec *x, const struct event *ev)
 {
     struct buf line;
 
     if (!shows_requests(x) || x->state == EXEC_DONE)
         return;
-    /* Four characters for each byte of path and query, at worst. */
-    buf_init(&line, EXEC_LINE_MAX_BYTES + 4 * (ev->url_path.n + ev->url_query.n + ev->method.n));
+    buf_init(&line, REQUEST_LINE_MAX_BYTES);
     if (x->command.log == COMMAND_LOG_DEFAULT)
-        add_request_text(&line, ev);
+        request_line_text(ev, &line);
     else
-        add_request_fields(&line, x, ev);
+        request_line_fields(ev, x->command.log_format, &line);
     terminal_request_line(x->terminal,
                           x->command.log == COMMAND_LOG_STDOUT ? SESSION_STDOUT : SESSION_STDERR,
                           buf_str(&line));
     buf_fini(&line);
 }
 
-static void show_notice(struct exec *x, struct slot *slot, enum agent_notice what)
+static bool has_endpoints(const struct exec *x)
+{
+    return count_slots(x, SLOT_ONLINE) + count_slots(x, SLOT_CLAIMING) +
+               count_slots(x, SLOT_WAITING) >
+           0;
+}
+
+void exec_show_notice(struct exec *x, struct slot *slot, enum agent_notice what)
 {
     const struct sshd_settings *settings = &x->session->front->settings;
     char text[URL_TEXT_BYTES];
@@ -691,50 +620,8 @@ static void show_notice(struct exec *x, struct slot *slot, enum agent_notice wha
         (void)err_set(&e, E_ENDPOINT_ONLINE, "taken over by a newer session: %s",
                       url_format(&slot->ep->url, settings->http_port, settings->https_port, text));
         slot_gone(x, slot, SLOT_LOST, &e);
-        if (count_slots(x, SLOT_ONLINE) + count_slots(x, SLOT_CLAIMING) +
-                count_slots(x, SLOT_WAITING) ==
-            0)
+        if (!has_endpoints(x))
             exec_end(x, 1);
         return;
     }
 }
-
-static void on_message(struct worker *w, void *arg)
-{
-    struct agent_message *m = arg;
-    struct session *s = sshd_find(m->front, m->session);
-    size_t slot = 0;
-    struct forward *f = s != NULL ? forwards_find_slot(&s->forwards, m->slot, &slot) : NULL;
-
-    (void)w;
-    if (f != NULL && f->exec != NULL && m->ev != NULL)
-        show_event(f->exec, m->ev);
-    else if (f != NULL && f->exec != NULL)
-        show_notice(f->exec, &f->slots[slot], m->notice);
-    event_unref(m->ev);
-    sshd_unref(m->front);
-    mem_free(m);
-}
-
-static void agent_on_event(const struct agent *a, struct event *ev)
-{
-    struct agent_message *m = message_new(a);
-
-    event_ref(ev);
-    m->ev = ev;
-    worker_post(a->worker, on_message, m);
-}
-
-static void agent_on_notice(const struct agent *a, enum agent_notice what)
-{
-    struct agent_message *m = message_new(a);
-
-    m->notice = what;
-    worker_post(a->worker, on_message, m);
-}
-
-const struct agent_ops exec_agent_ops = {
-    .open = agent_open,
-    .on_event = agent_on_event,
-    .on_notice = agent_on_notice,
-};

@@ -14,9 +14,11 @@ struct err;
 struct event;
 struct exec;
 struct session;
+struct slot;
 struct terminal;
 
-extern const struct agent_ops exec_agent_ops;
+/* agent.c */
+extern const struct agent_ops agent_ops;
 
 /* Runs the command line of a terminal. Never NULL; a line that is wrong ends the terminal. */
 struct exec *exec_start(struct session *s, struct terminal *t);
@@ -29,6 +31,10 @@ void exec_end(struct exec *x, int status);
 void exec_abandon(struct exec *x);
 /* After exec_end() or exec_abandon(). */
 void exec_free(struct exec *x);
+
+/* An exchange over one of its endpoints ended: a request line, if the user wants them. */
+void exec_show_event(struct exec *x, const struct event *ev);
+void exec_show_notice(struct exec *x, struct slot *slot, enum agent_notice what);
 
 /* Forwards came or were cancelled. */
 void execs_settle(struct session *s);

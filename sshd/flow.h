@@ -14,9 +14,9 @@
 #include <libssh/libssh.h>
 
 enum {
-    FLOW_CHANNEL_MAX_BYTES = 256 * 1024, /* channel data written while output is pending */
+    FLOW_CHANNEL_MAX_BYTES = 256 * 1024,  /* channel data written while output is pending */
     FLOW_PENDING_MAX_BYTES = 1024 * 1024, /* all output pending, before reading stops */
-    FLOW_PACKET_OVERHEAD_BYTES = 40,     /* length, padding and MAC of one packet, about */
+    FLOW_PACKET_OVERHEAD_BYTES = 40,      /* length, padding and MAC of one packet, about */
 };
 
 struct flow {

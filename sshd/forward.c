@@ -10,7 +10,8 @@ static bool label_is_used(const struct forwards *fs, uint32_t port)
 {
     const struct forward *f;
 
-    DL_FOREACH (fs->list, f) {
+    DL_FOREACH(fs->list, f)
+    {
         if (!f->cancelled && f->port == port)
             return true;
     }
@@ -65,7 +66,8 @@ struct forward *forwards_find(const struct forwards *fs, struct str host, uint32
 {
     struct forward *f;
 
-    DL_FOREACH (fs->list, f) {
+    DL_FOREACH(fs->list, f)
+    {
         if (!f->cancelled && f->port == port && str_eq(str_from(f->host), host))
             return f;
     }
@@ -76,7 +78,8 @@ struct forward *forwards_find_id(const struct forwards *fs, uint32_t id)
 {
     struct forward *f;
 
-    DL_FOREACH (fs->list, f) {
+    DL_FOREACH(fs->list, f)
+    {
         if (f->id == id)
             return f;
     }

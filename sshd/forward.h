@@ -19,8 +19,8 @@ struct exec;
 
 enum {
     FORWARD_HOST_MAX_BYTES = 255,
-    FORWARD_SLOTS = 2,          /* endpoints of one forward: --scheme http,https */
-    FORWARD_FIRST_LABEL = 443,  /* promised for port 0, then 444, ... */
+    FORWARD_SLOTS = 2,         /* endpoints of one forward: --scheme http,https */
+    FORWARD_FIRST_LABEL = 443, /* promised for port 0, then 444, ... */
 };
 
 enum slot_state {
@@ -28,7 +28,7 @@ enum slot_state {
     SLOT_CLAIMING, /* the control thread was asked */
     SLOT_ONLINE,
     SLOT_FAILED, /* refused */
-    SLOT_LOST,    /* taken over by a newer session */
+    SLOT_LOST,   /* taken over by a newer session */
 };
 
 /* One endpoint of a forward. */

@@ -38,8 +38,8 @@
 #include "sshd/terminal.h"
 
 enum {
-    SETTLE_ROUNDS = 4,   /* then the rest of the loop gets its turn */
-    REFUSED_LOG_BURST = 10, /* lines a second about strangers */
+    SETTLE_ROUNDS = 4,       /* then the rest of the loop gets its turn */
+    REFUSED_LOG_BURST = 10,  /* lines a second about strangers */
     KEEPALIVE_SLACK_MS = 50, /* timers are not exact */
 };
 
@@ -103,7 +103,8 @@ void session_notice(struct session *s, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(line, sizeof(line), fmt, ap);
     va_end(ap);
-    DL_FOREACH (s->terminals, t) {
+    DL_FOREACH(s->terminals, t)
+    {
         if (t->state == TERMINAL_RUNS) {
             terminal_line(t, SESSION_STDERR, "%s", line);
             shown = true;
@@ -197,8 +198,8 @@ static bool find_packet_size(ssh_channel ch, uint32_t local_max, uint32_t *out)
 
     memcpy(&own, (const void *)ch, sizeof(own));
     memcpy(words, (const char *)(const void *)ch + sizeof(own), sizeof(words));
-    if (own != ssh_channel_get_session(ch) ||
-        words[REMOTE_WINDOW] != ssh_channel_window_size(ch) || words[LOCAL_MAX] != local_max)
+    if (own != ssh_channel_get_session(ch) || words[REMOTE_WINDOW] != ssh_channel_window_size(ch) ||
+        words[LOCAL_MAX] != local_max)
         return false;
     *out = words[REMOTE_MAX];
     return true;
@@ -603,7 +604,8 @@ static bool all_terminals_wait(const struct session *s)
 {
     const struct terminal *t;
 
-    DL_FOREACH (s->terminals, t) {
+    DL_FOREACH(s->terminals, t)
+    {
         if (t->state != TERMINAL_WAITS)
             return false;
     }
@@ -616,14 +618,16 @@ static void end_without_command(struct session *s)
     struct err e;
 
     if (s->terminals != NULL)
-        (void)err_set(&e, E_NO_COMMAND, "no command was given; type for example: "
+        (void)err_set(&e, E_NO_COMMAND,
+                      "no command was given; type for example: "
                       "ssh -R 443:localhost:3000 v2@GATEWAY http");
     else if (s->forwards.count > 0)
         (void)err_set(&e, E_NO_SESSION_CHANNEL,
                       "this gateway needs a command; leave out -N and type: "
                       "ssh -R 443:localhost:3000 v2@GATEWAY http");
     else
-        (void)err_set(&e, E_NO_FORWARD, "neither a forward nor a command came; type: "
+        (void)err_set(&e, E_NO_FORWARD,
+                      "neither a forward nor a command came; type: "
                       "ssh -R 443:localhost:3000 v2@GATEWAY http");
     session_end(s, CLOSE_IDLE, &e);
 }
@@ -682,6 +686,9 @@ static void on_keepalive(struct ev_loop *loop, ev_timer *w, int revents)
         /* Every second call only collects the answer to the one before. */
         (void)ssh_send_keepalive(s->ssh);
         (void)ssh_send_keepalive(s->ssh);
+        /* Its refusal may have hidden that of a channel: ask for them once more. */
+        mem_free(s->denied_text);
+        s->denied_text = NULL;
         timer_set(s, &s->keepalive, limit - idle < interval ? limit - idle : interval);
         session_wake(s);
     }
@@ -693,7 +700,8 @@ static void set_socket_options(const struct session *s)
 {
     const struct sshd_settings *settings = &s->front->settings;
     int on = 1;
-    unsigned dead_ms = (unsigned)(settings->keepalive_interval_ms * (settings->keepalive_count + 1));
+    unsigned dead_ms =
+        (unsigned)(settings->keepalive_interval_ms * (settings->keepalive_count + 1));
 
     /* None of them is needed for a session to work. */
     (void)setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));

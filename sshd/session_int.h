@@ -37,16 +37,16 @@ struct terminal;
 enum {
     SESSION_MAGIC = 0x53535321,
     SESSION_READS_PER_PUMP = 16,
-    SESSION_READ_BYTES = 4096,          /* what libssh reads at once */
+    SESSION_READ_BYTES = 4096, /* what libssh reads at once */
     SESSION_PACKETS_BEFORE_LOGIN = 64,
     SESSION_TERMINALS_MAX = 8,
-    SESSION_OPENING_MAX = 256,          /* channels that the client has not answered */
+    SESSION_OPENING_MAX = 256,                   /* channels that the client has not answered */
     SESSION_UNREAD_MAX_BYTES = 64 * 1024 * 1024, /* over all channels */
     SESSION_DISCARD_MAX_BYTES = 4 * 1024 * 1024, /* unread of a channel we closed */
     SESSION_NOTICES_MAX_BYTES = 8 * 1024,
-    SESSION_PACKET_MIN_BYTES = 1024,    /* a client that takes less is refused */
-    SESSION_WRITE_BYTES = 32758,        /* fills one packet of 32 KiB exactly */
-    SESSION_CLIENT_MAX_PACKET = 35000,  /* libssh's own limit on channels that the client opens */
+    SESSION_PACKET_MIN_BYTES = 1024,     /* a client that takes less is refused */
+    SESSION_WRITE_BYTES = 32758,         /* fills one packet of 32 KiB exactly */
+    SESSION_CLIENT_MAX_PACKET = 35000,   /* libssh's own limit on channels that the client opens */
     SESSION_UPSTREAM_MAX_PACKET = 32768, /* and on those that we open */
 };
 
@@ -67,20 +67,20 @@ struct session {
     int fd; /* borrowed: libssh closes it */
     UT_hash_handle hh;
 
-    ssh_session ssh; /* owned */
-    ssh_event event; /* owned */
+    ssh_session ssh;                /* owned */
+    ssh_event event;                /* owned */
     struct ssh_counter_struct sock; /* bytes on the socket */
     struct ssh_counter_struct raw;  /* bytes and packets inside it */
     struct ssh_server_callbacks_struct server_cb;
     struct ssh_channel_callbacks_struct discard_cb; /* of channels that we closed first */
 
     ev_io io;
-    ev_timer wake;      /* settles in this or the next turn */
-    ev_timer phase;     /* login, then the wait for a forward or a command */
+    ev_timer wake;  /* settles in this or the next turn */
+    ev_timer phase; /* login, then the wait for a forward or a command */
     ev_timer keepalive;
     ev_timer opening_timer;
-    int watched;        /* what io waits for */
-    bool running;       /* pumping or settling is on the stack */
+    int watched;         /* what io waits for */
+    bool running;        /* pumping or settling is on the stack */
     uint64_t last_in_ms; /* when the last packet came */
     uint64_t last_in_packets;
 
@@ -108,7 +108,7 @@ struct session {
 
     bool ending; /* end_* is set; the next settling ends it */
     enum close_reason end_why;
-    bool end_is_told;   /* end_text goes to the user */
+    bool end_is_told;                  /* end_text goes to the user */
     char end_text[ERR_MSG_BYTES + 40]; /* also what libssh says of a dead connection, for the log */
 };
 

@@ -150,7 +150,8 @@ void sshd_shared_free(struct sshd_shared *sh)
         return;
     for (size_t i = 0; i < sh->host_key_count; i++)
         ssh_key_free(sh->host_keys[i]);
-    HASH_ITER (hh, sh->tallies, t, next) {
+    HASH_ITER(hh, sh->tallies, t, next)
+    {
         HASH_DEL(sh->tallies, t);
         mem_free(t);
     }

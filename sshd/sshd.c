@@ -15,7 +15,7 @@
 
 enum {
     ACCEPTS_PER_TURN = 16,
-    REOPEN_MS = 200,       /* pause when descriptors ran out */
+    REOPEN_MS = 200,        /* pause when descriptors ran out */
     REFUSED_LOG_BURST = 10, /* lines a second about strangers */
 };
 
@@ -23,14 +23,12 @@ enum {
  * Strong algorithms only. Group exchange and the larger groups are left out as well: they let an
  * unauthenticated client stall the worker for up to 175 ms.
  */
-static const char kex_list[] =
-    "curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256";
+static const char kex_list[] = "curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256";
 static const char cipher_list[] = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,"
                                   "chacha20-poly1305@openssh.com,aes256-ctr,aes128-ctr";
 static const char mac_list[] = "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,"
                                "hmac-sha2-256,hmac-sha2-512";
-static const char host_key_list[] =
-    "ssh-ed25519,ecdsa-sha2-nistp256,rsa-sha2-512,rsa-sha2-256";
+static const char host_key_list[] = "ssh-ed25519,ecdsa-sha2-nistp256,rsa-sha2-512,rsa-sha2-256";
 static const char user_key_list[] =
     "ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,"
     "sk-ssh-ed25519@openssh.com,sk-ecdsa-sha2-nistp256@openssh.com,rsa-sha2-512,rsa-sha2-256";
@@ -147,7 +145,8 @@ static ssh_bind bind_new(const struct sshd_shared *sh)
     (void)ssh_bind_options_set(b, SSH_BIND_OPTIONS_PROCESS_CONFIG, &no);
     for (size_t i = 0; i < sizeof(bind_options) / sizeof(bind_options[0]); i++) {
         if (ssh_bind_options_set(b, bind_options[i].option, bind_options[i].value) != SSH_OK)
-            log_error("ssh.option", LS("value", bind_options[i].value), LS("error", ssh_get_error(b)));
+            log_error("ssh.option", LS("value", bind_options[i].value),
+                      LS("error", ssh_get_error(b)));
     }
     (void)ssh_bind_options_set(b, SSH_BIND_OPTIONS_RSA_MIN_SIZE, &rsa_bits);
     for (size_t i = 0; i < sh->host_key_count; i++) {
@@ -203,8 +202,8 @@ void sshd_configure(struct sshd *front, const struct sshd_settings *settings, st
     authkeys_ref(keys);
     authkeys_unref(front->keys);
     front->keys = keys;
-    HASH_ITER (hh, front->sessions, s, next)
-        session_check_key(s);
+    HASH_ITER(hh, front->sessions, s, next)
+    session_check_key(s);
 }
 
 void sshd_drain(struct sshd *front)
@@ -250,8 +249,8 @@ void sshd_close_all(struct sshd *front, const char *reason, worker_fn *done, voi
     front->closed = done;
     front->closed_arg = arg;
     (void)err_set(&e, E_DRAINING, "%s", reason);
-    HASH_ITER (hh, front->sessions, s, next)
-        session_end(s, CLOSE_DRAIN, &e);
+    HASH_ITER(hh, front->sessions, s, next)
+    session_end(s, CLOSE_DRAIN, &e);
     sshd_check_closed(front);
 }
 

@@ -31,8 +31,8 @@ struct door {
 };
 
 struct sshd {
-    struct ref ref; /* main's, and one for each message under way to it */
-    struct worker *worker;     /* borrowed: outlives us */
+    struct ref ref;             /* main's, and one for each message under way to it */
+    struct worker *worker;      /* borrowed: outlives us */
     struct sshd_shared *shared; /* borrowed: outlives us */
     struct sshd_settings settings;
     struct authkeys *keys; /* counted */
@@ -44,17 +44,17 @@ struct sshd {
 
     struct session *sessions; /* owned; a hash by serial number */
     size_t session_count;
-    size_t unauthenticated; /* of them not logged in */
-    struct chan *orphans; /* borrowed: their owners must be told that the session is gone */
-    struct farewell *farewells;  /* owned */
-    size_t claims;           /* asked of the control thread and not answered */
+    size_t unauthenticated;     /* of them not logged in */
+    struct chan *orphans;       /* borrowed: their owners must be told that the session is gone */
+    struct farewell *farewells; /* owned */
+    size_t claims;              /* asked of the control thread and not answered */
 
     char *scratch; /* owned: settings.channel_window bytes, for channel reads */
 
     struct log_limit refused_log; /* of what strangers can trigger */
     bool draining;
     worker_fn *closed; /* NULL: sshd_close_all() was not called, or its callback ran */
-    bool telling; /* that callback is on its way */
+    bool telling;      /* that callback is on its way */
     void *closed_arg;
 };
 

@@ -77,8 +77,8 @@ static int on_pty(ssh_session ssh, ssh_channel ch, const char *term, int width, 
     return 0;
 }
 
-static int on_window_change(ssh_session ssh, ssh_channel ch, int width, int height,
-                            int pixel_width, int pixel_height, void *arg)
+static int on_window_change(ssh_session ssh, ssh_channel ch, int width, int height, int pixel_width,
+                            int pixel_height, void *arg)
 {
     (void)ssh;
     (void)ch;
@@ -326,8 +326,7 @@ static bool terminal_settle(struct terminal *t)
     if (t->quit && t->state == TERMINAL_RUNS)
         exec_end(t->exec, 0);
     terminal_flush(t);
-    return !t->peer_closed &&
-           !(t->state == TERMINAL_ENDS && t->out.len == 0 && t->err.len == 0);
+    return !t->peer_closed && !(t->state == TERMINAL_ENDS && t->out.len == 0 && t->err.len == 0);
 }
 
 void terminals_settle(struct session *s)
@@ -335,7 +334,8 @@ void terminals_settle(struct session *s)
     struct terminal *t;
     struct terminal *next;
 
-    DL_FOREACH_SAFE (s->terminals, t, next) {
+    DL_FOREACH_SAFE(s->terminals, t, next)
+    {
         if (!terminal_settle(t) && !s->ending)
             terminal_close(t);
     }

@@ -43,7 +43,7 @@ struct terminal {
     struct ssh_channel_callbacks_struct cb;
     bool checked; /* the client's packet size is known to be fine */
     bool pty;
-    bool quit;        /* the user typed Ctrl-C or Ctrl-D, or sent a signal */
+    bool quit; /* the user typed Ctrl-C or Ctrl-D, or sent a signal */
     bool peer_closed;
     char *line;        /* owned: the command line; NULL: a shell was asked for */
     struct exec *exec; /* owned; NULL before it runs */

@@ -196,23 +196,21 @@ static int refuse_nested(struct str host, struct str base, struct err *e)
                    STR_ARG(host), STR_ARG(base), flat);
 }
 
+/* With auto_reserve, what nobody reserved is free to take; only the wildcard over the whole base
+ * domain, which would catch everybody's names that are offline, is not. */
 static int check_unreserved(const struct domains *d, struct str host, struct err *e)
 {
     struct str base = str_from(d->base);
-    bool below = host_is_below(host, base);
 
-    if (host_is_wildcard(host)) {
-        if (d->auto_reserve && !below)
-            return 0;
+    if (d->auto_reserve && !(host_is_wildcard(host) && str_eq(zone_of(host), base)))
+        return 0;
+    if (host_is_wildcard(host))
         return err_set(
             e, E_WILDCARD_NOT_RESERVED,
             "the wildcard '%.*s' is not reserved; have it reserved for your account first",
             STR_ARG(host));
-    }
-    if (below && str_find_char(host, '.') != host.n - base.n - 1)
+    if (host_is_below(host, base) && str_find_char(host, '.') != host.n - base.n - 1)
         return refuse_nested(host, base, e);
-    if (d->auto_reserve)
-        return 0;
     return err_set(e, E_HOST_NOT_RESERVED,
                    "the name '%.*s' is not reserved; have it reserved for your account, or leave "
                    "it out for a random one",

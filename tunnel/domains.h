@@ -18,9 +18,8 @@ struct domains;
 struct url;
 
 /*
- * `base` is the base domain (a normal host, copied). With auto_reserve a name may be used without
- * a reservation if nobody else has reserved it or a parent: one label below the base, and any name
- * or wildcard elsewhere. Deeper names and wildcards below the base always need one (spec 3.2).
+ * `base` is the base domain (a normal host, copied). With auto_reserve any name or wildcard may be
+ * used that nobody else has reserved (nor a parent of it), but for the wildcard over the whole base.
  */
 struct domains *domains_new(struct str base, bool auto_reserve);
 void domains_free(struct domains *d);

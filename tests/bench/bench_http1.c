@@ -3,7 +3,8 @@
  * fields. Prints a line a case; the figure is that of the fastest batch, so that a busy machine
  * changes it little.
  * Links: gateway/http gateway/http1 gateway/http1_body gateway/http1_write gateway/headers
- * Links: gateway/http_authority tunnel/host base/addr base/arena base/buf base/err base/mem base/str
+ * Links: gateway/http_authority tunnel/host
+ * Links: base/addr base/arena base/buf base/err base/mem base/str
  */
 #include <float.h>
 #include <stdio.h>

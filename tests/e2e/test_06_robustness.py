@@ -208,7 +208,7 @@ def test_slow_loris(scene):
         while time.monotonic() - start < 10:
             visitor.send(b"X: y\r\n")
             visitor.sock.settimeout(0.1)
-        try:
+            try:
                 data = visitor.sock.recv(65536)
                 break
             except TimeoutError:

@@ -112,7 +112,8 @@ static void buf_reserve_and_commit_part(void **state)
     buf_add_str(&b, STR("ab"));
     at = buf_reserve(&b, 998);
     assert_non_null(at);
-    memcpy(at, "cd", 2);
+    at[0] = 'c';
+    at[1] = 'd';
     buf_commit(&b, 2);
     assert_content(&b, "abcd");
     assert_null(buf_reserve(&b, 997));

@@ -162,14 +162,14 @@ static void log_format_line_value_at_the_limit(void **state)
 {
     static const struct {
         char c;
+        bool cut;
         size_t in;
         size_t out; /* without quotes and "..." */
-        bool cut;
     } cases[] = {
-        { 'x', LOG_VALUE_MAX_BYTES, LOG_VALUE_MAX_BYTES, false },
-        { 'x', LOG_VALUE_MAX_BYTES + 1, LOG_VALUE_MAX_BYTES, true },
-        { '"', LOG_VALUE_MAX_BYTES / 2, LOG_VALUE_MAX_BYTES, false },
-        { '"', LOG_VALUE_MAX_BYTES / 2 + 1, LOG_VALUE_MAX_BYTES, true },
+        { 'x', false, LOG_VALUE_MAX_BYTES, LOG_VALUE_MAX_BYTES },
+        { 'x', true, LOG_VALUE_MAX_BYTES + 1, LOG_VALUE_MAX_BYTES },
+        { '"', false, LOG_VALUE_MAX_BYTES / 2, LOG_VALUE_MAX_BYTES },
+        { '"', true, LOG_VALUE_MAX_BYTES / 2 + 1, LOG_VALUE_MAX_BYTES },
     };
     static char value[LOG_VALUE_MAX_BYTES + 1];
 

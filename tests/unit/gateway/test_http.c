@@ -1,6 +1,7 @@
 /*
  * Unit tests of gateway/http.
- * Links: gateway/http gateway/http_authority tunnel/host base/addr base/arena base/buf base/err base/mem base/str
+ * Links: gateway/http gateway/http_authority tunnel/host
+ * Links: base/addr base/arena base/buf base/err base/mem base/str
  */
 #include <setjmp.h>
 #include <stdarg.h>

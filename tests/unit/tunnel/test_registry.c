@@ -312,15 +312,15 @@ static void registry_add_empty_host_gets_a_name_below_the_base_domain(void **sta
 static void registry_add_random_name_depends_on_secret_account_and_key(void **state)
 {
     static const struct {
-        uint8_t secret;
         const char *account;
         const char *key;
+        uint8_t secret;
         bool same;
     } cases[] = {
-        { 1, "a", "k", true }, /* as after a restart of the gateway */
-        { 2, "a", "k", false },
-        { 1, "b", "k", false },
-        { 1, "a", "l", false },
+        { "a", "k", 1, true }, /* as after a restart of the gateway */
+        { "a", "k", 2, false },
+        { "b", "k", 1, false },
+        { "a", "l", 1, false },
     };
     struct registry *first = registry_with(NULL, 1);
     struct endpoint *ep = added(first, random_of("a", "k", 1, 0, SCHEME_HTTPS), 0);
