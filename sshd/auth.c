@@ -15,13 +15,13 @@ enum { RSA_2048_BASE64_BYTES = 372 };
 /* Shown before login, also to `ssh -N`; the only words that reach a refused user. */
 static void send_banner(struct session *s, const struct err *e)
 {
-    char text[ERR_MSG_BYTES + 40];
-    int n = snprintf(text, sizeof(text), "ERR_SALLYPORT_%u: %s\r\n", err_number(e->code), e->msg);
+    char text[SESSION_TEXT_BYTES];
+    char line[SESSION_TEXT_BYTES + 2];
     ssh_string banner;
 
-    if (n < 0)
-        return;
-    banner = ssh_string_from_char(text);
+    session_error_text(e, text);
+    (void)snprintf(line, sizeof(line), "%s\r\n", text);
+    banner = ssh_string_from_char(line);
     if (banner == NULL)
         return;
     (void)ssh_send_issue_banner(s->ssh, banner); /* a dead connection shows in its status */

@@ -133,9 +133,10 @@ static void chan_shut(struct chan *c)
     struct session *s = c->session;
     ssh_channel ssh = c->ssh;
     bool peer_closed = c->peer_closed;
+    size_t held = c->held;
 
     chan_gone(c);
-    session_shut_channel(s, ssh, &c->cb, peer_closed);
+    session_shut_channel(s, ssh, &c->cb, peer_closed, held);
 }
 
 static void stream_close_chan(struct stream *st, enum close_reason why)
@@ -362,8 +363,6 @@ static void drop_fullest(struct session *s)
     if (fullest == NULL)
         return;
     buf_clear(&fullest->in);
-    fullest->held = 0;
-    chan_uncount(fullest);
     chan_over(fullest, CLOSE_LIMIT);
 }
 

@@ -89,16 +89,17 @@ void chan_widen(struct chan *c)
     char *scratch = sshd_scratch(c->front, &bytes);
     int n;
 
+    if (bytes > c->window)
+        bytes = c->window;
     c->taken = 0;
     c->locked = true;
     /* Asking for that many bytes makes libssh announce a window for them. */
-    n = ssh_channel_read_timeout(c->ssh, scratch, (uint32_t)(bytes < c->window ? bytes : c->window),
-                                 0, 0);
+    n = ssh_channel_read_timeout(c->ssh, scratch, (uint32_t)bytes, 0, 0);
     c->locked = false;
     if (n <= 0)
         return;
     buf_add(&c->in, scratch, (size_t)n);
-    c->held = 0;
+    c->held = (size_t)n == bytes; /* then there may be more, which a pull finds */
     chan_count(c);
     chan_mark_dirty(c);
 }

@@ -34,12 +34,14 @@
 #include "sshd/chan.h"
 #include "sshd/exec.h"
 #include "sshd/farewell.h"
+#include "sshd/requests.h"
 #include "sshd/sshd_int.h"
 #include "sshd/terminal.h"
 
 enum {
-    SETTLE_ROUNDS = 4,       /* then the rest of the loop gets its turn */
-    REFUSED_LOG_BURST = 10,  /* lines a second about strangers */
+    SETTLE_ROUNDS = 4,      /* then the rest of the loop gets its turn */
+    REFUSED_LOG_BURST = 10, /* lines a second about strangers */
+    KEY_CHECK_MS = 5000,
     KEEPALIVE_SLACK_MS = 50, /* timers are not exact */
 };
 
@@ -74,6 +76,17 @@ void session_wake(struct session *s)
         ev_feed_event(loop_of(s), &s->wake, EV_CUSTOM);
 }
 
+void session_error_text(const struct err *e, char out[SESSION_TEXT_BYTES])
+{
+    unsigned number = err_number(e->code);
+    const char *text = e->msg[0] != '\0' ? e->msg : err_text(e->code);
+
+    if (number != 0)
+        (void)snprintf(out, SESSION_TEXT_BYTES, "ERR_SALLYPORT_%u: %s", number, text);
+    else
+        (void)snprintf(out, SESSION_TEXT_BYTES, "error: %s", text);
+}
+
 void session_end(struct session *s, enum close_reason why, const struct err *e)
 {
     if (s->ending)
@@ -81,14 +94,8 @@ void session_end(struct session *s, enum close_reason why, const struct err *e)
     s->ending = true;
     s->end_why = why;
     if (e != NULL) {
-        unsigned number = err_number(e->code);
-
         s->end_is_told = true;
-        if (number != 0)
-            (void)snprintf(s->end_text, sizeof(s->end_text), "ERR_SALLYPORT_%u: %s", number,
-                           e->msg);
-        else
-            (void)snprintf(s->end_text, sizeof(s->end_text), "%s", e->msg);
+        session_error_text(e, s->end_text);
     }
     session_wake(s);
 }
@@ -114,109 +121,6 @@ void session_notice(struct session *s, const char *fmt, ...)
         buf_add_fmt(&s->notices, "%s\n", line);
 }
 
-void session_count_channel(struct session *s, int n)
-{
-    s->alive_count = (size_t)((int64_t)s->alive_count + n);
-    sshd_count(s->front, METRIC_SSH_CHANNELS, n);
-}
-
-static bool session_can_write(struct session *s)
-{
-    flow_update(&s->flow, (ssh_get_status(s->ssh) & SSH_WRITE_PENDING) != 0, &s->raw, &s->sock);
-    return flow_can_write(&s->flow);
-}
-
-static int write_packet(struct session *s, ssh_channel ch, enum session_output to, const char *p,
-                        size_t n)
-{
-    uint64_t before = s->raw.out_bytes;
-    int r = to == SESSION_STDOUT ? ssh_channel_write(ch, p, (uint32_t)n)
-                                 : ssh_channel_write_stderr(ch, p, (uint32_t)n);
-
-    if (r > 0)
-        flow_wrote(&s->flow, (size_t)r, before, s->raw.out_bytes);
-    return r;
-}
-
-size_t session_write(struct session *s, ssh_channel ch, enum session_output to, struct str data,
-                     enum write_stop *stop)
-{
-    size_t done = 0;
-
-    *stop = WRITE_TOOK_ALL;
-    while (done < data.n) {
-        size_t n = data.n - done < SESSION_WRITE_BYTES ? data.n - done : SESSION_WRITE_BYTES;
-        size_t window = ssh_channel_window_size(ch);
-        int r;
-
-        if (window == 0 && !ssh_channel_is_closed(ch)) {
-            *stop = WRITE_NEEDS_WINDOW;
-            return done;
-        }
-        if (!session_can_write(s)) {
-            *stop = WRITE_NEEDS_OUTPUT;
-            return done;
-        }
-        r = write_packet(s, ch, to, data.p + done, n < window ? n : window);
-        if (r < 0) /* the channel or the session is gone, which its state will tell */
-            return data.n;
-        if (r == 0) { /* the client exchanges keys */
-            *stop = WRITE_NEEDS_OUTPUT;
-            return done;
-        }
-        done += (size_t)r;
-    }
-    return done;
-}
-
-void session_shut_channel(struct session *s, ssh_channel ch,
-                          struct ssh_channel_callbacks_struct *own, bool peer_closed)
-{
-    (void)ssh_remove_channel_callbacks(ch, own);
-    if (peer_closed) {
-        session_count_channel(s, -1);
-    } else {
-        (void)ssh_add_channel_callbacks(ch, &s->discard_cb);
-        s->closing_count++;
-    }
-    /* Without the EOF, a close with output pending sends only that and the CLOSE gets lost. */
-    (void)ssh_channel_send_eof(ch);
-    (void)ssh_channel_close(ch);
-    ssh_channel_free(ch);
-}
-
-/*
- * libssh has no getter for the largest packet that the client takes, and loops for a minute when
- * that is a few bytes. So its private struct is read, after three facts that are public have shown
- * that the layout is the one of 0.10.
- */
-static bool find_packet_size(ssh_channel ch, uint32_t local_max, uint32_t *out)
-{
-    enum { LOCAL_MAX = 3, REMOTE_WINDOW = 5, REMOTE_MAX = 7, WORDS };
-    ssh_session own;
-    uint32_t words[WORDS];
-
-    memcpy(&own, (const void *)ch, sizeof(own));
-    memcpy(words, (const char *)(const void *)ch + sizeof(own), sizeof(words));
-    if (own != ssh_channel_get_session(ch) || words[REMOTE_WINDOW] != ssh_channel_window_size(ch) ||
-        words[LOCAL_MAX] != local_max)
-        return false;
-    *out = words[REMOTE_MAX];
-    return true;
-}
-
-bool session_check_packet_size(struct session *s, ssh_channel ch, uint32_t local_max)
-{
-    uint32_t bytes = 0;
-    struct err e;
-
-    if (find_packet_size(ch, local_max, &bytes) && bytes >= SESSION_PACKET_MIN_BYTES)
-        return true;
-    (void)err_set(&e, E_LIMIT, "the client accepts packets of %u bytes only", (unsigned)bytes);
-    session_end(s, CLOSE_PROTOCOL, &e);
-    return false;
-}
-
 void session_check_key(struct session *s)
 {
     struct err e;
@@ -225,106 +129,10 @@ void session_check_key(struct session *s)
         session_end(s, CLOSE_POLICY, &e);
 }
 
-void session_terminal_closed(struct session *s)
+void session_await_command(struct session *s)
 {
     if (s->terminals == NULL && s->bare == NULL && !s->ending)
         timer_set(s, &s->phase, s->front->settings.command_wait_ms);
-}
-
-/* ---- what libssh tells: recorded only --------------------------------------------------------- */
-
-static int on_discarded_data(ssh_session ssh, ssh_channel ch, void *data, uint32_t n, int is_stderr,
-                             void *arg)
-{
-    (void)ssh;
-    (void)ch;
-    (void)data;
-    (void)is_stderr;
-    if (n > SESSION_DISCARD_MAX_BYTES)
-        session_end(session_from(arg), CLOSE_LIMIT, NULL);
-    return 0; /* taking it would make libssh adjust the window of a closed channel */
-}
-
-static void on_discarded_close(ssh_session ssh, ssh_channel ch, void *arg)
-{
-    struct session *s = session_from(arg);
-
-    (void)ssh;
-    (void)ch;
-    s->closing_count--;
-    session_count_channel(s, -1);
-}
-
-/* Kerberos may block on DNS: no mechanism is ours. */
-static ssh_string on_gssapi(ssh_session ssh, const char *user, int n, ssh_string *oids, void *arg)
-{
-    (void)ssh;
-    (void)user;
-    (void)n;
-    (void)oids;
-    (void)arg;
-    return NULL;
-}
-
-static int on_forward(struct session *s, ssh_message m)
-{
-    struct str host = str_from(ssh_message_global_request_address(m));
-    int port = ssh_message_global_request_port(m);
-    struct forward *f;
-    struct err e;
-
-    f = forwards_add(&s->forwards, host, (uint32_t)port, s->front->settings.max_forwards, &e);
-    if (f == NULL) {
-        session_notice(s, "ERR_SALLYPORT_%u: %s", err_number(e.code), e.msg);
-        return 1;
-    }
-    s->forwards_changed = true;
-    if (s->forwards.count == 1 && s->terminals == NULL && s->bare == NULL)
-        timer_set(s, &s->phase, s->front->settings.command_wait_ms);
-    session_wake(s);
-    (void)ssh_message_global_request_reply_success(m, (uint16_t)f->port);
-    return 0;
-}
-
-static int on_cancel(struct session *s, ssh_message m)
-{
-    struct str host = str_from(ssh_message_global_request_address(m));
-    int port = ssh_message_global_request_port(m);
-    struct forward *f = forwards_find(&s->forwards, host, (uint32_t)port);
-
-    if (f == NULL)
-        return 1;
-    forwards_cancel(&s->forwards, f);
-    s->forwards_changed = true;
-    session_wake(s);
-    (void)ssh_message_global_request_reply_success(m, 0);
-    return 0;
-}
-
-/* Returns 0 when the message was answered, 1 for libssh's refusal. */
-static int on_message(ssh_session ssh, ssh_message m, void *arg)
-{
-    struct session *s = session_from(arg);
-
-    (void)ssh;
-    switch (ssh_message_type(m)) {
-    case SSH_REQUEST_AUTH:
-        auth_on_other(s, ssh_message_subtype(m));
-        return 1;
-    case SSH_REQUEST_CHANNEL:
-        /* A channel that we closed must get no reply any more. */
-        return ssh_channel_is_closed(ssh_message_channel_request_channel(m)) ? 0 : 1;
-    case SSH_REQUEST_GLOBAL:
-        if (s->auth.key == NULL || s->ending)
-            return 1;
-        if (ssh_message_subtype(m) == SSH_GLOBAL_REQUEST_TCPIP_FORWARD)
-            return on_forward(s, m);
-        if (ssh_message_subtype(m) == SSH_GLOBAL_REQUEST_CANCEL_TCPIP_FORWARD)
-            return on_cancel(s, m);
-        return 1;
-    default: /* message types are plain numbers */
-        return 1;
-    }
 }
 
 /* ---- the end ------------------------------------------------------------------------------------ */
@@ -406,6 +214,7 @@ static void session_free(struct session *s)
     }
     if (s->ssh != NULL)
         ssh_free(s->ssh);
+    session_forget_closing(s);
     s->magic = 0;
     mem_free(s);
 }
@@ -446,6 +255,12 @@ void session_finish(struct session *s, enum session_manner manner)
 
 /* ---- settling --------------------------------------------------------------------------------- */
 
+/* Without keepalives, the expiry of the key is looked at all the same. */
+static uint64_t tick_ms(const struct sshd_settings *settings)
+{
+    return settings->keepalive_interval_ms > 0 ? settings->keepalive_interval_ms : KEY_CHECK_MS;
+}
+
 static void session_login_done(struct session *s)
 {
     const struct sshd_settings *settings = &s->front->settings;
@@ -459,8 +274,7 @@ static void session_login_done(struct session *s)
              LS("key", s->auth.key->where), LS("user", s->auth.user), LADDR("client", &s->client),
              LS("version", version != NULL ? version : ""));
     timer_set(s, &s->phase, settings->command_wait_ms);
-    if (settings->keepalive_interval_ms > 0)
-        timer_set(s, &s->keepalive, settings->keepalive_interval_ms);
+    timer_set(s, &s->keepalive, tick_ms(settings));
 }
 
 static void session_check_login(struct session *s)
@@ -492,9 +306,10 @@ static bool session_settle(struct session *s)
             execs_settle(s);
             chans_settle(s);
             terminals_settle(s);
+            session_settle_closing(s);
         }
         if (s->raw.in_packets == seen && !s->forwards_changed)
-            return session_is_dead(s) || chans_have_work(s);
+            return false;
     }
     return true;
 }
@@ -541,10 +356,15 @@ static void session_pump(struct session *s)
         if (s->sock.in_bytes - before < SESSION_READ_BYTES)
             break;
     }
-    if (s->raw.in_packets != s->last_in_packets) {
-        s->last_in_packets = s->raw.in_packets;
-        s->last_in_ms = clock_mono_ms();
-    }
+}
+
+/* Packets also come in by the polls of other calls, so this is not the pump's business alone. */
+static void note_input(struct session *s)
+{
+    if (s->raw.in_packets == s->last_in_packets)
+        return;
+    s->last_in_packets = s->raw.in_packets;
+    s->last_in_ms = clock_mono_ms();
 }
 
 static void session_watch(struct session *s)
@@ -574,13 +394,17 @@ static void session_run(struct session *s, bool pump)
     if (pump)
         session_pump(s);
     more = session_settle(s);
+    note_input(s);
     s->running = false;
+    /* Settling polls, too; the socket may be closed, so it must not be watched any more. */
+    if (session_is_dead(s))
+        session_note_death(s);
     if (s->ending) {
         session_finish(s, SESSION_TALK);
         return;
     }
-    session_watch(s);
-    if (more) /* in the next turn, when others had theirs */
+    session_watch(s);               /* brings the flow up to date, too */
+    if (more || chans_have_work(s)) /* in the next turn, when others had theirs */
         timer_set(s, &s->wake, 0);
 }
 
@@ -646,7 +470,8 @@ static void on_phase(struct ev_loop *loop, ev_timer *w, int revents)
     }
     if (s->bare != NULL || !all_terminals_wait(s))
         return;
-    if (s->terminals == NULL && s->forwards.count > 0 && s->front->settings.allow_no_command) {
+    /* A command that ended must not leave its forwards open to everyone. */
+    if (!s->had_terminal && s->forwards.count > 0 && s->front->settings.allow_no_command) {
         s->bare = exec_start_bare(s);
         session_wake(s);
         return;
@@ -678,6 +503,8 @@ static void on_keepalive(struct ev_loop *loop, ev_timer *w, int revents)
     (void)revents;
     if (auth_check(s, &e) == -1) {
         session_end(s, CLOSE_POLICY, &e);
+    } else if (interval == 0) {
+        timer_set(s, &s->keepalive, tick_ms(settings));
     } else if (idle >= limit) {
         session_end(s, CLOSE_TIMEOUT, NULL);
     } else if (idle + KEEPALIVE_SLACK_MS < interval) {
@@ -708,22 +535,6 @@ static void set_socket_options(const struct session *s)
     (void)setsockopt(s->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
     if (dead_ms > 0)
         (void)setsockopt(s->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_ms, sizeof(dead_ms));
-}
-
-static void set_callbacks(struct session *s)
-{
-    s->server_cb.userdata = s;
-    s->server_cb.auth_pubkey_function = auth_on_pubkey;
-    s->server_cb.channel_open_request_session_function = terminal_on_open;
-    s->server_cb.gssapi_select_oid_function = on_gssapi;
-    ssh_callbacks_init(&s->server_cb);
-    (void)ssh_set_server_callbacks(s->ssh, &s->server_cb);
-    ssh_set_message_callback(s->ssh, on_message, s);
-    ssh_set_auth_methods(s->ssh, SSH_AUTH_METHOD_PUBLICKEY);
-    s->discard_cb.userdata = s;
-    s->discard_cb.channel_data_function = on_discarded_data;
-    s->discard_cb.channel_close_function = on_discarded_close;
-    ssh_callbacks_init(&s->discard_cb);
 }
 
 static void set_watchers(struct session *s)
@@ -778,7 +589,7 @@ struct session *session_new(struct sshd *front, int fd, const struct addr *clien
     if (accept_fd(s, fd) == -1)
         goto fail;
     ssh_set_counters(s->ssh, &s->sock, &s->raw);
-    set_callbacks(s);
+    requests_start(s);
     /* Sends our first messages, and makes what ssh_event_add_session() needs. */
     if (ssh_handle_key_exchange(s->ssh) == SSH_ERROR)
         goto fail;

@@ -29,7 +29,7 @@
 #include "tunnel/id.h"
 
 struct chan;
-struct event;
+struct closing;
 struct exec;
 struct sshd;
 struct terminal;
@@ -40,9 +40,9 @@ enum {
     SESSION_READ_BYTES = 4096, /* what libssh reads at once */
     SESSION_PACKETS_BEFORE_LOGIN = 64,
     SESSION_TERMINALS_MAX = 8,
+    SESSION_TEXT_BYTES = ERR_MSG_BYTES + 40,
     SESSION_OPENING_MAX = 256,                   /* channels that the client has not answered */
-    SESSION_UNREAD_MAX_BYTES = 64 * 1024 * 1024, /* over all channels */
-    SESSION_DISCARD_MAX_BYTES = 4 * 1024 * 1024, /* unread of a channel we closed */
+    SESSION_UNREAD_MAX_BYTES = 64 * 1024 * 1024, /* over all channels; twice, with closed ones */
     SESSION_NOTICES_MAX_BYTES = 8 * 1024,
     SESSION_PACKET_MIN_BYTES = 1024,     /* a client that takes less is refused */
     SESSION_WRITE_BYTES = 32758,         /* fills one packet of 32 KiB exactly */
@@ -72,7 +72,6 @@ struct session {
     struct ssh_counter_struct sock; /* bytes on the socket */
     struct ssh_counter_struct raw;  /* bytes and packets inside it */
     struct ssh_server_callbacks_struct server_cb;
-    struct ssh_channel_callbacks_struct discard_cb; /* of channels that we closed first */
 
     ev_io io;
     ev_timer wake;  /* settles in this or the next turn */
@@ -90,8 +89,9 @@ struct session {
     bool forwards_changed;
 
     struct terminal *terminals; /* owned */
-    struct exec *bare;          /* owned: the command of a session without one (`ssh -N`) */
-    struct buf notices;         /* for the first terminal that shows something */
+    bool had_terminal;
+    struct exec *bare;  /* owned: the command of a session without one (`ssh -N`) */
+    struct buf notices; /* for the first terminal that shows something */
 
     /* Upstream channels, each on `channels`, and on the other lists as its state says. */
     struct chan *channels; /* borrowed: owned by the users of the streams */
@@ -101,15 +101,18 @@ struct session {
     struct chan *dirty;    /* something to deliver */
     size_t channel_count;
     size_t opening_count;
-    size_t closing_count; /* closed by us and not yet by the client; libssh holds them */
-    size_t alive_count;   /* SSH channels of any kind, for the metric */
-    uint64_t unread;      /* bytes that wait in all channels */
-    char *denied_text;    /* owned: the refusal that libssh told last */
+    struct closing *closing; /* owned: closed by us and not yet by the client */
+    struct closing *closed;  /* owned: by both, to be freed by settling */
+    size_t closing_count;
+    uint64_t discarded; /* unread bytes that libssh holds of closing ones */
+    size_t alive_count; /* SSH channels of any kind, for the metric */
+    uint64_t unread;    /* bytes that wait in all channels */
+    char *denied_text;  /* owned: the refusal that libssh told last */
 
     bool ending; /* end_* is set; the next settling ends it */
     enum close_reason end_why;
     bool end_is_told;                  /* end_text goes to the user */
-    char end_text[ERR_MSG_BYTES + 40]; /* also what libssh says of a dead connection, for the log */
+    char end_text[SESSION_TEXT_BYTES]; /* also what libssh says of a dead connection, for the log */
 };
 
 /* Takes fd, a connected non-blocking socket. NULL when libssh refuses it; fd is closed then. */
@@ -127,12 +130,14 @@ void session_wake(struct session *s);
  * Allowed anywhere on the worker, also in a libssh callback.
  */
 void session_end(struct session *s, enum close_reason why, const struct err *e);
+/* "ERR_SALLYPORT_<n>: text", as users see an error everywhere. */
+void session_error_text(const struct err *e, char out[SESSION_TEXT_BYTES]);
 /* A line for the user: to every terminal, or kept for the first one. */
 void session_notice(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The keys were loaded anew. */
 void session_check_key(struct session *s);
-/* A terminal is gone; a session that offers nothing any more does not stay for ever. */
-void session_terminal_closed(struct session *s);
+/* Something changed and nothing runs: gives the client time to say what to do. */
+void session_await_command(struct session *s);
 
 enum session_output { SESSION_STDOUT, SESSION_STDERR };
 enum write_stop { WRITE_TOOK_ALL, WRITE_NEEDS_WINDOW, WRITE_NEEDS_OUTPUT };
@@ -143,9 +148,13 @@ enum write_stop { WRITE_TOOK_ALL, WRITE_NEEDS_WINDOW, WRITE_NEEDS_OUTPUT };
  */
 size_t session_write(struct session *s, ssh_channel ch, enum session_output to, struct str data,
                      enum write_stop *stop);
-/* Closes a channel: EOF, CLOSE, and libssh frees it when the client has answered. Polls. */
+/* Closes a channel, of which libssh holds `held` unread bytes: EOF, CLOSE, and libssh frees it when
+ * the client has answered. Polls. */
 void session_shut_channel(struct session *s, ssh_channel ch,
-                          struct ssh_channel_callbacks_struct *own, bool peer_closed);
+                          struct ssh_channel_callbacks_struct *own, bool peer_closed, size_t held);
+/* Frees the records of channels that both sides have closed, or of all. */
+void session_settle_closing(struct session *s);
+void session_forget_closing(struct session *s);
 /* Counts one SSH channel more or less. */
 void session_count_channel(struct session *s, int n);
 /* False, and the session ends, when the client takes packets of a size that libssh cannot serve. */

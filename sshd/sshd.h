@@ -25,7 +25,7 @@ struct sshd_shared;
 
 /* What a reload may change; each field is the key of the same name in the configuration. */
 struct sshd_settings {
-    uint16_t http_port;  /* real ports that stand for 80 and 443 in printed URLs */
+    uint16_t http_port; /* real ports that stand for 80 and 443 in printed URLs */
     uint16_t https_port;
     bool allow_no_command;
     uint32_t max_sessions_per_key;
@@ -33,15 +33,15 @@ struct sshd_settings {
     uint32_t max_unauthenticated; /* per worker */
     uint64_t login_grace_ms;
     uint32_t max_auth_tries;
-    uint32_t max_forwards;         /* per session */
-    uint32_t max_channels;         /* per session, upstream channels */
-    uint64_t max_channel_buffer;   /* bytes unread per channel beyond the window */
-    uint64_t channel_window;       /* bytes announced to the client per channel */
+    uint32_t max_forwards;       /* per session */
+    uint32_t max_channels;       /* per session, upstream channels */
+    uint64_t max_channel_buffer; /* bytes unread per channel beyond the window */
+    uint64_t channel_window;     /* bytes announced to the client per channel */
     uint64_t channel_open_timeout_ms;
-    uint64_t command_wait_ms;      /* from the first forward to the command; also to the first forward */
+    uint64_t command_wait_ms; /* from the first forward to the command; also to the first forward */
     uint64_t keepalive_interval_ms;
-    uint32_t keepalive_count;      /* unanswered ones before a session counts as dead */
-    uint64_t rekey_bytes;          /* 0: libssh's default */
+    uint32_t keepalive_count; /* unanswered ones before a session counts as dead */
+    uint64_t rekey_bytes;     /* 0: libssh's default */
 };
 
 /*

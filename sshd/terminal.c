@@ -96,7 +96,7 @@ static int terminal_ask(struct terminal *t, const char *line)
     if (t->state != TERMINAL_WAITS)
         return 1;
     if (line != NULL)
-        t->line = mem_strndup(line, strnlen(line, COMMAND_LINE_MAX_BYTES));
+        t->line = mem_strndup(line, strnlen(line, COMMAND_LINE_MAX_BYTES + 1));
     t->state = TERMINAL_ASKED;
     session_wake(t->session);
     return 0;
@@ -155,7 +155,9 @@ ssh_channel terminal_on_open(ssh_session ssh, void *arg)
     size_t count;
 
     DL_COUNT(s->terminals, t, count);
-    if (count >= SESSION_TERMINALS_MAX || s->ending)
+    /* Closed ones stay with libssh until the client has closed them, too. */
+    if (count >= SESSION_TERMINALS_MAX || s->closing_count >= s->front->settings.max_channels ||
+        s->ending)
         return NULL;
     t = mem_zalloc(sizeof(*t));
     t->magic = TERMINAL_MAGIC;
@@ -182,6 +184,7 @@ ssh_channel terminal_on_open(ssh_session ssh, void *arg)
     ev_timer_init(&t->flush, on_flush_timeout, TERMINAL_FLUSH_MS / 1000.0, 0.0);
     t->flush.data = t;
     DL_APPEND(s->terminals, t);
+    s->had_terminal = true;
     session_count_channel(s, 1);
     session_wake(s);
     return t->ssh;
@@ -260,13 +263,10 @@ void terminal_request_line(struct terminal *t, enum session_output to, struct st
 
 void terminal_error(struct terminal *t, const struct err *e)
 {
-    unsigned number = err_number(e->code);
-    const char *text = e->msg[0] != '\0' ? e->msg : err_text(e->code);
+    char text[SESSION_TEXT_BYTES];
 
-    if (number != 0)
-        terminal_line(t, SESSION_STDERR, "ERR_SALLYPORT_%u: %s", number, text);
-    else
-        terminal_line(t, SESSION_STDERR, "error: %s", text);
+    session_error_text(e, text);
+    terminal_line(t, SESSION_STDERR, "%s", text);
 }
 
 void terminal_end(struct terminal *t, int status)
@@ -306,9 +306,9 @@ static void terminal_close(struct terminal *t)
     exec_abandon(t->exec);
     if (t->state == TERMINAL_ENDS && !t->peer_closed)
         (void)ssh_channel_request_send_exit_status(ssh, t->status); /* as far as it goes */
-    session_shut_channel(s, ssh, &t->cb, t->peer_closed);
+    session_shut_channel(s, ssh, &t->cb, t->peer_closed, 0);
     terminal_free(t);
-    session_terminal_closed(s);
+    session_await_command(s);
 }
 
 /* Returns false when the terminal is gone. */
