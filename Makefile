@@ -144,13 +144,16 @@ fuzz: ## run every fuzz target for FUZZ_SECONDS=60 each (FUZZ='config ...' picks
 	@$(MAKE) $(SUBMAKE) CC=clang VARIANT=fuzz BUILD=build/fuzz $(FUZZ:%=build/fuzz/tests/fuzz/fuzz_%)
 	@tests/fuzz/run.sh build/fuzz $(FUZZ_SECONDS) $(FUZZ)
 
-bench: ## measure
+# BENCH: arguments, such as BENCH=--quick.
+BENCH ?=
+
+bench: ## measure, against nginx in front of sshd
 	@etc/deps.sh $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_BENCH)
 	@$(MAKE) $(SUBMAKE) bench-built
 
 bench-built: $(PROGRAM) $(BENCHES)
 	@for b in $(BENCHES); do $$b || exit 1; done
-	@for b in $(wildcard tests/bench/bench_*.py); do SALLYPORT_BIN=$(PROGRAM) $(PYTHON) $$b || exit 1; done
+	@for b in $(wildcard tests/bench/bench*.py); do SALLYPORT_BIN=$(abspath $(PROGRAM)) $(PYTHON) $$b $(BENCH) || exit 1; done
 
 # ---- tools ----
 
@@ -158,10 +161,10 @@ lint: ## formatting, clang-tidy, and the rules that no compiler checks
 	@etc/deps.sh $(DEPS_BUILD) $(DEPS_CHECK) $(DEPS_LINT)
 	@$(MAKE) $(SUBMAKE) lint-built
 
-# LINT: names of checks; all when empty.
+# RULES: names of checks; all when empty.
 lint-built: export LINT_CFLAGS = $(ALL_CFLAGS)
 lint-built:
-	@$(PYTHON) tests/lint.py $(LINT)
+	@$(PYTHON) tests/lint.py $(RULES)
 
 format: ## lay out all C files by .clang-format
 	clang-format -i $$(find $(FOLDERS) tests -name '*.[ch]' | sort -u)

@@ -195,6 +195,12 @@ struct stream *idle_take(struct idle_pool *p, struct endpoint *ep)
     return s;
 }
 
+void idle_drop(struct idle_pool *p, struct endpoint *ep)
+{
+    while (find_group(p, ep) != NULL)
+        drop(find_group(p, ep)->first, CLOSE_DONE);
+}
+
 void idle_clear(struct idle_pool *p)
 {
     while (p->groups != NULL)

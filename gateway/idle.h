@@ -25,6 +25,8 @@ void idle_put(struct idle_pool *p, struct endpoint *ep, struct stream *s, size_t
               uint64_t idle_ms);
 /* The stream that came last, now the caller's, or NULL. */
 struct stream *idle_take(struct idle_pool *p, struct endpoint *ep);
+/* Closes those of one endpoint. */
+void idle_drop(struct idle_pool *p, struct endpoint *ep);
 /* Closes all. */
 void idle_clear(struct idle_pool *p);
 

@@ -90,7 +90,6 @@ static void chan_forget_lists(struct chan *c)
     c->dirty = false;
     if (c->state == CHAN_OPENING) {
         DL_DELETE2(s->opening, c, opening_prev, opening_next);
-        s->opening_count--;
     }
     chan_uncount(c);
     DL_DELETE(s->channels, c);
@@ -200,8 +199,7 @@ static struct chan *chan_new(struct session *s)
 
 static bool session_is_full(const struct session *s)
 {
-    return s->channel_count + s->closing_count >= s->front->settings.max_channels ||
-           s->opening_count >= SESSION_OPENING_MAX;
+    return s->channel_count + s->closing_count >= s->front->settings.max_channels;
 }
 
 struct stream *chan_open(struct session *s, const struct forward *f, const struct addr *client,
@@ -225,7 +223,6 @@ struct stream *chan_open(struct session *s, const struct forward *f, const struc
     DL_APPEND(s->channels, c);
     s->channel_count++;
     DL_APPEND2(s->opening, c, opening_prev, opening_next);
-    s->opening_count++;
     session_count_channel(s, 1);
     (void)ssh_set_channel_callbacks(c->ssh, &c->cb);
     /*
@@ -246,7 +243,6 @@ static void chan_leave_opening(struct chan *c)
     struct session *s = c->session;
 
     DL_DELETE2(s->opening, c, opening_prev, opening_next);
-    s->opening_count--;
 }
 
 static void chan_opened(struct chan *c)

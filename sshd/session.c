@@ -131,8 +131,10 @@ void session_check_key(struct session *s)
 
 void session_await_command(struct session *s)
 {
-    if (s->terminals == NULL && s->bare == NULL && !s->ending)
-        timer_set(s, &s->phase, s->front->settings.command_wait_ms);
+    if (s->terminals != NULL || s->bare != NULL || s->ending)
+        return;
+    timer_set(s, &s->phase,
+              s->had_terminal ? SESSION_LAST_REQUESTS_MS : s->front->settings.command_wait_ms);
 }
 
 /* ---- the end ------------------------------------------------------------------------------------ */
@@ -441,7 +443,9 @@ static void end_without_command(struct session *s)
 {
     struct err e;
 
-    if (s->terminals != NULL)
+    if (s->terminals == NULL && s->had_terminal)
+        (void)err_set(&e, E_NO_COMMAND, "the command has ended");
+    else if (s->terminals != NULL)
         (void)err_set(&e, E_NO_COMMAND,
                       "no command was given; type for example: "
                       "ssh -R 443:localhost:3000 v2@GATEWAY http");

@@ -41,13 +41,13 @@ enum {
     SESSION_PACKETS_BEFORE_LOGIN = 64,
     SESSION_TERMINALS_MAX = 8,
     SESSION_TEXT_BYTES = ERR_MSG_BYTES + 40,
-    SESSION_OPENING_MAX = 256,                   /* channels that the client has not answered */
     SESSION_UNREAD_MAX_BYTES = 64 * 1024 * 1024, /* over all channels; twice, with closed ones */
     SESSION_NOTICES_MAX_BYTES = 8 * 1024,
-    SESSION_PACKET_MIN_BYTES = 1024,     /* a client that takes less is refused */
-    SESSION_WRITE_BYTES = 32758,         /* fills one packet of 32 KiB exactly */
-    SESSION_CLIENT_MAX_PACKET = 35000,   /* libssh's own limit on channels that the client opens */
-    SESSION_UPSTREAM_MAX_PACKET = 32768, /* and on those that we open */
+    SESSION_LAST_REQUESTS_MS = 10 * 1000, /* for requests that run when the command ends */
+    SESSION_PACKET_MIN_BYTES = 1024,      /* a client that takes less is refused */
+    SESSION_WRITE_BYTES = 32758,          /* fills one packet of 32 KiB exactly */
+    SESSION_CLIENT_MAX_PACKET = 35000,    /* libssh's own limit on channels that the client opens */
+    SESSION_UPSTREAM_MAX_PACKET = 32768,  /* and on those that we open */
 };
 
 enum session_state {
@@ -100,7 +100,6 @@ struct session {
     struct chan *windowed; /* writers that wait for a window */
     struct chan *dirty;    /* something to deliver */
     size_t channel_count;
-    size_t opening_count;
     struct closing *closing; /* owned: closed by us and not yet by the client */
     struct closing *closed;  /* owned: by both, to be freed by settling */
     size_t closing_count;

@@ -33,6 +33,8 @@ struct route {
 struct routes {
     struct route *table; /* owned */
     size_t wildcards;
+    routes_gone_fn *on_gone; /* NULL: nobody wants to know */
+    void *on_gone_arg;
 };
 
 struct routes *routes_new(void)
@@ -75,13 +77,23 @@ static bool is_wildcard(const struct endpoint *ep)
     return ep->url.host[0] == '*';
 }
 
+/* The table's reference to ep goes. */
+static void let_go(const struct routes *r, struct endpoint *ep)
+{
+    if (r->on_gone != NULL)
+        r->on_gone(r->on_gone_arg, ep);
+    endpoint_unref(ep);
+}
+
 static void route_free(struct routes *r, struct route *route)
 {
+    struct endpoint *ep = route->ep;
+
     HASH_DEL(r->table, route);
-    if (is_wildcard(route->ep))
+    if (is_wildcard(ep))
         r->wildcards--;
-    endpoint_unref(route->ep);
     mem_free(route);
+    let_go(r, ep);
 }
 
 void routes_free(struct routes *r)
@@ -104,8 +116,10 @@ void routes_add(struct routes *r, struct endpoint *ep)
     endpoint_ref(ep);
     route = probe(r, &k);
     if (route != NULL) {
-        endpoint_unref(route->ep);
+        struct endpoint *old = route->ep;
+
         route->ep = ep;
+        let_go(r, old);
         return;
     }
     route = mem_zalloc(sizeof(*route) + k.n);
@@ -126,6 +140,22 @@ void routes_remove(struct routes *r, struct endpoint *ep)
     route = probe(r, &k);
     if (route != NULL && route->ep == ep)
         route_free(r, route);
+}
+
+void routes_on_gone(struct routes *r, routes_gone_fn *fn, void *arg)
+{
+    r->on_gone = fn;
+    r->on_gone_arg = arg;
+}
+
+bool routes_has(const struct routes *r, const struct endpoint *ep)
+{
+    const struct route *route;
+    struct key k;
+
+    key_of_url(&k, &ep->url);
+    route = probe(r, &k);
+    return route != NULL && route->ep == ep;
 }
 
 static struct route *find_wildcard(const struct routes *r, enum scheme scheme, struct str host,

@@ -6,6 +6,7 @@
 #ifndef TUNNEL_ROUTES_H
 #define TUNNEL_ROUTES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,13 @@ void routes_free(struct routes *r);
 void routes_add(struct routes *r, struct endpoint *ep);
 /* Removes ep; nothing happens if another endpoint took its place. */
 void routes_remove(struct routes *r, struct endpoint *ep);
+
+/* Told of each endpoint that leaves the table, removed or replaced; one receiver, NULL for none. */
+typedef void routes_gone_fn(void *arg, struct endpoint *ep);
+void routes_on_gone(struct routes *r, routes_gone_fn *fn, void *arg);
+
+/* True while requests are routed to exactly this endpoint. */
+bool routes_has(const struct routes *r, const struct endpoint *ep);
 
 /*
  * The endpoint for a public request, borrowed: the exact host first, then wildcards from the

@@ -115,6 +115,21 @@ static void idle_stream_that_speaks_or_ends_is_closed(void **state)
     assert_null(idle_take(f->pool, f->endpoint));
 }
 
+static void idle_drop_closes_those_of_one_endpoint(void **state)
+{
+    struct fixture *f = *state;
+    struct endpoint *other = endpoint_new();
+
+    put(f, 0, 10);
+    put(f, 1, 10);
+    idle_put(f->pool, other, &f->streams[2].stream, 10, IDLE_MS);
+    idle_drop(f->pool, f->endpoint);
+    assert_true(f->streams[0].closed && f->streams[1].closed);
+    assert_false(f->streams[2].closed);
+    idle_drop(f->pool, f->endpoint); /* none left: nothing happens */
+    endpoint_unref(other);
+}
+
 static void idle_clear_closes_all(void **state)
 {
     struct fixture *f = *state;
@@ -133,6 +148,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(idle_put_at_the_limit_closes_the_oldest, setup, teardown),
         cmocka_unit_test_setup_teardown(idle_put_with_limit_zero_keeps_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(idle_stream_that_speaks_or_ends_is_closed, setup, teardown),
+        cmocka_unit_test_setup_teardown(idle_drop_closes_those_of_one_endpoint, setup, teardown),
         cmocka_unit_test_setup_teardown(idle_clear_closes_all, setup, teardown),
     };
 

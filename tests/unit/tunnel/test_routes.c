@@ -176,6 +176,38 @@ static void routes_find_among_many(void **state)
     routes_free(r);
 }
 
+static void count_gone(void *arg, struct endpoint *ep)
+{
+    unsigned *count = arg;
+
+    assert_true(str_eq(str_from(ep->url.host), STR("a.example.com")));
+    (*count)++;
+}
+
+static void routes_on_gone_tells_of_removed_and_replaced(void **state)
+{
+    struct routes *r = routes_new();
+    unsigned gone = 0;
+    struct endpoint *first;
+    struct endpoint *second;
+
+    (void)state;
+    routes_on_gone(r, count_gone, &gone);
+    first = add_https(r, "a.example.com");
+    assert_true(routes_has(r, first));
+    endpoint_ref(first);
+    second = add_https(r, "a.example.com");
+    assert_int_equal(gone, 1);
+    assert_false(routes_has(r, first));
+    assert_true(routes_has(r, second));
+    routes_remove(r, first); /* another took its place: nothing happens */
+    assert_int_equal(gone, 1);
+    routes_remove(r, second);
+    assert_int_equal(gone, 2);
+    endpoint_unref(first);
+    routes_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +218,7 @@ int main(void)
         cmocka_unit_test(routes_add_internal_is_not_reachable),
         cmocka_unit_test(routes_find_longest_host_fits),
         cmocka_unit_test(routes_find_among_many),
+        cmocka_unit_test(routes_on_gone_tells_of_removed_and_replaced),
     };
 
     return cmocka_run_group_tests_name("tunnel/routes", tests, NULL, NULL);
