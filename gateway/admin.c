@@ -57,13 +57,12 @@ static void add_metrics(struct gateway *g, struct buf *body)
 {
     for (int id = 0; id < METRIC_COUNT; id++) {
         const char *name = metrics_name((enum metric)id);
-        const char *kind =
-            metrics_kind((enum metric)id) == METRIC_GAUGE ? "gauge" : "counter";
+        const char *kind = metrics_kind((enum metric)id) == METRIC_GAUGE ? "gauge" : "counter";
 
-        buf_add_fmt(body, "# HELP %s %s\n# TYPE %s %s\n%s %lld\n", name,
-                    metrics_text((enum metric)id), name, kind, name,
-                    (long long)metrics_sum(g->peers->metrics, g->peers->metrics_count,
-                                           (enum metric)id));
+        buf_add_fmt(
+            body, "# HELP %s %s\n# TYPE %s %s\n%s %lld\n", name, metrics_text((enum metric)id),
+            name, kind, name,
+            (long long)metrics_sum(g->peers->metrics, g->peers->metrics_count, (enum metric)id));
     }
 }
 

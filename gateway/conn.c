@@ -14,7 +14,6 @@
 #include <sys/socket.h>
 #include <utlist.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -22,6 +21,7 @@
 #include "gateway/config.h"
 #include "gateway/exchange.h"
 #include "gateway/gateway_int.h"
+#include "gateway/head_buf.h"
 #include "gateway/http1.h"
 #include "gateway/outbuf.h"
 #include "gateway/sock.h"
@@ -34,7 +34,7 @@ enum conn_state {
     CONN_HEAD,      /* a request head has begun */
     CONN_MOVING,    /* on its way to another worker */
     CONN_EXCHANGE,  /* a request is being answered */
-    CONN_FLUSHING,  /* the last response is being written; then it closes */
+    CONN_FLUSHING, /* the rest of the response is being written; then the next request, or the end */
     CONN_CLOSED,
 };
 
@@ -48,8 +48,8 @@ static const struct {
     [CONN_IDLE] = { "idle", BIT(CONN_HEAD) | BIT(CONN_CLOSED) },
     [CONN_HEAD] = { "head", BIT(CONN_MOVING) | BIT(CONN_EXCHANGE) | BIT(CONN_CLOSED) },
     [CONN_MOVING] = { "moving", BIT(CONN_EXCHANGE) | BIT(CONN_CLOSED) },
-    [CONN_EXCHANGE] = { "exchange", BIT(CONN_IDLE) | BIT(CONN_FLUSHING) | BIT(CONN_CLOSED) },
-    [CONN_FLUSHING] = { "flushing", BIT(CONN_CLOSED) },
+    [CONN_EXCHANGE] = { "exchange", BIT(CONN_FLUSHING) | BIT(CONN_CLOSED) },
+    [CONN_FLUSHING] = { "flushing", BIT(CONN_IDLE) | BIT(CONN_CLOSED) },
     [CONN_CLOSED] = { "closed", 0 },
 };
 
@@ -57,20 +57,19 @@ struct conn {
     struct downstream down; /* first: what the exchange holds */
     struct conn *prev;      /* of the gateway's list */
     struct conn *next;
-    struct gateway *gateway; /* borrowed: outlives us */
-    struct sock *sock;       /* owned; NULL once closed */
+    struct gateway *gateway;     /* borrowed: outlives us, but on the way to another worker */
+    struct gateway_peers *peers; /* borrowed: outlives us */
+    struct sock *sock;           /* owned; NULL once closed */
     enum conn_state state;
     struct exchange_origin origin;
     struct exchange *exchange; /* owned while NEW, borrowed while it runs */
-    struct buf in;             /* a head that comes in pieces, and what came behind it */
-    size_t scanned;            /* of the head, by http1_find_head() */
+    struct head_buf head;      /* of the request that comes in */
     struct http1_body body;    /* of the request under way */
     bool body_done;            /* it was read whole */
     bool tunnel;               /* after 101: raw bytes both ways */
-    bool keep_alive;           /* after the exchange under way */
+    bool keep_alive;           /* after the exchange under way, or just over */
     bool peer_ended;           /* the visitor half-closed */
     bool moved;                /* once is enough */
-    bool processing;           /* process() is on the stack */
     struct outbuf out;
     ev_timer timer;
 };
@@ -143,7 +142,7 @@ static void free_conn(struct worker *w, void *arg)
     struct conn *c = arg;
 
     (void)w;
-    buf_fini(&c->in);
+    head_buf_reset(&c->head);
     outbuf_fini(&c->out);
     http1_body_fini(&c->body);
     mem_free(c);
@@ -187,7 +186,7 @@ void conn_close(struct conn *c, enum close_reason why)
     log_tls_failure(c, why);
     set_state(c, CONN_CLOSED);
     c->exchange = NULL;
-    if (was == CONN_EXCHANGE)
+    if (was == CONN_EXCHANGE && x != NULL)
         exchange_on_lost(x, why);
     else
         exchange_discard(x);
@@ -226,7 +225,7 @@ static void start_exchange(struct conn *c)
     const struct http_request *r = exchange_request(c->exchange);
 
     c->keep_alive = r->keep_alive;
-    c->tunnel = false;
+    http1_body_fini(&c->body); /* that of the request before */
     http1_body_init(&c->body, r->body, r->content_length);
     c->body_done = http1_body_is_done(&c->body);
     begin_exchange(c);
@@ -240,8 +239,7 @@ static bool try_move(struct conn *c)
 {
     const struct endpoint *ep = exchange_route(c->exchange);
 
-    if (c->moved || c->gateway->draining || ep == NULL ||
-        ep->agent.worker == c->gateway->worker)
+    if (c->moved || c->gateway->draining || ep == NULL || ep->agent.worker == c->gateway->worker)
         return false;
     c->moved = true;
     set_state(c, CONN_MOVING);
@@ -250,26 +248,29 @@ static bool try_move(struct conn *c)
     return true;
 }
 
-/* Returns how many bytes of `in` the head took; 0 when it is not complete or was refused. */
+/* Returns how many bytes of `in` it used; 0 when the head was refused. */
 static size_t read_head(struct conn *c, struct str in)
 {
+    size_t max = (size_t)c->gateway->config->request_head_max_bytes;
     struct err e = { 0 };
-    ptrdiff_t n;
+    struct str head;
+    size_t used;
+    int found;
 
     if (c->state == CONN_IDLE)
         new_exchange(c);
-    n = http1_find_head(in, (size_t)c->gateway->config->request_head_max_bytes, &c->scanned, &e);
-    if (n == 0)
-        return 0;
-    c->scanned = 0;
-    if (n < 0 || http1_parse_request(str_slice(in, 0, (size_t)n), exchange_arena(c->exchange),
-                                     exchange_request(c->exchange), &e) == -1) {
+    found = head_buf_read(&c->head, in, max, &head, &used, &e);
+    if (found == 0)
+        return used;
+    if (found == -1 || http1_parse_request(head, exchange_arena(c->exchange),
+                                           exchange_request(c->exchange), &e) == -1) {
         refuse(c, &e);
         return 0;
     }
+    head_buf_reset(&c->head);
     if (!try_move(c))
         start_exchange(c);
-    return (size_t)n;
+    return used;
 }
 
 static void on_body_end(struct conn *c)
@@ -326,7 +327,7 @@ static size_t read_some(struct conn *c, struct str in)
     case CONN_EXCHANGE:
         return read_exchange(c, in);
     case CONN_FLUSHING:
-        return in.n; /* nothing that comes now can be answered */
+        return c->keep_alive ? 0 : in.n; /* nothing that comes before a close can be answered */
     case CONN_HANDSHAKE:
     case CONN_MOVING:
     case CONN_CLOSED:
@@ -351,52 +352,53 @@ static size_t read_all(struct conn *c, struct str in)
     return total;
 }
 
-/* Reads what was gathered; an exchange that ends in between starts the next one by itself. */
-static void process_gathered(struct conn *c)
-{
-    if (c->processing || c->in.len == 0)
-        return;
-    c->processing = true;
-    buf_consume(&c->in, read_all(c, buf_str(&c->in)));
-    c->processing = false;
-}
-
 /* ---- events of the sock --------------------------------------------------------------------------- */
 
 static size_t on_data(void *arg, struct str data)
 {
     struct conn *c = arg;
-    size_t used;
+    size_t used = read_all(c, data);
 
-    if (c->in.len > 0) {
-        /* Bytes that were gathered come first; more are taken only to complete a head. */
-        if (c->state != CONN_HEAD)
-            return 0;
-        buf_add_str(&c->in, data);
-        process_gathered(c);
-        return data.n;
-    }
-    c->processing = true;
-    used = read_all(c, data);
-    c->processing = false;
-    if (c->state == CONN_HEAD && used < data.n) {
-        buf_add_str(&c->in, str_skip(data, used));
-        used = data.n;
-    }
     return c->state == CONN_CLOSED ? data.n : used;
 }
 
-static void after_flush(struct conn *c);
+static void on_flushed(struct conn *c);
 
 static void on_writable(void *arg)
 {
     struct conn *c = arg;
+    size_t before = c->out.buf.len;
+    bool flushed = outbuf_flush(&c->out);
+    bool progress = c->out.buf.len < before;
 
-    if (c->state == CONN_CLOSED || !outbuf_flush(&c->out))
-        return;
-    if (c->state == CONN_EXCHANGE)
-        exchange_on_writable(c->exchange);
-    after_flush(c);
+    switch (c->state) {
+    case CONN_EXCHANGE:
+        if (flushed)
+            exchange_on_writable(c->exchange);
+        else if (progress)
+            exchange_on_progress(c->exchange);
+        break;
+    case CONN_FLUSHING:
+        if (flushed)
+            on_flushed(c);
+        else if (progress)
+            arm_timer(c, c->gateway->config->stall_timeout_ms);
+        break;
+    case CONN_HANDSHAKE:
+    case CONN_IDLE:
+    case CONN_HEAD:
+    case CONN_MOVING:
+    case CONN_CLOSED:
+        break;
+    }
+}
+
+/* A visitor may half-close behind a whole request and still read the answer. */
+static bool is_gone(const struct conn *c)
+{
+    const struct tls_session *tls = sock_tls(c->sock);
+
+    return !c->body_done || (tls != NULL && tls_is_cut(tls));
 }
 
 static void on_eof(void *arg)
@@ -408,9 +410,8 @@ static void on_eof(void *arg)
     case CONN_EXCHANGE:
         if (c->tunnel)
             exchange_on_request_end(c->exchange, NULL);
-        else if (!c->body_done)
+        else if (is_gone(c))
             conn_close(c, CLOSE_RESET);
-        /* A visitor may half-close behind a whole request and still read the answer. */
         break;
     case CONN_MOVING:
     case CONN_FLUSHING:
@@ -426,7 +427,13 @@ static void on_eof(void *arg)
 
 static void on_closed(void *arg, enum close_reason why)
 {
-    conn_close(arg, why);
+    struct conn *c = arg;
+
+    /* Both directions of a tunnel have ended. What the visitor sent last may still be on its way to
+     * the upstream; the exchange ends when it is not. */
+    if (c->state == CONN_EXCHANGE && c->tunnel && why == CLOSE_DONE)
+        return;
+    conn_close(c, why);
 }
 
 static const struct stream_events conn_events = {
@@ -451,43 +458,69 @@ static void on_secure(void *arg)
 
 /* ---- moving ---------------------------------------------------------------------------------------- */
 
+/* Starts what was held back for the move. */
+static void start_moved(struct conn *c)
+{
+    start_exchange(c);
+    if (c->state == CONN_EXCHANGE)
+        exchange_on_request_flush(c->exchange);
+    if (c->state == CONN_EXCHANGE && c->peer_ended && is_gone(c))
+        conn_close(c, CLOSE_RESET);
+}
+
+/* The worker is about to be freed and has no gateway any more. */
+static void drop_arrival(struct conn *c)
+{
+    exchange_discard(c->exchange);
+    stream_close(sock_stream(c->sock), CLOSE_DRAIN);
+    free_conn(NULL, c);
+}
+
 static void arrive(struct worker *w, void *arg)
 {
     struct conn *c = arg;
-    struct gateway *g = c->gateway;
+    struct gateway *g = c->peers->gateways[worker_id(w)];
 
-    assert(g->worker == w);
+    sock_attach(c->sock, w); /* offers what it holds again, once this is over */
+    if (g == NULL) {
+        drop_arrival(c);
+        return;
+    }
     join_list(c, g);
+    gateway_on_conn_arrived(g);
     metrics_add(worker_metrics(w), METRIC_HANDOFFS_TOTAL, 1);
-    sock_attach(c->sock, w);
     exchange_move(c->exchange, g);
-    start_exchange(c);
-    process_gathered(c);
-    if (c->state != CONN_CLOSED)
-        stream_resume(sock_stream(c->sock));
+    start_moved(c);
 }
 
 static void move_now(struct worker *w, void *arg)
 {
     struct conn *c = arg;
-    struct gateway *target;
+    struct worker *to;
 
     (void)w;
     if (c->state != CONN_MOVING)
         return;
-    target = c->gateway->peers->gateways[worker_id(exchange_route(c->exchange)->agent.worker)];
+    to = exchange_route(c->exchange)->agent.worker;
+    if (c->gateway->draining || !gateway_expect_conn(c->peers->gateways[worker_id(to)])) {
+        start_moved(c);
+        if (c->state != CONN_CLOSED)
+            stream_resume(sock_stream(c->sock));
+        return;
+    }
     sock_detach(c->sock);
     leave_list(c);
-    c->gateway = target;
-    worker_post(target->worker, arrive, c);
+    c->gateway = NULL;
+    worker_post(to, arrive, c);
 }
 
 /* ---- the downstream codec --------------------------------------------------------------------------- */
 
-/* May another request come, and may it be answered? */
+/* May another request come, and may it be answered? The end of what the visitor sends is told only
+ * when all before it was read. */
 static bool has_future(const struct conn *c)
 {
-    return !c->gateway->draining && !(c->peer_ended && c->in.len == 0);
+    return !c->gateway->draining && !c->peer_ended;
 }
 
 /* A response of unknown length needs chunks; all visitors here speak HTTP/1.1. */
@@ -519,7 +552,7 @@ static void send_head(struct downstream *d, const struct http_response *r, bool 
             http1_write_header(out, STR("connection"), STR("close"));
     }
     http1_write_head_end(out);
-    assert(!buf_failed(out)); /* the limits of heads and of policy actions leave room */
+    assert(!buf_failed(out)); /* the exchange has checked its size */
     if (r->status == 101)
         c->tunnel = true;
 }
@@ -548,57 +581,59 @@ static void flush(struct downstream *d)
     (void)outbuf_flush(&conn_of(d)->out);
 }
 
-static void resume_later(struct worker *w, void *arg)
+static void end_tunnel(struct worker *w, void *arg)
 {
     struct conn *c = arg;
 
     (void)w;
-    if (c->state == CONN_CLOSED || c->state == CONN_MOVING)
-        return;
-    process_gathered(c);
-    if (c->state != CONN_CLOSED && c->in.len == 0)
-        stream_resume(sock_stream(c->sock));
+    if (c->state == CONN_EXCHANGE)
+        exchange_on_request_end(c->exchange, NULL);
 }
 
 static void resume(struct downstream *d)
 {
     struct conn *c = conn_of(d);
 
-    if (c->in.len > 0)
-        worker_defer(c->gateway->worker, resume_later, c);
+    /* The visitor may have ended before the tunnel began. */
+    if (c->tunnel && c->peer_ended)
+        worker_defer(c->gateway->worker, end_tunnel, c);
     else
         stream_resume(sock_stream(c->sock));
 }
 
-/* Goes on once the response is out: the next request, or the end. */
-static void after_flush(struct conn *c)
+/* The response is out: the next request, which may wait already, or the end. */
+static void on_flushed(struct conn *c)
 {
-    if (c->state == CONN_FLUSHING && c->out.buf.len == 0)
+    if (!c->keep_alive || !has_future(c)) {
         conn_close(c, CLOSE_DONE);
+        return;
+    }
+    set_state(c, CONN_IDLE);
+    outbuf_release(&c->out); /* most of the memory of an idle connection */
+    arm_timer(c, c->gateway->config->keepalive_timeout_ms);
+    stream_resume(sock_stream(c->sock));
 }
 
 static void finished(struct downstream *d, enum exchange_end how)
 {
     struct conn *c = conn_of(d);
+    bool flushed;
 
     c->exchange = NULL;
     if (c->state != CONN_EXCHANGE)
         return;
+    flushed = outbuf_flush(&c->out);
     if (how == EXCHANGE_CUT) {
-        (void)outbuf_flush(&c->out);
         conn_close(c, CLOSE_RESET);
         return;
     }
-    (void)outbuf_flush(&c->out);
-    if (!c->keep_alive || !c->body_done || c->tunnel || !has_future(c)) {
-        set_state(c, CONN_FLUSHING);
+    if (!c->body_done || c->tunnel)
+        c->keep_alive = false;
+    set_state(c, CONN_FLUSHING);
+    if (flushed)
+        on_flushed(c);
+    else
         arm_timer(c, c->gateway->config->stall_timeout_ms);
-        after_flush(c);
-        return;
-    }
-    set_state(c, CONN_IDLE);
-    arm_timer(c, c->gateway->config->keepalive_timeout_ms);
-    resume(d); /* a pipelined request may wait */
 }
 
 static const struct downstream_ops conn_downstream_ops = {
@@ -629,12 +664,13 @@ void conn_open(struct gateway *g, int fd, enum scheme scheme, const struct addr 
     struct tls_session *tls = NULL;
 
     c->down.ops = &conn_downstream_ops;
+    c->peers = g->peers;
     c->origin.client = *peer;
     c->origin.server = local_addr(fd);
     c->origin.scheme = scheme;
     c->origin.conn_start_wall_ms = clock_wall_ms();
-    buf_init(&c->in, (size_t)g->config->request_head_max_bytes + 2 * (size_t)OUTBUF_HIGH_BYTES);
-    outbuf_init(&c->out, 2 * (size_t)g->config->response_head_max_bytes);
+    head_buf_init(&c->head);
+    outbuf_init(&c->out, (size_t)HEAD_BUF_MAX_BYTES + EXCHANGE_HEAD_GROWTH_BYTES);
     ev_init(&c->timer, on_timer);
     c->timer.data = c;
     join_list(c, g);

@@ -18,6 +18,7 @@
 #include "gateway/exchange_int.h"
 #include "gateway/gateway_int.h"
 #include "gateway/headers.h"
+#include "gateway/outbuf.h"
 #include "gateway/upstream.h"
 #include "tunnel/endpoint.h"
 #include "tunnel/routes.h"
@@ -29,8 +30,8 @@ static const struct {
     unsigned next;
 } exchange_states[] = {
     [EXCHANGE_NEW] = { "new", BIT(EXCHANGE_WAIT) | BIT(EXCHANGE_DONE) },
-    [EXCHANGE_WAIT] = { "wait", BIT(EXCHANGE_RESPONSE) | BIT(EXCHANGE_TUNNEL) |
-                                    BIT(EXCHANGE_DONE) },
+    [EXCHANGE_WAIT] = { "wait",
+                        BIT(EXCHANGE_RESPONSE) | BIT(EXCHANGE_TUNNEL) | BIT(EXCHANGE_DONE) },
     [EXCHANGE_RESPONSE] = { "response", BIT(EXCHANGE_DONE) },
     [EXCHANGE_TUNNEL] = { "tunnel", BIT(EXCHANGE_DONE) },
     [EXCHANGE_DONE] = { "done", 0 },
@@ -149,9 +150,16 @@ static bool is_body_awaited(const struct exchange *x)
 
 /* ---- answers of the gateway itself -------------------------------------------------------------- */
 
+/* RFC 9110 section 6.4.1: what stands behind such a head would be taken for the next response. */
+static bool may_have_body(const struct exchange *x, unsigned status)
+{
+    return status >= 200 && status != 204 && status != 304 &&
+           !str_eq(x->request.method, STR("HEAD"));
+}
+
 static void send_whole(struct exchange *x, struct str body)
 {
-    bool has_body = !str_eq(x->request.method, STR("HEAD"));
+    bool has_body = may_have_body(x, x->response.status);
 
     x->response.reason = str_from(http_reason(x->response.status));
     x->response.has_content_length = true;
@@ -161,6 +169,7 @@ static void send_whole(struct exchange *x, struct str body)
     x->status = x->response.status;
     x->down->ops->send_head(x->down, &x->response, false);
     if (x->response.body == HTTP_BODY_LENGTH) {
+        assert(body.n <= OUTBUF_HIGH_BYTES); /* pages and policies' answers are far below */
         x->down->ops->send_body(x->down, body);
         x->response_bytes += body.n;
     }
@@ -223,7 +232,8 @@ static uint64_t patience_ms(const struct exchange *x)
 {
     const struct config *c = x->gateway->config;
 
-    if (x->state == EXCHANGE_TUNNEL)
+    /* A tunnel of which one side has ended is no WebSocket that may be silent for ever. */
+    if (x->state == EXCHANGE_TUNNEL && !x->request_done && !x->response_done)
         return c->upgrade_idle_timeout_ms;
     if (x->state == EXCHANGE_WAIT && !is_body_awaited(x))
         return c->response_head_timeout_ms;
@@ -243,20 +253,28 @@ static void arm_timer(struct exchange *x)
     ev_timer_start(loop, &x->timer);
 }
 
+/* True when the upstream takes no more of the request. */
+static bool is_upstream_stuck(struct exchange *x)
+{
+    return x->upstream != NULL && upstream_is_blocked(x->upstream);
+}
+
 static void on_timer(struct ev_loop *loop, ev_timer *watcher, int revents)
 {
     struct exchange *x = watcher->data;
+    uint64_t patience = patience_ms(x);
     struct err e;
 
     (void)loop;
     (void)revents;
-    if (clock_mono_ms() - x->active_ms < patience_ms(x)) {
+    /* A reload may have changed the limit since the timer was set, also to "for ever". */
+    if (patience == 0 || clock_mono_ms() - x->active_ms < patience) {
         arm_timer(x);
         return;
     }
     if (x->state != EXCHANGE_WAIT) {
         finish(x, EXCHANGE_CUT, CLOSE_IDLE);
-    } else if (is_body_awaited(x)) {
+    } else if (is_body_awaited(x) && !is_upstream_stuck(x)) {
         (void)err_set(&e, E_REQUEST_TIMEOUT, "the request body did not arrive in time");
         answer_error(x, &e, CLOSE_TIMEOUT);
     } else {
@@ -268,6 +286,24 @@ static void on_timer(struct ev_loop *loop, ev_timer *watcher, int revents)
 static void note_activity(struct exchange *x)
 {
     x->active_ms = clock_mono_ms();
+}
+
+void exchange_on_progress(struct exchange *x)
+{
+    note_activity(x);
+}
+
+/* ---- heads ---------------------------------------------------------------------------------------- */
+
+/* True when what policies and rewriting made of a head is too much for one: the codecs have room for
+ * its limit and EXCHANGE_HEAD_GROWTH_BYTES. */
+static bool is_overgrown(const struct http_headers *h, uint64_t start_line_bytes, uint64_t limit)
+{
+    uint64_t bytes = start_line_bytes;
+
+    for (size_t i = 0; i < h->count; i++)
+        bytes += h->items[i].name.n + h->items[i].value.n + sizeof(": \r\n") - 1;
+    return bytes > limit + EXCHANGE_HEAD_GROWTH_BYTES / 2; /* the other half is for the codec */
 }
 
 /* ---- the request ---------------------------------------------------------------------------------- */
@@ -294,8 +330,8 @@ static void prepare_headers(struct exchange *x)
 
     headers_strip_hop_by_hop(h);
     headers_strip_request_reserved(h);
-    headers_add_forwarded(h, &x->arena, &x->origin->client, str_from(scheme_name(x->origin->scheme)),
-                          x->request.authority);
+    headers_add_forwarded(h, &x->arena, &x->origin->client,
+                          str_from(scheme_name(x->origin->scheme)), x->request.authority);
     x->host = x->request.authority;
 }
 
@@ -314,6 +350,12 @@ void exchange_start(struct exchange *x)
     prepare_headers(x);
     if (!obey(x, exchange_run_policy(x, POLICY_ON_HTTP_REQUEST)))
         return;
+    if (is_overgrown(&x->request.headers, x->request.target.n + x->host.n,
+                     x->gateway->config->request_head_max_bytes)) {
+        (void)err_set(&e, E_HEAD_TOO_LARGE, "the head is too large with the endpoint's headers");
+        answer_error(x, &e, CLOSE_LIMIT);
+        return;
+    }
     dial(x, false);
     set_state(x, EXCHANGE_WAIT);
     arm_timer(x);
@@ -337,13 +379,21 @@ void exchange_on_request_data(struct exchange *x, struct str data)
     upstream_send_body(x->upstream, data);
 }
 
-bool exchange_is_request_blocked(const struct exchange *x)
+bool exchange_is_request_blocked(struct exchange *x)
 {
     /* An upgrade request has no body: what follows it waits for the 101. */
-    if (x->state == EXCHANGE_WAIT && x->request.upgrade.n > 0 &&
-        x->request.body == HTTP_BODY_NONE)
+    if (x->state == EXCHANGE_WAIT && x->request.upgrade.n > 0 && x->request.body == HTTP_BODY_NONE)
         return true;
     return x->upstream != NULL && upstream_is_blocked(x->upstream);
+}
+
+/* A tunnel ends when both directions have, and all bytes are on their way to the upstream. */
+static void end_tunnel(struct exchange *x)
+{
+    if (x->request_done && x->response_done && upstream_is_flushed(x->upstream))
+        finish(x, EXCHANGE_COMPLETE, CLOSE_DONE);
+    else
+        arm_timer(x);
 }
 
 void exchange_on_request_end(struct exchange *x, const struct http_headers *trailers)
@@ -354,8 +404,8 @@ void exchange_on_request_end(struct exchange *x, const struct http_headers *trai
     x->request_done = true;
     upstream_send_end(x->upstream, trailers);
     upstream_flush(x->upstream);
-    if (x->state == EXCHANGE_TUNNEL && x->response_done)
-        finish(x, EXCHANGE_COMPLETE, CLOSE_DONE);
+    if (x->state == EXCHANGE_TUNNEL)
+        end_tunnel(x);
     else
         arm_timer(x);
 }
@@ -393,9 +443,9 @@ void exchange_on_lost(struct exchange *x, enum close_reason why)
 static void start_tunnel(struct exchange *x)
 {
     set_state(x, EXCHANGE_TUNNEL);
+    x->request_done = false; /* from now on: the visitor half-closed */
     x->status = 101;
     x->down->ops->send_head(x->down, &x->response, false);
-    x->down->ops->flush(x->down);
     arm_timer(x);
     x->down->ops->resume(x->down);
 }
@@ -405,7 +455,6 @@ static void pass_interim(struct exchange *x)
     headers_strip_hop_by_hop(&x->response.headers);
     (void)headers_strip_error_codes(&x->response.headers);
     x->down->ops->send_head(x->down, &x->response, true);
-    x->down->ops->flush(x->down);
 }
 
 static void strip_response(struct exchange *x)
@@ -419,8 +468,7 @@ static void strip_response(struct exchange *x)
 
 void exchange_on_response(struct exchange *x, struct http_response *head)
 {
-    struct str upgrade = STR_NONE;
-    const struct http_header *field;
+    struct err e;
 
     if (x->state != EXCHANGE_WAIT)
         return;
@@ -432,18 +480,22 @@ void exchange_on_response(struct exchange *x, struct http_response *head)
         return;
     }
     x->upstream_us = clock_mono_us() - x->upstream_start_us;
-    field = http_headers_find(&x->response.headers, STR("upgrade"), 0);
-    if (field != NULL)
-        upgrade = field->value;
     strip_response(x);
     if (!obey(x, exchange_run_policy(x, POLICY_ON_HTTP_RESPONSE)))
         return;
     if (x->host_rewritten)
         headers_rewrite_back(&x->response.headers, &x->arena, x->host,
                              str_from(scheme_name(x->origin->scheme)), x->request.authority);
+    if (is_overgrown(&x->response.headers, x->response.reason.n,
+                     x->gateway->config->response_head_max_bytes)) {
+        (void)err_set(&e, E_UPSTREAM_INVALID,
+                      "the head of the response is too large with the endpoint's headers");
+        answer_error(x, &e, CLOSE_LIMIT);
+        return;
+    }
     if (head->status == 101) {
         http_headers_add(&x->response.headers, &x->arena, STR("connection"), STR("upgrade"));
-        http_headers_add(&x->response.headers, &x->arena, STR("upgrade"), upgrade);
+        http_headers_add(&x->response.headers, &x->arena, STR("upgrade"), x->response.upgrade);
         start_tunnel(x);
         return;
     }
@@ -463,7 +515,7 @@ void exchange_on_response_data(struct exchange *x, struct str data)
     x->down->ops->send_body(x->down, data);
 }
 
-bool exchange_is_response_blocked(const struct exchange *x)
+bool exchange_is_response_blocked(struct exchange *x)
 {
     return x->state != EXCHANGE_DONE && x->down->ops->is_blocked(x->down);
 }
@@ -478,10 +530,12 @@ void exchange_on_response_end(struct exchange *x, struct http_headers *trailers)
         if (forged > 0)
             metrics_add(metrics_of(x), METRIC_UPSTREAM_ERROR_HEADERS_TOTAL, (int64_t)forged);
     }
+    note_activity(x);
     x->down->ops->send_end(x->down, trailers);
-    if (x->state == EXCHANGE_TUNNEL && !x->request_done) {
+    if (x->state == EXCHANGE_TUNNEL) {
         x->response_done = true;
         x->down->ops->flush(x->down);
+        end_tunnel(x);
         return;
     }
     finish(x, EXCHANGE_COMPLETE, CLOSE_DONE);
@@ -498,7 +552,10 @@ void exchange_on_upstream_writable(struct exchange *x)
     if (x->state == EXCHANGE_DONE)
         return;
     note_activity(x);
-    x->down->ops->resume(x->down);
+    if (x->state == EXCHANGE_TUNNEL)
+        end_tunnel(x);
+    if (x->state != EXCHANGE_DONE)
+        x->down->ops->resume(x->down);
 }
 
 /* RFC 9112 section 9.3.1: a request that changes nothing may be sent again when a kept connection

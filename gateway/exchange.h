@@ -27,6 +27,9 @@ struct downstream;
 struct exchange;
 struct gateway;
 
+/* By how much a head may outgrow its limit through what the gateway and policies put into it. */
+enum { EXCHANGE_HEAD_GROWTH_BYTES = 256 * 1024 };
+
 /* How an exchange ended, for the codec that carried it. */
 enum exchange_end {
     EXCHANGE_COMPLETE, /* a whole response was handed over */
@@ -45,7 +48,7 @@ struct downstream_ops {
     void (*send_end)(struct downstream *d, const struct http_headers *trailers);
     /* The end of a batch: what was sent so far should leave now. */
     void (*flush)(struct downstream *d);
-    /* The request is blocked no longer. */
+    /* The request is blocked no longer, or a tunnel has begun. */
     void (*resume)(struct downstream *d);
     /* The last call; the exchange is over and will not use the codec again. */
     void (*finished)(struct downstream *d, enum exchange_end how);
@@ -90,7 +93,7 @@ void exchange_refuse(struct exchange *x, const struct err *e);
 /* Takes request body bytes, at most OUTBUF_HIGH_BYTES at once; not to be called while blocked. */
 void exchange_on_request_data(struct exchange *x, struct str data);
 /* True while the upstream reads too slowly; downstream_ops.resume follows. */
-bool exchange_is_request_blocked(const struct exchange *x);
+bool exchange_is_request_blocked(struct exchange *x);
 /* The request body is complete; trailers may be NULL. In a tunnel: the visitor half-closed. */
 void exchange_on_request_end(struct exchange *x, const struct http_headers *trailers);
 /* The request body cannot be read further (bad chunk): the exchange fails. */
@@ -101,13 +104,18 @@ void exchange_on_writable(struct exchange *x);
 /* The visitor is gone. */
 void exchange_on_lost(struct exchange *x, enum close_reason why);
 
+/* ---- from either codec ---- */
+
+/* Its peer has taken some bytes, while others still wait. */
+void exchange_on_progress(struct exchange *x);
+
 /* ---- from the upstream codec ---- */
 
 void exchange_on_response(struct exchange *x, struct http_response *head);
 /* Takes at most OUTBUF_HIGH_BYTES at once; not to be called while blocked. */
 void exchange_on_response_data(struct exchange *x, struct str data);
 /* True while the visitor reads too slowly; upstream_resume() follows. */
-bool exchange_is_response_blocked(const struct exchange *x);
+bool exchange_is_response_blocked(struct exchange *x);
 void exchange_on_response_end(struct exchange *x, struct http_headers *trailers);
 void exchange_on_response_flush(struct exchange *x);
 void exchange_on_upstream_writable(struct exchange *x);

@@ -16,9 +16,9 @@ static void copy_endpoint(struct event *ev, const struct endpoint *ep)
     char url[URL_TEXT_BYTES];
 
     ev->endpoint_id = arena_str(&ev->arena, str_from(ep->id));
-    ev->endpoint_url = arena_str(
-        &ev->arena, str_from(url_format(&ep->url, scheme_default_port(SCHEME_HTTP),
-                                        scheme_default_port(SCHEME_HTTPS), url)));
+    ev->endpoint_url =
+        arena_str(&ev->arena, str_from(url_format(&ep->url, scheme_default_port(SCHEME_HTTP),
+                                                  scheme_default_port(SCHEME_HTTPS), url)));
     ev->session_id = arena_str(&ev->arena, str_from(ep->session_id));
 }
 

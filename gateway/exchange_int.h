@@ -29,7 +29,7 @@ struct exchange {
     struct http_response response;
     struct str host;           /* of the Host field that goes upstream; in the arena */
     bool host_rewritten;       /* a policy replaced it */
-    bool request_done;         /* the whole request came */
+    bool request_done;         /* the whole request came; of a tunnel: the visitor half-closed */
     bool response_done;        /* of a tunnel: the upstream half-closed */
     struct endpoint *endpoint; /* counted; NULL: none found */
     struct upstream *upstream; /* owned */

@@ -52,12 +52,30 @@ static void on_admin(void *arg, int fd, const struct addr *peer)
     admin_open(arg, fd);
 }
 
-static void add_listeners(struct gateway *g, const int *fds, size_t count, listener_accept_fn *fn)
+static void add_listener(struct gateway *g, int fd, listener_accept_fn *fn)
 {
-    for (size_t i = 0; i < count; i++) {
-        assert(g->listener_count < GATEWAY_LISTENERS_MAX);
-        g->listeners[g->listener_count++] = listener_new(g->worker, fds[i], fn, g);
-    }
+    assert(g->listener_count < GATEWAY_LISTENERS_MAX);
+    g->listeners[g->listener_count++] = listener_new(g->worker, fd, fn, g);
+}
+
+static void add_listeners(struct gateway *g, const struct gateway_params *params)
+{
+    for (size_t i = 0; i < params->http_count; i++)
+        add_listener(g, params->http_fds[i], on_http);
+    for (size_t i = 0; i < params->https_count; i++)
+        add_listener(g, params->https_fds[i], on_https);
+    assert(params->admin_count <= GATEWAY_LISTENERS_MAX);
+    for (size_t i = 0; i < params->admin_count; i++)
+        g->admin_listeners[i] = listener_new(g->worker, params->admin_fds[i], on_admin, g);
+    g->admin_listener_count = params->admin_count;
+}
+
+/* Closing, and not only pausing, them: what waits in their queues is told so at once. */
+static void close_public_listeners(struct gateway *g)
+{
+    for (size_t i = 0; i < g->listener_count; i++)
+        listener_free(g->listeners[i]);
+    g->listener_count = 0;
 }
 
 /* A certificate may be made for a name that is an endpoint here, or could become one: the base domain
@@ -75,6 +93,15 @@ bool gateway_may_mint(void *arg, struct str host)
 
 /* ---- life --------------------------------------------------------------------------------------- */
 
+/* An ssh client does not end while connections of its forwards are open, so idle ones must not keep a
+ * user who stopped a command waiting. */
+static void on_endpoint_gone(void *arg, struct endpoint *ep)
+{
+    struct gateway *g = arg;
+
+    idle_drop(g->idle, ep);
+}
+
 struct gateway *gateway_new(const struct gateway_params *params)
 {
     struct gateway *g = mem_zalloc(sizeof(*g));
@@ -89,9 +116,8 @@ struct gateway *gateway_new(const struct gateway_params *params)
     tls_ref(params->tls);
     g->tls = params->tls;
     g->idle = idle_new(g->worker);
-    add_listeners(g, params->http_fds, params->http_count, on_http);
-    add_listeners(g, params->https_fds, params->https_count, on_https);
-    add_listeners(g, params->admin_fds, params->admin_count, on_admin);
+    add_listeners(g, params);
+    routes_on_gone(g->routes, on_endpoint_gone, g);
     return g;
 }
 
@@ -99,6 +125,8 @@ void gateway_start(struct gateway *g)
 {
     for (size_t i = 0; i < g->listener_count; i++)
         listener_start(g->listeners[i]);
+    for (size_t i = 0; i < g->admin_listener_count; i++)
+        listener_start(g->admin_listeners[i]);
 }
 
 void gateway_configure(struct gateway *g, struct config *config, struct tls *tls)
@@ -115,12 +143,15 @@ void gateway_free(struct gateway *g)
 {
     if (g == NULL)
         return;
+    g->peers->gateways[worker_id(g->worker)] = NULL; /* for connections still on their way here */
     g->draining = true;
+    routes_on_gone(g->routes, NULL, NULL);
     while (g->conns != NULL)
         conn_close(g->conns, CLOSE_DRAIN);
     admin_close_all(g);
-    for (size_t i = 0; i < g->listener_count; i++)
-        listener_free(g->listeners[i]);
+    close_public_listeners(g);
+    for (size_t i = 0; i < g->admin_listener_count; i++)
+        listener_free(g->admin_listeners[i]);
     ev_timer_stop(worker_loop(g->worker), &g->drain_timer);
     idle_free(g->idle);
     config_unref(g->config);
@@ -134,11 +165,36 @@ void gateway_on_conn_gone(struct gateway *g)
 {
     worker_fn *drained = g->drained;
 
-    if (!g->draining || g->conn_count > 0 || drained == NULL)
+    if (!g->draining || g->conn_count > 0 || g->arriving > 0 || drained == NULL)
         return;
     g->drained = NULL; /* said once */
     ev_timer_stop(worker_loop(g->worker), &g->drain_timer);
     worker_defer(g->worker, drained, g->drained_arg);
+}
+
+static void on_not_arriving(struct worker *w, void *arg)
+{
+    struct gateway_peers *peers = arg;
+    struct gateway *g = peers->gateways[worker_id(w)];
+
+    if (g != NULL)
+        gateway_on_conn_gone(g);
+}
+
+/* First counted, then asked: a drain that begins in between sees the count. */
+bool gateway_expect_conn(struct gateway *g)
+{
+    g->arriving++;
+    if (!g->draining)
+        return true;
+    g->arriving--;
+    worker_post(g->worker, on_not_arriving, g->peers); /* it may have waited for that */
+    return false;
+}
+
+void gateway_on_conn_arrived(struct gateway *g)
+{
+    g->arriving--;
 }
 
 static void on_drain_over(struct ev_loop *loop, ev_timer *watcher, int revents)
@@ -159,8 +215,7 @@ void gateway_drain(struct gateway *g, worker_fn *done, void *arg)
     g->draining = true;
     g->drained = done;
     g->drained_arg = arg;
-    for (size_t i = 0; i < g->listener_count; i++)
-        listener_stop(g->listeners[i]);
+    close_public_listeners(g);
     while (c != NULL) {
         struct conn *next = conn_next(c);
 

@@ -20,7 +20,7 @@ struct tls;
 
 /* What the gateways of all workers have in common; outlives them. */
 struct gateway_peers {
-    struct gateway **gateways;            /* one a worker, by worker_id(); filled by gateway_new() */
+    struct gateway **gateways; /* one a worker, by worker_id(); filled by gateway_new() */
     const struct metrics *const *metrics; /* one a thread that counts */
     size_t metrics_count;
 };

@@ -5,6 +5,7 @@
 #ifndef GATEWAY_GATEWAY_INT_H
 #define GATEWAY_GATEWAY_INT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -30,8 +31,10 @@ struct gateway {
     struct tls *tls;                      /* counted */
     struct idle_pool *idle;               /* owned */
 
-    struct listener *listeners[GATEWAY_LISTENERS_MAX]; /* owned */
+    struct listener *listeners[GATEWAY_LISTENERS_MAX]; /* owned; the public ones */
     size_t listener_count;
+    struct listener *admin_listeners[GATEWAY_LISTENERS_MAX]; /* owned; they serve while draining */
+    size_t admin_listener_count;
 
     struct conn *conns; /* list; each owns itself until it closes */
     size_t conn_count;
@@ -39,7 +42,8 @@ struct gateway {
     size_t admin_count;
     struct log_limit full_log;
 
-    bool draining;
+    atomic_bool draining;   /* written by the own worker only */
+    atomic_size_t arriving; /* connections that other workers have sent and are not here yet */
     ev_timer drain_timer;
     worker_fn *drained; /* NULL once called */
     void *drained_arg;
@@ -47,6 +51,13 @@ struct gateway {
 
 /* A connection was taken off the list; the drain may be over. */
 void gateway_on_conn_gone(struct gateway *g);
+/*
+ * Asks another worker's gateway to expect a connection; any thread. False: it drains. Otherwise its
+ * drain waits for the connection, and gateway_on_conn_arrived() must be called there.
+ */
+bool gateway_expect_conn(struct gateway *g);
+/* The connection is on the list now. */
+void gateway_on_conn_arrived(struct gateway *g);
 /* May the local CA make a certificate for this host? `arg` is the gateway. */
 bool gateway_may_mint(void *arg, struct str host);
 

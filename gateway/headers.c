@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+/* Domain attributes of one cookie that are rewritten: each copies the cookie, and one is sensible. */
+enum { COOKIE_DOMAINS_MAX = 8 };
+
 /* ---- what is taken out ---- */
 
 /*
@@ -290,7 +293,7 @@ static bool is_equal_or_parent(struct str domain, struct str host)
  * that, becomes the visitor's host. A leading dot means nothing (RFC 6265 section 5.2.3) and goes
  * with the old text. All other bytes of the cookie stay.
  */
-static void rewrite_cookie_attribute(const struct rewrite *r, struct http_header *h,
+static bool rewrite_cookie_attribute(const struct rewrite *r, struct http_header *h,
                                      struct str attribute)
 {
     size_t equals = str_find_char(attribute, '=');
@@ -300,26 +303,28 @@ static void rewrite_cookie_attribute(const struct rewrite *r, struct http_header
     struct str after;
 
     if (!str_eq_nocase(str_trim_ows(str_slice(attribute, 0, equals)), STR("domain")))
-        return;
+        return false;
     if (!is_equal_or_parent(bare, r->rewritten) || is_equal_or_parent(bare, r->host))
-        return;
+        return false;
     before = str_of(h->value.p, (size_t)(domain.p - h->value.p));
     after = str_skip(h->value, before.n + domain.n);
     h->value =
         arena_fmt(r->arena, "%.*s%.*s%.*s", STR_ARG(before), STR_ARG(r->host), STR_ARG(after));
+    return true;
 }
 
 /* Looks at each attribute; what stands before the first ";" is the cookie itself. */
 static void rewrite_cookie(const struct rewrite *r, struct http_header *h)
 {
     size_t start = str_find_char(h->value, ';');
+    size_t rewritten = 0;
 
-    while (start < h->value.n) {
+    while (start < h->value.n && rewritten < COOKIE_DOMAINS_MAX) {
         struct str rest = str_skip(h->value, start + 1);
         struct str attribute = str_slice(rest, 0, str_find_char(rest, ';'));
         size_t behind = rest.n - attribute.n;
 
-        rewrite_cookie_attribute(r, h, attribute);
+        rewritten += rewrite_cookie_attribute(r, h, attribute) ? 1 : 0;
         start = h->value.n - behind;
     }
 }

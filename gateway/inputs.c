@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "gateway/config.h"
 #include "gateway/tls.h"
+#include "gateway/tls_check.h"
 #include "tunnel/authkeys.h"
 
 static struct authkeys *load_keys(const struct config *c, struct buf *problems)
@@ -21,6 +22,18 @@ int inputs_read(struct inputs *in, const char *path, struct buf *problems)
         return -1;
     in->keys = load_keys(in->config, problems);
     return in->keys == NULL ? -1 : 0;
+}
+
+int inputs_check(const char *path, struct buf *problems)
+{
+    struct inputs in;
+    int rc = inputs_read(&in, path, problems);
+
+    /* Also when the keys are bad, so that all problems are told at once. */
+    if (in.config != NULL && tls_check(in.config, problems) == -1)
+        rc = -1;
+    inputs_fini(&in);
+    return rc;
 }
 
 int inputs_read_certificates(struct inputs *in, struct tls *old, struct buf *problems)

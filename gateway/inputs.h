@@ -24,6 +24,8 @@ struct inputs {
 /* Reads configuration and keys. Returns 0, or -1 with problems, a "FILE:LINE: text" a line; then
  * `in` may be half-full. */
 int inputs_read(struct inputs *in, const char *path, struct buf *problems);
+/* For `sallyport check`: reads all there is to read, makes nothing. Returns 0, or -1 with problems. */
+int inputs_check(const char *path, struct buf *problems);
 /* Reads the certificates, once state_dir exists. `old` (may be NULL) hands its CA and tickets on. */
 int inputs_read_certificates(struct inputs *in, struct tls *old, struct buf *problems);
 

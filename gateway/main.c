@@ -454,14 +454,12 @@ static int command_serve(const char *path)
 
 static int command_check(const char *path)
 {
-    struct inputs inputs;
     struct buf problems;
     int rc;
 
     buf_init(&problems, INPUTS_PROBLEMS_MAX_BYTES);
-    rc = inputs_read(&inputs, path, &problems);
+    rc = inputs_check(path, &problems);
     (void)printf("%.*s", STR_ARG(buf_str(&problems)));
-    inputs_fini(&inputs);
     buf_fini(&problems);
     return rc == 0 ? EXIT_SUCCESS : EXIT_PROBLEM;
 }

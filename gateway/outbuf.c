@@ -20,6 +20,12 @@ void outbuf_fini(struct outbuf *o)
     buf_fini(&o->buf);
 }
 
+void outbuf_release(struct outbuf *o)
+{
+    assert(o->buf.len == 0);
+    buf_fini(&o->buf);
+}
+
 void outbuf_open(struct outbuf *o, struct stream *s)
 {
     o->stream = s;
@@ -41,6 +47,13 @@ bool outbuf_flush(struct outbuf *o)
         stream_end(o->stream);
     }
     return true;
+}
+
+bool outbuf_is_blocked(struct outbuf *o)
+{
+    if (o->stream != NULL && !o->blocked && o->buf.len >= OUTBUF_HIGH_BYTES)
+        (void)outbuf_flush(o); /* says in `blocked` what came of it */
+    return o->blocked || o->buf.len >= OUTBUF_HIGH_BYTES;
 }
 
 void outbuf_send_body(struct outbuf *o, struct str data)

@@ -2,7 +2,8 @@
  * outbuf: bytes on their way into a stream, and HTTP/1 body framing around them.
  * Heads and small pieces gather here so that they leave in one write; large pieces go past the
  * buffer straight into the stream. What is buffered is bounded: whoever feeds it stops while
- * outbuf_is_blocked(), so it holds one head and at most two pieces of OUTBUF_HIGH_BYTES.
+ * outbuf_is_blocked(), so it holds one head and at most two pieces of OUTBUF_HIGH_BYTES. When it is
+ * blocked, the stream has taken less than it was offered: its on_writable is on the way.
  * Owns:   its buffer. Borrows the stream.
  * Thread: that of the stream.
  */
@@ -36,6 +37,8 @@ struct outbuf {
 /* `head_max_bytes` is the size of the largest head that will be written. */
 void outbuf_init(struct outbuf *o, size_t head_max_bytes);
 void outbuf_fini(struct outbuf *o);
+/* Gives the memory of an empty buffer back. */
+void outbuf_release(struct outbuf *o);
 /* The stream takes bytes from now on. */
 void outbuf_open(struct outbuf *o, struct stream *s);
 
@@ -49,10 +52,11 @@ void outbuf_end(struct outbuf *o);
 /* Writes what the stream takes; returns true when nothing is left. */
 bool outbuf_flush(struct outbuf *o);
 
-/* True when the feeder must wait for outbuf_flush() to return true, or for the stream to open. */
-static inline bool outbuf_is_blocked(const struct outbuf *o)
-{
-    return o->blocked || o->buf.len >= OUTBUF_HIGH_BYTES;
-}
+/*
+ * True when the feeder must wait: for outbuf_flush() in on_writable to return true, or for the stream
+ * to open. A full buffer that the stream was not offered yet is offered now, so that nobody waits for
+ * an event that will not come.
+ */
+bool outbuf_is_blocked(struct outbuf *o);
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include "gateway/relay.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,8 +20,9 @@
 enum near_state { NEAR_OPENING, NEAR_OPEN, NEAR_CLOSED };
 
 struct relay {
-    struct stream stream; /* first: what the dialler holds */
-    struct ref ref;       /* near, far, and each message under way */
+    struct stream stream;  /* first: what the dialler holds */
+    struct ref ref;        /* near, far, and each message under way */
+    atomic_bool abandoned; /* the dialler has closed: nothing needs to be opened any more */
 
     /* Near side, touched on its worker only. */
     struct worker *near;
@@ -134,7 +136,8 @@ static void far_start(struct worker *w, void *arg)
     enum close_reason why = CLOSE_SESSION_LOST;
 
     (void)w;
-    r->far_agent = agent->ops->open(agent, &r->client, &far_opening_events, r, &why);
+    if (!atomic_load(&r->abandoned))
+        r->far_agent = agent->ops->open(agent, &r->client, &far_opening_events, r, &why);
     if (r->far_agent == NULL)
         far_finish(r, why, near_on_refused);
     relay_unref(r); /* the message's reference */
@@ -174,18 +177,15 @@ static void near_close_with(struct relay *r, enum close_reason why)
     r->stream.events->on_closed(r->stream.arg, why);
 }
 
-/* Tells the dialler the end: after the last byte, unless it was cut short anyway. */
+/* Tells the dialler the end, after the last byte: what came before a reset may be a whole answer. */
 static void near_report_closed(struct relay *r)
 {
-    if (r->near_state != NEAR_OPEN || !r->far_closed)
+    if (r->near_state != NEAR_OPEN || !r->far_closed || !r->near_over)
         return;
-    if (r->far_why != CLOSE_DONE) {
-        near_close_with(r, r->far_why);
-    } else if (r->near_over) {
+    if (r->far_why == CLOSE_DONE)
         r->stream.events->on_eof(r->stream.arg);
-        if (r->near_state == NEAR_OPEN)
-            near_close_with(r, CLOSE_DONE);
-    }
+    if (r->near_state == NEAR_OPEN)
+        near_close_with(r, r->far_why);
 }
 
 static void near_on_opened(struct worker *w, void *arg)
@@ -306,6 +306,7 @@ static void near_close(struct stream *s, enum close_reason why)
     struct relay *r = relay_of(s);
 
     r->near_state = NEAR_CLOSED;
+    atomic_store(&r->abandoned, true);
     stream_close(r->near_sock, why);
     r->near_sock = NULL;
     post(r, r->far, far_on_near_closed);

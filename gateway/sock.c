@@ -18,7 +18,6 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
-#include "base/metrics.h"
 #include "gateway/linger.h"
 #include "gateway/tls.h"
 
@@ -531,7 +530,6 @@ static void sock_secured(struct sock *s)
     enum sock_tx before = s->tx;
 
     sock_set_state(s, SOCK_OPEN);
-    metrics_add(worker_metrics(s->worker), METRIC_TLS_HANDSHAKES_TOTAL, 1);
     ev_io_stop(loop_of(s), &s->writable);
     ev_io_start(loop_of(s), &s->readable);
     if (tls_has_pending(s->tls)) /* the first request came with the end of the handshake */

@@ -670,6 +670,11 @@ int tls_session_errno(const struct tls_session *s)
     return s->sys_errno;
 }
 
+bool tls_is_cut(const struct tls_session *s)
+{
+    return s->peer_gone;
+}
+
 bool tls_covers(const struct tls_session *s, struct str host)
 {
     if (s->pair != NULL)

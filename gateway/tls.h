@@ -81,6 +81,10 @@ const char *tls_session_error(const struct tls_session *s);
 /* The errno with which the socket failed, or 0 when it was TLS itself. */
 int tls_session_errno(const struct tls_session *s);
 
+/* After TLS_EOF: true when the peer closed the socket without close_notify. No client that still waits
+ * for an answer does that; with TCP alone it could be a half-close. */
+bool tls_is_cut(const struct tls_session *s);
+
 /* True if `host` (folded) is covered by the certificate this session presented (RFC 9110 7.4: 421
  * otherwise, once one connection carries several hosts). */
 bool tls_covers(const struct tls_session *s, struct str host);

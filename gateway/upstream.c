@@ -12,11 +12,13 @@
 #include "gateway/config.h"
 #include "gateway/exchange.h"
 #include "gateway/gateway_int.h"
+#include "gateway/head_buf.h"
 #include "gateway/http1.h"
 #include "gateway/idle.h"
 #include "gateway/outbuf.h"
 #include "gateway/relay.h"
 #include "tunnel/endpoint.h"
+#include "tunnel/routes.h"
 #include "tunnel/stream.h"
 
 enum upstream_state {
@@ -45,8 +47,8 @@ struct upstream {
     enum close_reason dial_failure;
     struct str method; /* in the exchange's arena */
     struct outbuf out;
-    struct buf head; /* of a response that comes in pieces, and what came behind it */
-    size_t scanned;  /* of the head, by http1_find_head() */
+    struct head_buf head; /* of the response that is awaited */
+    size_t interim_bytes; /* of 1xx heads so far */
     struct http1_body body;
 };
 
@@ -82,7 +84,8 @@ static void on_response_complete(struct upstream *u, struct http_headers *traile
 static void on_head(struct upstream *u, struct http_response *response)
 {
     if (response->status == 101) {
-        if (!u->is_tunnel_request) {
+        /* RFC 9110 section 7.8: neither unasked nor in the middle of the request. */
+        if (!u->is_tunnel_request || !u->request_done) {
             struct err e;
 
             (void)err_set(&e, E_UPSTREAM_INVALID, "the upstream switched protocols unasked");
@@ -105,25 +108,36 @@ static void on_head(struct upstream *u, struct http_response *response)
         on_response_complete(u, NULL);
 }
 
-/* Returns how many bytes of `in` it used; 0 when the head is not complete yet or it failed. */
+/* How large the next head may be: all heads of one response together have the limit of one, as they
+ * all lie in the arena of the exchange. */
+static size_t head_room(const struct upstream *u)
+{
+    size_t max = (size_t)u->gateway->config->response_head_max_bytes;
+
+    return max > u->interim_bytes ? max - u->interim_bytes : 0;
+}
+
+/* Returns how many bytes of `in` it used; 0 when it failed. */
 static size_t read_head(struct upstream *u, struct str in)
 {
     struct http_response response = { 0 };
     struct err e = { 0 };
-    ptrdiff_t n = http1_find_head(in, (size_t)u->gateway->config->response_head_max_bytes,
-                                  &u->scanned, &e);
+    struct str head;
+    size_t used;
+    int found = head_buf_read(&u->head, in, head_room(u), &head, &used, &e);
 
-    if (n == 0)
-        return 0;
-    u->scanned = 0;
-    if (n < 0 || http1_parse_response(str_slice(in, 0, (size_t)n), u->method,
-                                      exchange_arena(u->exchange), &response, &e) == -1) {
+    if (found == 0)
+        return used;
+    if (found == -1 ||
+        http1_parse_response(head, u->method, exchange_arena(u->exchange), &response, &e) == -1) {
         e.code = E_UPSTREAM_INVALID; /* whatever was wrong, it is the upstream's fault */
         fail(u, CLOSE_PROTOCOL, &e);
         return 0;
     }
+    u->interim_bytes += head.n;
+    head_buf_reset(&u->head);
     on_head(u, &response);
-    return (size_t)n;
+    return used;
 }
 
 static void on_body_end(struct upstream *u)
@@ -164,23 +178,18 @@ static size_t read_tunnel(struct upstream *u, struct str in)
     return in.n;
 }
 
-/* What came with the end of a gathered head is one piece at most, so it passes even when the visitor
- * is slow; otherwise a slow visitor stops the reading. */
-static bool is_blocked(const struct upstream *u)
-{
-    return u->head.len == 0 && exchange_is_response_blocked(u->exchange);
-}
-
 /* Reads what it can from the front of `in`; returns how many bytes. */
 static size_t read_some(struct upstream *u, struct str in)
 {
+    if (exchange_is_response_blocked(u->exchange))
+        return 0; /* interim heads too fill the visitor's buffer */
     switch (u->state) {
     case UPSTREAM_HEAD:
         return read_head(u, in);
     case UPSTREAM_BODY:
-        return is_blocked(u) ? 0 : read_body(u, in);
+        return read_body(u, in);
     case UPSTREAM_TUNNEL:
-        return is_blocked(u) ? 0 : read_tunnel(u, in);
+        return read_tunnel(u, in);
     case UPSTREAM_OPENING:
     case UPSTREAM_DONE:
     case UPSTREAM_FAILED:
@@ -208,24 +217,6 @@ static size_t read_all(struct upstream *u, struct str in)
 
 static void release_stream(struct upstream *u, enum close_reason why);
 
-/* A head that comes in pieces is gathered; everything else is read where it lies. */
-static size_t take_data(struct upstream *u, struct str data)
-{
-    size_t used;
-
-    if (u->head.len == 0) {
-        used = read_all(u, data);
-        if (u->state != UPSTREAM_HEAD || used == data.n)
-            return used;
-        buf_add_str(&u->head, str_skip(data, used));
-        return data.n;
-    }
-    buf_add_str(&u->head, data);
-    used = read_all(u, buf_str(&u->head));
-    buf_consume(&u->head, used);
-    return data.n;
-}
-
 static size_t on_data(void *arg, struct str data)
 {
     struct upstream *u = arg;
@@ -233,11 +224,11 @@ static size_t on_data(void *arg, struct str data)
 
     u->any_byte = true;
     u->in_data = true;
-    used = take_data(u, data);
+    used = read_all(u, data);
     u->in_data = false;
     if (u->state == UPSTREAM_CLOSED) {
-        if (used < data.n || u->head.len > 0)
-            u->keep_alive = false;
+        if (used < data.n)
+            u->keep_alive = false; /* nobody asked for what stands behind the response */
         release_stream(u, CLOSE_DONE);
         return data.n;
     }
@@ -258,9 +249,14 @@ static void on_open(void *arg)
 static void on_writable(void *arg)
 {
     struct upstream *u = arg;
+    size_t before = u->out.buf.len;
 
-    if (outbuf_flush(&u->out) && u->state < UPSTREAM_DONE)
-        exchange_on_upstream_writable(u->exchange);
+    if (outbuf_flush(&u->out)) {
+        if (u->state < UPSTREAM_DONE)
+            exchange_on_upstream_writable(u->exchange);
+    } else if (u->out.buf.len < before) {
+        exchange_on_progress(u->exchange);
+    }
 }
 
 static void on_eof(void *arg)
@@ -339,7 +335,7 @@ static void write_head(struct upstream *u, const struct upstream_params *params)
         u->out.framing = OUTBUF_CHUNKED;
     }
     http1_write_head_end(out);
-    assert(!buf_failed(out)); /* the limits of heads and of policy actions leave room */
+    assert(!buf_failed(out)); /* the exchange has checked its size */
 }
 
 static void on_dial_failed(struct worker *w, void *arg)
@@ -375,8 +371,8 @@ struct upstream *upstream_new(const struct upstream_params *params)
     u->method = params->request->method;
     u->is_tunnel_request = params->request->upgrade.n > 0;
     u->request_done = params->request->body == HTTP_BODY_NONE;
-    outbuf_init(&u->out, 2 * (size_t)g->config->request_head_max_bytes);
-    buf_init(&u->head, (size_t)g->config->response_head_max_bytes + 2 * OUTBUF_HIGH_BYTES);
+    outbuf_init(&u->out, (size_t)HEAD_BUF_MAX_BYTES + EXCHANGE_HEAD_GROWTH_BYTES);
+    head_buf_init(&u->head);
     write_head(u, params);
 
     u->stream = u->is_tunnel_request || params->fresh ? NULL : idle_take(g->idle, u->endpoint);
@@ -397,9 +393,14 @@ void upstream_send_body(struct upstream *u, struct str data)
     outbuf_send_body(&u->out, data);
 }
 
-bool upstream_is_blocked(const struct upstream *u)
+bool upstream_is_blocked(struct upstream *u)
 {
     return outbuf_is_blocked(&u->out);
+}
+
+bool upstream_is_flushed(const struct upstream *u)
+{
+    return u->out.buf.len == 0;
 }
 
 void upstream_send_end(struct upstream *u, const struct http_headers *trailers)
@@ -441,7 +442,7 @@ static void free_upstream(struct worker *w, void *arg)
     (void)w;
     endpoint_unref(u->endpoint);
     outbuf_fini(&u->out);
-    buf_fini(&u->head);
+    head_buf_reset(&u->head);
     http1_body_fini(&u->body);
     mem_free(u);
 }
@@ -449,7 +450,7 @@ static void free_upstream(struct worker *w, void *arg)
 static bool is_reusable(const struct upstream *u)
 {
     return u->keep_alive && u->request_done && !u->is_tunnel_request && u->out.buf.len == 0 &&
-           !u->gateway->draining;
+           !u->gateway->draining && routes_has(u->gateway->routes, u->endpoint);
 }
 
 static void release_stream(struct upstream *u, enum close_reason why)

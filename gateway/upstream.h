@@ -23,10 +23,10 @@ struct upstream;
 
 struct upstream_params {
     struct gateway *gateway;
-    struct exchange *exchange;  /* gets the events */
-    struct endpoint *endpoint;  /* counted for the upstream's life */
+    struct exchange *exchange;          /* gets the events */
+    struct endpoint *endpoint;          /* counted for the upstream's life */
     const struct http_request *request; /* headers ready to be sent; without Host */
-    struct str host;            /* of the Host field */
+    struct str host;                    /* of the Host field */
     const struct addr *client;
     bool fresh; /* dial, even when an idle stream is there */
 };
@@ -40,7 +40,9 @@ struct upstream *upstream_new(const struct upstream_params *params);
 /* Takes request body, at most OUTBUF_HIGH_BYTES at once; not to be called while blocked. */
 void upstream_send_body(struct upstream *u, struct str data);
 /* True while the upstream reads too slowly; exchange_on_upstream_writable() follows. */
-bool upstream_is_blocked(const struct upstream *u);
+bool upstream_is_blocked(struct upstream *u);
+/* True when the stream has taken everything that was sent. */
+bool upstream_is_flushed(const struct upstream *u);
 /* The end of the request body; in a tunnel, of this direction. */
 void upstream_send_end(struct upstream *u, const struct http_headers *trailers);
 void upstream_flush(struct upstream *u);

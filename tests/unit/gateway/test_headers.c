@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -324,6 +325,27 @@ static void headers_rewrite_back_cookie_table(void **state)
     }
 }
 
+/* Each rewriting copies the cookie: a cookie of nothing but domains must not cost the square of it. */
+static void headers_rewrite_back_of_a_cookie_full_of_domains_is_bounded(void **state)
+{
+    enum { DOMAINS = 10000 };
+    static const struct str one = STR_INIT(";domain=b");
+    struct http_headers h = { 0 };
+    struct arena a;
+    char *cookie;
+
+    (void)state;
+    arena_init(&a);
+    cookie = arena_alloc(&a, DOMAINS * one.n);
+    for (size_t i = 0; i < DOMAINS; i++)
+        memcpy(cookie + i * one.n, one.p, one.n);
+    http_headers_add(&h, &a, STR("Set-Cookie"), str_of(cookie, DOMAINS * one.n));
+    headers_rewrite_back(&h, &a, STR("b"), STR("https"), STR("a.example.com"));
+    assert_true(str_starts(h.items[0].value, STR(";domain=a.example.com;domain=")));
+    assert_true(arena_used(&a) < 20 * DOMAINS * one.n);
+    arena_fini(&a);
+}
+
 static void headers_rewrite_back_leaves_other_fields(void **state)
 {
     const char *in = "Link: <http://app.local/>\nrefresh: 0; url=http://app.local/\n"
@@ -354,6 +376,7 @@ int main(void)
         cmocka_unit_test(headers_add_forwarded_table),
         cmocka_unit_test(headers_rewrite_back_location_table),
         cmocka_unit_test(headers_rewrite_back_cookie_table),
+        cmocka_unit_test(headers_rewrite_back_of_a_cookie_full_of_domains_is_bounded),
         cmocka_unit_test(headers_rewrite_back_leaves_other_fields),
     };
 

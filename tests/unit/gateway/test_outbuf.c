@@ -91,6 +91,31 @@ static void outbuf_before_open_takes_up_to_the_high_mark(void **state)
     outbuf_fini(&o);
 }
 
+/* The stream never refused a byte, so it will not say that it is writable again. */
+static void outbuf_full_of_small_pieces_is_offered_before_it_blocks(void **state)
+{
+    static char piece[1000];
+    struct fake_stream f;
+    struct outbuf o;
+
+    (void)state;
+    fake_stream_init(&f, OUTBUF_HIGH_BYTES + 20000);
+    outbuf_init(&o, HEAD_MAX);
+    outbuf_open(&o, &f.stream);
+    o.framing = OUTBUF_CHUNKED;
+    while (o.buf.len < OUTBUF_HIGH_BYTES)
+        outbuf_send_body(&o, str_of(piece, sizeof(piece)));
+    assert_int_equal(f.written.len, 0);
+    assert_false(outbuf_is_blocked(&o));
+    assert_int_equal(o.buf.len, 0);
+    while (o.buf.len < OUTBUF_HIGH_BYTES)
+        outbuf_send_body(&o, str_of(piece, sizeof(piece)));
+    assert_true(outbuf_is_blocked(&o)); /* now it did */
+    assert_int_equal(f.room, 0);
+    outbuf_fini(&o);
+    fake_stream_fini(&f);
+}
+
 static void outbuf_chunked_body_is_framed(void **state)
 {
     struct fake_stream f;
@@ -137,6 +162,7 @@ int main(void)
         cmocka_unit_test(outbuf_large_piece_keeps_order_behind_the_head),
         cmocka_unit_test(outbuf_short_write_blocks_until_flushed),
         cmocka_unit_test(outbuf_before_open_takes_up_to_the_high_mark),
+        cmocka_unit_test(outbuf_full_of_small_pieces_is_offered_before_it_blocks),
         cmocka_unit_test(outbuf_chunked_body_is_framed),
         cmocka_unit_test(outbuf_end_waits_for_the_last_byte),
     };

@@ -28,12 +28,14 @@ struct fixture {
     struct worker *near;
     struct worker *far;
     struct endpoint *endpoint;
-    int upstream;     /* the test's end */
-    int agent_fd;     /* the agent's end; -1: refuse */
-    bool open_fails;  /* open() returns NULL */
+    int upstream;    /* the test's end */
+    int agent_fd;    /* the agent's end; -1: refuse */
+    bool open_fails; /* open() returns NULL */
     struct stream *agent;
     struct stream *dialled;
     struct buf received;
+    bool holds; /* the dialler takes no data; on its worker */
+    atomic_int held;
     atomic_int opened;
     atomic_int ended;
     atomic_int closed; /* CLOSED_NOT, or the reason */
@@ -101,6 +103,10 @@ static size_t on_data(void *arg, struct str data)
 {
     struct fixture *f = arg;
 
+    if (f->holds) {
+        atomic_store(&f->held, 1);
+        return 0;
+    }
     buf_add_str(&f->received, data);
     return data.n;
 }
@@ -138,6 +144,15 @@ static void dial(struct worker *w, void *arg)
     assert_non_null(f->dialled);
 }
 
+static void take_again(struct worker *w, void *arg)
+{
+    struct fixture *f = arg;
+
+    (void)w;
+    f->holds = false;
+    stream_resume(f->dialled);
+}
+
 static void end_dialled(struct worker *w, void *arg)
 {
     struct fixture *f = arg;
@@ -164,8 +179,7 @@ static int setup(void **state)
     int fds[2];
 
     f = (struct fixture){ .near = worker_new("near", 0), .far = worker_new("far", 1) };
-    assert_int_equal(
-        socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
     f.upstream = fds[0];
     f.agent_fd = fds[1];
     f.endpoint = endpoint_new();
@@ -292,17 +306,39 @@ static void relay_closed_by_the_dialler_ends_the_upstream(void **state)
     assert_int_equal(atomic_load(&f->closed), CLOSED_NOT);
 }
 
+/* The answer may be whole, whatever became of the connection behind it. */
+static void relay_data_before_a_reset_is_delivered(void **state)
+{
+    struct fixture *f = *state;
+
+    f->holds = true;
+    start_dial(f);
+    wait_for(&f->opened, 0);
+    let_go_of_agent_end(f);
+    assert_int_equal(write(f->upstream, "pong", 4), 4);
+    wait_for(&f->held, 0);
+    (void)close(f->upstream); /* "ping" is unread: a reset */
+    f->upstream = -1;
+    (void)poll(NULL, 0, 50);
+    assert_int_equal(atomic_load(&f->closed), CLOSED_NOT);
+    worker_post(f->near, take_again, f);
+    wait_for(&f->closed, CLOSED_NOT);
+    assert_int_equal(atomic_load(&f->closed), CLOSE_RESET);
+    assert_true(str_eq(buf_str(&f->received), STR("pong")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(relay_carries_data_and_half_close_both_ways, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(relay_half_close_of_the_upstream_leaves_writing_open,
-                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(relay_half_close_of_the_upstream_leaves_writing_open, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(relay_refused_dial_says_why, setup, teardown),
         cmocka_unit_test_setup_teardown(relay_full_agent_says_why, setup, teardown),
         cmocka_unit_test_setup_teardown(relay_closed_by_the_dialler_ends_the_upstream, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(relay_data_before_a_reset_is_delivered, setup, teardown),
     };
 
     return cmocka_run_group_tests_name("gateway/relay", tests, NULL, NULL);
