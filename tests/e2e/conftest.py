@@ -40,7 +40,7 @@ def gateway(request, keys, tmp_path_factory):
 @pytest.fixture(autouse=True)
 def scene(request, keys, tmp_path):
     """What the test builds. At its end the gateway must be idle, alive and without complaint."""
-    scene = Scene(keys, tmp_path, lambda: request.getfixturevalue("gateway"))
+    scene = Scene(keys, tmp_path, lambda: request.getfixturevalue("gateway").revive())
     yield scene
     scene.close()
 

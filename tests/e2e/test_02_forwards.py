@@ -1,12 +1,14 @@
 """The forms of ssh -R: which endpoint each makes, several on one connection, added and cancelled."""
 
 import re
+import shlex
+import subprocess
 
 import pytest
 
 from lib.gateway import DOMAIN
 from lib.process import Process
-from lib.tunnel import host_of, ssh_options
+from lib.tunnel import SSH_ENV, host_of, ssh_options
 from lib.wait import wait_until
 
 RANDOM = rf"[0-9a-f]{{12}}\.{re.escape(DOMAIN)}"
@@ -75,7 +77,7 @@ BAD_FORMS = [
     ("name.nosuchtld:443", "331"),
     ("192.0.2.1:443", "331"),
     ("x" * 64 + ".example.test:443", "396"),
-    ("xn--zzzzzzz.example.test:443", "347"),
+    ("xn--99999999.example.test:443", "347"),
 ]
 
 
@@ -135,8 +137,8 @@ def test_one_bad_forward_leaves_the_others(scene):
 
 def test_url_flag_names_unnamed_forwards(scene):
     """--url gives the n-th forward its URL (spec rows R29, R30)."""
-    app = scene.app()
-    ssh = scene.ssh(f"0:127.0.0.1:{app.port}", f"0:127.0.0.1:{app.port}",
+    one, two = scene.app(), scene.app()
+    ssh = scene.ssh(f"0:127.0.0.1:{one.port}", f"0:127.0.0.1:{two.port}",
                     command="http --url https://u1.example.test --url http://u2.example.test")
     assert [u.rpartition(":")[0] for u in ssh.urls(2)] == ["https://u1.example.test",
                                                            "http://u2.example.test"]
@@ -203,6 +205,32 @@ def test_cancel_takes_one_endpoint_offline(scene, master):
                "endpoint offline")
     assert scene.get("stays.example.test").status == 200
     assert ssh.running
+
+
+def test_escape_cancels_and_adds(scene):
+    """~C -KR and ~C -R of an interactive client with a terminal."""
+    app = scene.app()
+    ssh = scene.ssh(f"tilde.example.test:443:127.0.0.1:{app.port}", pty=True,
+                    options=("EnableEscapeCommandline=yes",))
+    line = shlex.join(ssh.argv)
+    ssh.stop()
+    terminal = scene.keep(Process(["script", "-qfec", line, "/dev/null"], SSH_ENV,
+                                  subprocess.PIPE, group=True), "stop")
+    terminal.wait_text(r"https://tilde\.example\.test")
+
+    def command(words):
+        prompts = terminal.raw.count(b"ssh> ")
+        terminal.child.stdin.write(b"\r~C")
+        terminal.child.stdin.flush()
+        wait_until(lambda: terminal.raw.count(b"ssh> ") > prompts, terminal.describe)
+        terminal.child.stdin.write(words + b"\r")
+        terminal.child.stdin.flush()
+
+    command(b"-KR tilde.example.test:443")
+    wait_until(lambda: scene.get("tilde.example.test").status == 404, "endpoint offline")
+    command(f"-R late.example.test:443:127.0.0.1:{app.port}".encode())
+    terminal.wait_text(r"https://late\.example\.test")
+    assert scene.get("late.example.test").status == 200
 
 
 def test_forward_added_later_comes_online(scene, master):

@@ -9,7 +9,7 @@ from lib.tunnel import host_of
 from lib.wait import stays, wait_until
 
 HOLD_MS = 2000
-SETTINGS = {"limits": {"hold_ms": HOLD_MS, "keepalive_interval_ms": 300, "keepalive_count": 2}}
+SETTINGS = {"limits": {"hold_ms": HOLD_MS, "keepalive_interval_ms": 800, "keepalive_count": 2}}
 
 
 def remote(name, server):

@@ -73,7 +73,7 @@ def test_upstream_that_is_not_http(scene, data):
 
 
 def test_upstream_that_speaks_tls(scene, tmp_path):
-    """A TLS server gets plain HTTP: 502 E3004 with a hint."""
+    """A TLS server gets plain HTTP and hangs up: 502 E3004."""
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
                     "ec_paramgen_curve:P-256", "-nodes", "-keyout", tmp_path / "k", "-out",
                     tmp_path / "c", "-subj", "/CN=x"], check=True, capture_output=True)
@@ -95,7 +95,17 @@ def test_upstream_that_speaks_tls(scene, tmp_path):
     response = scene.get(scene.tunnel(up))
     thread.join(10)
     is_error(response, 502, 3004)
-    assert "https" in response.text.lower()
+
+
+def test_tls_alert_of_the_upstream(scene):
+    """One that sends an alert first: the page says that it looks like TLS."""
+    up = scene.scripted()
+    visitor, conn, _ = ask(scene, up)
+    conn.send(b"\x15\x03\x01\x00\x02\x02\x46")
+    conn.close()
+    response = visitor.read_response()
+    is_error(response, 502, 3004)
+    assert "TLS" in response.text
 
 
 @pytest.mark.parametrize("data", [b"", b"HTTP/1.1 200 OK\r\nContent-Le"], ids=["none", "part"])

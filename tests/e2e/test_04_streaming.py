@@ -231,8 +231,21 @@ def test_upstream_that_does_not_read(scene):
 # ---- ends in the middle ----
 
 
-def test_visitor_leaves_in_the_middle(scene):
-    """The upstream's connection ends soon after the visitor's."""
+def has_ended(conn):
+    """Sends a byte; true once the peer has closed."""
+    try:
+        conn.send(b"x")
+        return not conn.fill(Deadline(0.05))
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
+@pytest.mark.parametrize("how", ["reset", "close"])
+def test_visitor_leaves_in_the_middle(scene, how):
+    """The upstream's connection ends after the visitor's: at once after a reset, with the next
+    bytes after an orderly close (which may be a half-close)."""
     up = scene.scripted()
     visitor = scene.https(scene.tunnel(up))
     visitor.send(visitor.request_bytes("GET", "/"))
@@ -240,8 +253,12 @@ def test_visitor_leaves_in_the_middle(scene):
     conn.read_request()
     conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")
     visitor.read_until(b"abc")
-    visitor.close()
-    conn.wait_eof()
+    getattr(visitor, how)()
+
+    if how == "reset":
+        conn.wait_eof()
+    else:
+        wait_until(lambda: has_ended(conn), "the upstream's connection ends")
 
 
 def test_visitor_leaves_before_the_answer(scene):

@@ -45,6 +45,7 @@ def test_kill_9_of_the_client(scene):
     visitor.read_all()
     conn.wait_eof()
     wait_until(lambda: scene.get("dead.example.test").error_code == OFFLINE, "endpoint offline")
+    waiting.close()
     scene.gateway.wait_idle()
 
 

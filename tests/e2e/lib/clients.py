@@ -77,8 +77,12 @@ class ParamikoSession(Output):
         self.pumps = []
         self.transport = paramiko.Transport(
             socket.create_connection((gateway.address, gateway.ssh_port), 10))
-        self.transport.start_client(timeout=20 * TIME_SCALE)
-        self.transport.auth_publickey(USER, _paramiko_key(key.path))
+        try:
+            self.transport.start_client(timeout=20 * TIME_SCALE)
+            self.transport.auth_publickey(USER, _paramiko_key(key.path))
+        except paramiko.SSHException:
+            self.transport.close()
+            raise
         self.transport.request_port_forward(host, port, self._on_channel)
         self.channel = self.transport.open_session()
         self.channel.exec_command(command)
@@ -100,7 +104,11 @@ class ParamikoSession(Output):
 
     def _serve(self, channel):
         """Copies both ways, half-closes included."""
-        sock = socket.create_connection(("127.0.0.1", self.target))
+        try:
+            sock = socket.create_connection(("127.0.0.1", self.target))
+        except OSError:
+            channel.close()
+            return
         back = threading.Thread(target=_copy, daemon=True, args=(
             sock.recv, channel.sendall, channel.shutdown_write))
         back.start()
@@ -176,7 +184,7 @@ class AsyncsshSession(Output):
 
     @staticmethod
     async def _read(stream, take):
-        async for line in stream:
+        while line := await stream.readline():
             take(line.rstrip("\r\n"))
 
     def running_or_unread(self):

@@ -52,7 +52,7 @@ class Gateway:
         self.authorized_keys = self.directory / "authorized_keys"
         self.known_hosts = self.directory / "known_hosts"
         self.settings = config.merge(self.defaults(), settings or {})
-        self.env = {**os.environ, **(env or {})}
+        self.env = {**os.environ, "UBSAN_OPTIONS": "print_stacktrace=1", **(env or {})}
         self.process = None
         self.log = []
         self.noise = []
@@ -103,8 +103,18 @@ class Gateway:
             setattr(self, name + "_port", port_of(ready[name]))
         return self
 
+    def revive(self):
+        """Starts it again after a crash, so that one failed test is one."""
+        if not self.process.running:
+            self.log.clear()
+            self.noise.clear()
+            self.start()
+        return self
+
     def _find_ready(self):
-        assert self.process.running, "ended at start: " + self.process.describe()
+        if not self.process.running:
+            self.process.wait_exit()
+            raise AssertionError("ended at start: " + self.process.describe())
         for entry in list(self.log):
             if entry["event"].startswith("sallyport ready"):
                 return entry

@@ -50,6 +50,11 @@ class Output:
         """The same for stdout."""
         return self._wait_line(self.out, pattern, "stdout", seconds)
 
+    def wait_any(self, pattern, seconds=10):
+        """The same for either."""
+        wait_until(lambda: any(re.search(pattern, x) for x in self.out + self.err),
+                   lambda: f"/{pattern}/ in {self.describe()}", seconds)
+
     def _wait_line(self, lines, pattern, where, seconds):
         def find():
             for line in list(lines):
@@ -69,12 +74,13 @@ class Output:
 
 class Process(Output):
     """
-    Lines of stdout and stderr are in .out and .err, without their line ends. With `group` it leads
-    a process group of its own and stop() ends the whole group.
+    Lines of stdout and stderr are in .out and .err, without their line ends; .raw has all bytes of
+    both. With `group` it leads a process group of its own and stop() ends the whole group.
     """
 
     def __init__(self, argv, env=None, stdin=subprocess.DEVNULL, cwd=None, group=False):
         self.group = group
+        self.raw = bytearray()
         self.argv = [str(a) for a in argv]
         super().__init__()
         self.child = subprocess.Popen(self.argv, stdin=stdin, stdout=subprocess.PIPE,
@@ -89,9 +95,15 @@ class Process(Output):
             thread.start()
 
     def _collect(self, pipe, take):
+        rest = b""
         with pipe:
-            for line in pipe:
-                take(line.decode("utf-8", "replace").rstrip("\r\n"))
+            while data := pipe.read1(65536):
+                self.raw += data
+                *lines, rest = (rest + data).split(b"\n")
+                for line in lines:
+                    take(line.decode("utf-8", "replace").rstrip("\r"))
+        if rest:
+            take(rest.decode("utf-8", "replace"))
 
     @property
     def pid(self):

@@ -195,8 +195,12 @@ class Conn:
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + (body or b"")
 
     def request(self, method, target="/", headers=(), body=None, seconds=None, sink=None):
-        """Sends a request and reads its response."""
-        self.send(self.request_bytes(method, target, headers, body))
+        """Sends a request and reads its response, also when that ends the sending early."""
+        try:
+            self.send(self.request_bytes(method, target, headers, body))
+        except OSError:
+            if body is None:
+                raise
         return self.read_response(method, seconds, sink)
 
     def get(self, target="/", headers=(), **kw):

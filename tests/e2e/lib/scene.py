@@ -125,12 +125,15 @@ class Scene:
             attempt(lambda: self._check(gateway))
         for close in reversed(self.last):
             attempt(close)
+        if len(problems) > 1:
+            raise AssertionError("\n\n".join(f"{type(p).__name__}: {p}" for p in problems))
         if problems:
             raise problems[0]
 
     def _check(self, gateway):
         """Idle and without complaint; one of the test's own also ends well."""
         try:
+            gateway.check()
             if gateway.process and gateway.process.running:
                 gateway.wait_idle()
                 if gateway in self.gateways:

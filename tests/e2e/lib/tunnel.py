@@ -27,11 +27,16 @@ class Tunnel(Process):
         if pty:
             argv.append("-tt")
             stdin = subprocess.PIPE if stdin == subprocess.DEVNULL else stdin
-        argv += [*args, f"{user}@{address or gateway.address}"]
+        argv += [*args, "--", f"{user}@{address or gateway.address}"]
         if command is not None:
             argv.append(command)
         self.gateway = gateway
         super().__init__(argv, SSH_ENV, stdin)
+
+    def describe(self):
+        """Without the options that are always the same."""
+        words = self.argv[self.argv.index("ConnectTimeout=20") + 1:]
+        return super().describe().replace(" ".join(self.argv), "ssh " + " ".join(words))
 
     def urls(self, count=1, seconds=10):
         """The first lines of stdout, which are URLs and nothing else."""
