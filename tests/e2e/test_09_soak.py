@@ -10,7 +10,6 @@ import pytest
 from lib import clients
 from lib.content import digest, pieces
 from lib.raw import Conn
-from lib.wait import wait_until
 from test_04_streaming import transfer
 from test_06_robustness import crowd, many_tunnels
 
@@ -108,7 +107,7 @@ def test_slow_reader_for_30_seconds(scene):
         h.update(data)
         left -= len(data)
         time.sleep(0.005)
-        assert gateway.rss() - before < 16 * MIB
+        gateway.assert_growth(before)
     visitor.read_counted(left, h.update, 120)
     assert h.hexdigest() == digest(size)
 
@@ -130,5 +129,4 @@ def test_names_come_and_go(scene):
     for i in range(1000):
         round_trip(("alice", "alice2", "bob", "carol")[i % 4])
     gateway.wait_idle()
-    wait_until(lambda: gateway.rss() - before < 16 * MIB,
-               lambda: f"memory grew by {(gateway.rss() - before) / MIB:.0f} MiB")
+    gateway.assert_growth(before)

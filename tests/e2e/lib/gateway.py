@@ -19,6 +19,10 @@ WORKERS = int(os.environ.get("SALLYPORT_WORKERS", "2"))
 #: Words in front of the program, such as "valgrind --error-exitcode=99".
 WRAP = shlex.split(os.environ.get("SALLYPORT_WRAP", ""))
 
+#: What AddressSanitizer and valgrind keep of freed memory, so that it is not used again soon.
+CHECKED = bool(WRAP) or BINARY.exists() and b"__asan_init" in BINARY.read_bytes()
+CHECKER_BYTES = 1024 * 1024 * 1024 if CHECKED else 0
+
 DOMAIN = "example.test"
 
 GAUGES = (
@@ -149,6 +153,11 @@ class Gateway:
         """Resident bytes."""
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def assert_growth(self, before, limit=16 * 1024 * 1024):
+        """Resident memory has grown by less than `limit` bytes since it was `before`."""
+        growth = self.rss() - before
+        assert growth < limit + CHECKER_BYTES, f"memory grew by {growth / 1048576:.1f} MiB"
 
     def host_keys(self):
         """SHA-256 fingerprints of the host keys, as a client would scan them."""

@@ -36,7 +36,7 @@ client.on('tcp connection', (info, accept, reject) => {
 });
 
 client.on('error', (error) => console.error(error.message));
-client.on('close', () => { process.exitCode = status; });
+client.on('close', () => process.exit(status));
 client.connect({
   host: '127.0.0.1',
   port: Number(port),

@@ -738,6 +738,7 @@ static void close_notify_is_eof_and_writing_goes_on(void **state)
     client_write(f, "bye", 3);
     assert_int_equal(SSL_shutdown(f->client), 0);
     turn_until(f, f->s.eofs == 1);
+    assert_false(tls_is_cut(sock_tls(f->s.sock)));
     assert_int_equal(f->s.got.len, 3);
     assert_int_equal(f->s.closes, 0);
     assert_int_equal(stream_write(f->s.stream, "answer", 6), 6);
@@ -759,6 +760,7 @@ static void tcp_eof_without_close_notify_is_eof(void **state)
     client_write(f, "bye", 3);
     assert_int_equal(shutdown(f->client_fd, SHUT_WR), 0);
     turn_until(f, f->s.eofs == 1);
+    assert_true(tls_is_cut(sock_tls(f->s.sock)));
     assert_int_equal(f->s.got.len, 3);
     assert_int_equal(f->s.closes, 0);
 }
