@@ -138,7 +138,7 @@ def test_compression_request_does_no_harm(scene):
 
 def test_host_keys_are_private_and_stay(scene):
     """Host keys are made at first start with mode 0600, the state directory 0700, and are kept."""
-    gateway = scene.start_gateway()
+    gateway = scene.start_gateway(makes_keys=True)
     assert stat.S_IMODE(gateway.state.stat().st_mode) == 0o700
     secret = [p for p in gateway.state.rglob("*") if p.is_file()
               and b"PRIVATE KEY" in p.read_bytes()]

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,6 +25,7 @@ CHECKED = bool(WRAP) or BINARY.exists() and b"__asan_init" in BINARY.read_bytes(
 CHECKER_BYTES = 1024 * 1024 * 1024 if CHECKED else 0
 
 DOMAIN = "example.test"
+SLOW_KEY = "ssh_host_rsa_key"
 
 GAUGES = (
     "sallyport_connections",
@@ -44,10 +46,11 @@ class Gateway:
     """
     Listens on free ports of `address`. `settings` are laid over the default configuration;
     `authorized` are the lines of authorized_keys (default: all keys of the tests with their accounts).
+    With `makes_keys` it starts with nothing and makes all its host keys.
     """
 
     def __init__(self, directory, keys, settings=None, authorized=None, address="127.0.0.1",
-                 env=None):
+                 env=None, makes_keys=False):
         self.directory = Path(directory)
         self.keys = keys
         self.address = address
@@ -57,6 +60,7 @@ class Gateway:
         self.known_hosts = self.directory / "known_hosts"
         self.settings = config.merge(self.defaults(), settings or {})
         self.env = {**os.environ, "UBSAN_OPTIONS": "print_stacktrace=1", **(env or {})}
+        self.makes_keys = makes_keys
         self.process = None
         self.log = []
         self.noise = []
@@ -99,6 +103,7 @@ class Gateway:
     # ---- the process ----
 
     def start(self, seconds=20):
+        self._take_slow_keys()
         argv = [*WRAP, str(BINARY), "serve", "-c", str(self.config_file)]
         self.process = _GatewayProcess(self, argv, self.env)
         ready = wait_until(self._find_ready, lambda: "ready line: " + self.process.describe(),
@@ -106,6 +111,17 @@ class Gateway:
         for name in ("ssh", "http", "https", "admin"):
             setattr(self, name + "_port", port_of(ready[name]))
         return self
+
+    def _take_slow_keys(self):
+        """Making an RSA host key takes longer than most tests, so one is made for all."""
+        made = self.keys.directory / SLOW_KEY
+        if self.makes_keys or self.state.exists():
+            return
+        if not made.exists():
+            subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-b", "3072", "-m", "PEM", "-N", "",
+                            "-f", made], check=True, stdin=subprocess.DEVNULL)
+        self.state.mkdir(mode=0o700)
+        shutil.copy2(made, self.state / SLOW_KEY)
 
     def revive(self):
         """Starts it again after a crash, so that one failed test is one."""
