@@ -33,11 +33,21 @@ static void copy_origin(struct event *ev, const struct exchange_origin *origin)
     ev->url_scheme = str_from(scheme_name(origin->scheme));
 }
 
+static struct str lower(struct event *ev, struct str s)
+{
+    char *p = arena_alloc(&ev->arena, s.n);
+
+    for (size_t i = 0; i < s.n; i++)
+        p[i] = char_lower(s.p[i]);
+    return str_of(p, s.n);
+}
+
 static void copy_request(struct event *ev, const struct http_request *r)
 {
     const struct http_header *agent = http_headers_find(&r->headers, STR("user-agent"), 0);
 
     ev->method = arena_str(&ev->arena, r->method);
+    ev->method_lower = lower(ev, r->method);
     ev->url_host = arena_str(&ev->arena, str_from(r->host));
     ev->url_path = arena_str(&ev->arena, r->path);
     ev->url_query = arena_str(&ev->arena, r->query);

@@ -89,7 +89,7 @@ static void add_conn(struct fields *f, const struct event *ev)
 /* url.raw is left out: it would repeat the four parts in every line. */
 static void add_request(struct fields *f, const struct event *ev)
 {
-    add_str(f, "http.request.method", ev->method);
+    add_str(f, "http.request.method", ev->method_lower);
     add_str(f, "http.request.url.scheme", ev->url_scheme);
     add_str(f, "http.request.url.host", ev->url_host);
     add_str(f, "http.request.url.path", ev->url_path);
@@ -139,7 +139,6 @@ size_t event_fields(const struct event *ev, struct log_field out[EVENT_FIELDS_MA
     add_str(&f, "endpoint.id", ev->endpoint_id);
     add_str(&f, "endpoint.url", ev->endpoint_url);
     add_str(&f, "session.id", ev->session_id);
-    add_str(&f, "trace_id", ev->trace_id);
     add_conn(&f, ev);
     add_str(&f, "tls.version", ev->tls_version);
     add_str(&f, "tls.cipher_suite", ev->tls_cipher);

@@ -28,14 +28,14 @@ struct event {
     struct str endpoint_id; /* empty when no endpoint was found */
     struct str endpoint_url;
     struct str session_id;
-    struct str trace_id;
 
     struct addr client;
     struct addr server;
     struct str server_name;
     uint64_t conn_start_wall_ms;
 
-    struct str method;
+    struct str method;       /* as sent; for people */
+    struct str method_lower; /* as the event has it (spec U-30) */
     struct str url_scheme;
     struct str url_host;
     struct str url_path;

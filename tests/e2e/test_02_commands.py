@@ -251,8 +251,8 @@ def test_request_lines_go_to_stderr(scene):
     tunnel = scene.tunnel(scene.app(), flags="--log stderr")
     assert scene.get(tunnel, "/hello?secret=1").status == 200
     assert scene.get(tunnel, "/nothing").status == 404
-    tunnel.wait_err(r"GET.*/hello.*200|200.*GET.*/hello")
-    tunnel.wait_err(r"GET.*/nothing.*404|404.*GET.*/nothing")
+    tunnel.wait_err(r"(?i)GET.*/hello.*200|200.*GET.*/hello")
+    tunnel.wait_err(r"(?i)GET.*/nothing.*404|404.*GET.*/nothing")
     assert len(tunnel.out) == 1
 
 

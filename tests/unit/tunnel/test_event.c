@@ -39,12 +39,12 @@ static struct event *full_event(void)
     ev->endpoint_id = keep(ev, "ep_1");
     ev->endpoint_url = keep(ev, "https://x.test");
     ev->session_id = keep(ev, "ts_1");
-    ev->trace_id = keep(ev, "t1");
     assert_int_equal(addr_parse(STR("192.0.2.7:5000"), &ev->client, NULL), 0);
     assert_int_equal(addr_parse(STR("[2001:db8::1]:8443"), &ev->server, NULL), 0);
     ev->server_name = keep(ev, "x.test");
     ev->conn_start_wall_ms = 1700000000000;
     ev->method = keep(ev, "GET");
+    ev->method_lower = keep(ev, "get");
     ev->url_scheme = keep(ev, "https");
     ev->url_host = keep(ev, "x.test");
     ev->url_path = keep(ev, "/a b\"");
@@ -78,11 +78,11 @@ static void event_fields_full_event_has_every_field_once(void **state)
         "{\"time\":\"2023-11-14T22:13:20.123Z\",\"level\":\"info\","
         "\"event\":\"http_request_complete.v0\",\"event_id\":\"ev_1\","
         "\"endpoint\":{\"id\":\"ep_1\",\"url\":\"https://x.test\"},\"session\":{\"id\":\"ts_1\"},"
-        "\"trace_id\":\"t1\",\"conn\":{\"client_ip\":\"192.0.2.7\",\"server_ip\":\"2001:db8::1\","
+        "\"conn\":{\"client_ip\":\"192.0.2.7\",\"server_ip\":\"2001:db8::1\","
         "\"server_name\":\"x.test\",\"server_port\":8443,"
         "\"start_ts\":\"2023-11-14T22:13:20.000Z\"},"
         "\"tls\":{\"version\":\"TLSv1.3\",\"cipher_suite\":\"TLS_AES_128_GCM_SHA256\"},"
-        "\"http\":{\"request\":{\"method\":\"GET\",\"url\":{\"scheme\":\"https\","
+        "\"http\":{\"request\":{\"method\":\"get\",\"url\":{\"scheme\":\"https\","
         "\"host\":\"x.test\",\"path\":\"/a b\\\"\",\"query\":\"q=1\"},\"version\":\"HTTP/1.1\","
         "\"user_agent\":\"curl/8\\r\\nforged: line\",\"body_length\":5},"
         "\"response\":{\"status_code\":502,\"body_length\":7}},"
