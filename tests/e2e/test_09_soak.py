@@ -38,9 +38,10 @@ def test_1000_tunnels(scene):
     print(f"resident: {gateway.rss() / MIB:.0f} MiB")
 
 
-@pytest.mark.parametrize("name", ["openssh", "paramiko", "asyncssh", "ssh2"])
+@pytest.mark.parametrize("name", ["openssh", "paramiko", "ssh2"])
 def test_random_transfers_with_rekeys(scene, node, name):
-    """A minute of random sizes both ways, aborts among them, with rekeys every 5 MB at our side."""
+    """A minute of random sizes both ways, aborts among them, with rekeys every 5 MB at our side.
+    (asyncssh 2.10 is not among the clients: it sends data in the middle of a key exchange.)"""
     scene.start_gateway({"limits": {"rekey_bytes": 5 * MIB}})
     client = clients.all_clients(node)[name]
     scene.keep(client.start(scene.gateway, scene.keys.alice, "soak.example.test", 443,
