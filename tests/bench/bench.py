@@ -390,7 +390,7 @@ def idle_tunnels(side, urls, args):
 
 
 # Memory first: a process that has seen load holds free memory that would hide what is added.
-MEASUREMENTS = {f.__name__: f for f in (idle_connections, idle_tunnels, keepalive, new_connections,
+MEASUREMENTS = {f.__name__: f for f in (idle_tunnels, idle_connections, keepalive, new_connections,
                                         download, upload, latency)}
 
 
