@@ -67,7 +67,7 @@ def test_stdout_is_urls_only(scene, file_server):
     tunnel = scene.tunnel_to("app.localhost", file_server, "--log stderr")
     for _ in range(3):
         assert scene.get(tunnel, "/").status == 200
-    tunnel.wait_err(r"GET.*200|200.*GET")
+    tunnel.wait_err(r"(?i)get.*200|200.*get")
     assert tunnel.out == [tunnel.url]
 
 
