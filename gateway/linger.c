@@ -42,15 +42,19 @@ static void linger_free(struct linger_conn *l)
 /* Returns false when the peer has closed or sent too much. */
 static bool linger_discard(struct linger_conn *l)
 {
-    char trash[4096];
+    char trash[16 * 1024];
+    size_t turn = 0;
     ssize_t n;
 
     do {
         n = recv(l->fd, trash, sizeof(trash), 0);
         if (n > 0)
-            l->discarded += (size_t)n;
-    } while ((n > 0 && l->discarded <= LINGER_DISCARD_MAX_BYTES) || (n == -1 && errno == EINTR));
-    return n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK);
+            turn += (size_t)n;
+    } while ((n > 0 && turn < LINGER_TURN_BYTES) || (n == -1 && errno == EINTR));
+    l->discarded += turn;
+    if (l->discarded > LINGER_DISCARD_MAX_BYTES)
+        return false;
+    return n > 0 || (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK));
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int revents)

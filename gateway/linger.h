@@ -18,7 +18,8 @@ struct tls_session;
 
 enum {
     LINGER_MAX = 1000,
-    LINGER_DISCARD_MAX_BYTES = 64 * 1024,
+    LINGER_DISCARD_MAX_BYTES = 8 * 1024 * 1024, /* more than both sockets buffer of an upload */
+    LINGER_TURN_BYTES = 64 * 1024,              /* then other connections get their turn */
     LINGER_FLUSH_MS = 30000, /* for TLS bytes that the socket has not taken yet */
     LINGER_MS = 2000,        /* for the peer to close, after that */
 };

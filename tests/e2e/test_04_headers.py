@@ -237,12 +237,14 @@ def test_credentials_pass_to_the_upstream(scene):
     assert seen["authorization"] == basic("alice", "password1")[1]
 
 
-def test_basic_auth_body_of_a_refused_request(scene):
-    """A refused upload neither hangs nor poisons the connection."""
+@pytest.mark.parametrize("size", [1, 100000, 3000000])
+def test_basic_auth_body_of_a_refused_request(scene, size):
+    """A refused upload neither hangs nor poisons the connection, and its answer is not lost to a
+    reset while the body is still on its way."""
     app = scene.app()
     tunnel = scene.tunnel(app, flags=AUTH)
     conn = scene.https(tunnel)
-    response = conn.request("POST", "/upload", body=b"x" * 100000)
+    response = conn.request("POST", "/upload", body=b"x" * size)
     assert response.status == 401
     if response.header("connection") != "close":
         assert conn.get("/hello", [basic("alice", "password1")]).status == 200
