@@ -52,16 +52,3 @@ void clock_format_rfc3339(uint64_t wall_ms, char out[CLOCK_RFC3339_BYTES])
                    (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100,
                    (unsigned)(wall_ms % 1000));
 }
-
-void clock_format_http_date(uint64_t wall_ms, char out[CLOCK_HTTP_DATE_BYTES])
-{
-    static const char days[7][4] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
-    static const char months[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
-    struct tm tm = to_utc(wall_ms);
-
-    (void)snprintf(out, CLOCK_HTTP_DATE_BYTES, "%s, %02u %s %04u %02u:%02u:%02u GMT",
-                   days[tm.tm_wday], (unsigned)tm.tm_mday % 100, months[tm.tm_mon],
-                   (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)tm.tm_hour % 100,
-                   (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100);
-}

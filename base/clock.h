@@ -19,8 +19,4 @@ enum { CLOCK_RFC3339_BYTES = 25 };
 /* Writes wall_ms as 2026-01-31T12:00:00.123Z with a NUL into out. */
 void clock_format_rfc3339(uint64_t wall_ms, char out[CLOCK_RFC3339_BYTES]);
 
-enum { CLOCK_HTTP_DATE_BYTES = 30 };
-/* Writes wall_ms as an IMF-fixdate with a NUL (RFC 9110 section 5.6.7) into out. */
-void clock_format_http_date(uint64_t wall_ms, char out[CLOCK_HTTP_DATE_BYTES]);
-
 #endif

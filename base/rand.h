@@ -6,12 +6,8 @@
 #define BASE_RAND_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 /* Fills n bytes; aborts if the kernel has none to give, since no caller could go on safely. */
 void rand_bytes(void *out, size_t n);
-
-/* A uniform number below `bound` (bound > 0). */
-uint64_t rand_below(uint64_t bound);
 
 #endif

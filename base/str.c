@@ -24,21 +24,6 @@ bool str_eq_nocase(struct str a, struct str b)
     return a.n == b.n && str_starts_nocase(a, b);
 }
 
-bool str_eq_secret(struct str a, struct str b)
-{
-    return a.n == b.n && mem_equal_secret(a.p, b.p, a.n);
-}
-
-int str_cmp(struct str a, struct str b)
-{
-    size_t n = a.n < b.n ? a.n : b.n;
-    int order = n > 0 ? memcmp(a.p, b.p, n) : 0;
-
-    if (order != 0 || a.n == b.n)
-        return order;
-    return a.n < b.n ? -1 : 1;
-}
-
 bool str_starts(struct str s, struct str prefix)
 {
     return s.n >= prefix.n && str_eq(str_of(s.p, prefix.n), prefix);

@@ -38,10 +38,6 @@ char *str_dup(struct str s);
 /* True if the bytes are equal; _nocase folds ASCII only. */
 bool str_eq(struct str a, struct str b);
 bool str_eq_nocase(struct str a, struct str b);
-/* As str_eq, in time that depends on the lengths only. */
-bool str_eq_secret(struct str a, struct str b);
-/* memcmp order; a proper prefix sorts first. */
-int str_cmp(struct str a, struct str b);
 
 bool str_starts(struct str s, struct str prefix);
 bool str_starts_nocase(struct str s, struct str prefix);

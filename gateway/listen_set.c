@@ -2,42 +2,11 @@
 
 #include <errno.h>
 #include <string.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "gateway/listener.h"
-
-/*
- * Binds without SO_REUSEPORT and lets go again. Another sallyport of the same user on this address
- * would not make the real bind fail: the kernel would deal connections out to both.
- */
-static int check_free(const struct addr *a, struct err *e)
-{
-    struct sockaddr_storage sa;
-    unsigned n = addr_to_sockaddr(a, &sa);
-    int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int on = 1;
-    char text[ADDR_TEXT_BYTES];
-    int rc;
-    int errnum;
-
-    if (fd == -1)
-        return err_set_errno(e, errno, "cannot open a socket for %s", addr_format(a, text));
-    /* As the real one will have it; if this fails, bind() tells. */
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (a->family == 6)
-        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-    rc = bind(fd, (struct sockaddr *)&sa, n);
-    errnum = errno;
-    (void)close(fd); /* it was never connected */
-    /* Any other error is for listener_bind() to explain. */
-    if (rc == -1 && errnum == EADDRINUSE)
-        return err_set(e, E_SYSTEM, "%s is in use by another program; stop that or change listen",
-                       addr_format(a, text));
-    return 0;
-}
 
 static int bound_address(int fd, struct addr *out, struct err *e)
 {
@@ -55,7 +24,7 @@ static int bind_all(struct listen_set *s, struct err *e)
     for (size_t i = 0; i < s->bound.count; i++) {
         struct addr *a = &s->bound.addrs[i];
 
-        if (check_free(a, e) == -1)
+        if (listener_probe(a, e) == -1)
             return -1;
         for (size_t w = 0; w < s->workers; w++) {
             int fd = listener_bind(a, e);

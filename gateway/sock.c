@@ -714,11 +714,6 @@ struct tls_session *sock_tls(struct sock *s)
     return s->tls;
 }
 
-int sock_fd(const struct sock *s)
-{
-    return s->fd;
-}
-
 void sock_detach(struct sock *s)
 {
     assert(s->event == EVENT_NONE && s->state != SOCK_CLOSED);

@@ -40,9 +40,6 @@ void sock_on_secure(struct sock *s, sock_secure_fn *fn);
 /* The TLS session, or NULL. */
 struct tls_session *sock_tls(struct sock *s);
 
-/* The descriptor, for getsockname() and the like. */
-int sock_fd(const struct sock *s);
-
 /*
  * Moves the sock, with data it holds, to another worker: detach on the old one, hand the pointer
  * over by message, attach on the new one. No event comes in between; what the receiver left is
