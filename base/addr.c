@@ -105,10 +105,54 @@ int addr_parse(struct str s, struct addr *out, struct err *e)
     return 0;
 }
 
+enum { V6_GROUPS = 8 };
+
+/* The first of the longest runs of groups that are 0; *length is 0 when none is longer than one. */
+static size_t longest_zero_run(const uint8_t ip[16], size_t *length)
+{
+    size_t best = 0;
+
+    *length = 0;
+    for (size_t i = 0; i < V6_GROUPS; i++) {
+        size_t n = 0;
+
+        while (i + n < V6_GROUPS && ip[2 * (i + n)] == 0 && ip[2 * (i + n) + 1] == 0)
+            n++;
+        if (n > 1 && n > *length) {
+            best = i;
+            *length = n;
+        }
+    }
+    return best;
+}
+
+/* RFC 5952 section 4. inet_ntop() writes ::102:304 as ::1.2.3.4, which that RFC does not. */
+static void format_v6(const uint8_t ip[16], char out[ADDR_IP_TEXT_BYTES])
+{
+    size_t zeros;
+    size_t zeros_at = longest_zero_run(ip, &zeros);
+    size_t n = 0;
+
+    for (size_t i = 0; i < V6_GROUPS; i++) {
+        if (zeros > 0 && i == zeros_at) {
+            out[n++] = ':';
+            if (i == 0)
+                out[n++] = ':';
+            i += zeros - 1;
+            continue;
+        }
+        n += (size_t)snprintf(out + n, ADDR_IP_TEXT_BYTES - n, "%x%s",
+                              (unsigned)ip[2 * i] << 8 | ip[2 * i + 1],
+                              i + 1 < V6_GROUPS ? ":" : "");
+    }
+    out[n] = '\0';
+}
+
 const char *addr_format_ip(const struct addr *a, char out[ADDR_IP_TEXT_BYTES])
 {
-    if (a->family == 0 ||
-        inet_ntop(a->family == 4 ? AF_INET : AF_INET6, a->ip, out, ADDR_IP_TEXT_BYTES) == NULL)
+    if (a->family == 6)
+        format_v6(a->ip, out);
+    else if (a->family == 0 || inet_ntop(AF_INET, a->ip, out, ADDR_IP_TEXT_BYTES) == NULL)
         (void)snprintf(out, ADDR_IP_TEXT_BYTES, "-");
     return out;
 }
@@ -147,6 +191,15 @@ static void mask_ip(uint8_t *ip, size_t n, unsigned bits)
     }
 }
 
+struct cidr cidr_of(const struct addr *a, unsigned bits)
+{
+    struct cidr c = { .family = a->family, .bits = (uint8_t)bits };
+
+    memcpy(c.ip, a->ip, ip_bytes(a->family));
+    mask_ip(c.ip, ip_bytes(a->family), bits);
+    return c;
+}
+
 int cidr_parse(struct str s, struct cidr *out, struct err *e)
 {
     size_t slash = str_find_char(s, '/');
@@ -161,9 +214,7 @@ int cidr_parse(struct str s, struct cidr *out, struct err *e)
     if (slash != s.n && str_to_u64(str_skip(s, slash + 1), max, &bits) == -1)
         return err_set(e, E_CIDR, "'%.*s' has no valid prefix length (0-%u)", STR_ARG(s),
                        (unsigned)max);
-    *out = (struct cidr){ .family = a.family, .bits = (uint8_t)bits };
-    memcpy(out->ip, a.ip, ip_bytes(a.family));
-    mask_ip(out->ip, ip_bytes(a.family), (unsigned)bits);
+    *out = cidr_of(&a, (unsigned)bits);
     return 0;
 }
 

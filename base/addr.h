@@ -41,7 +41,8 @@ int addr_parse(struct str s, struct addr *out, struct err *e);
 /* Reads an address without port: "1.2.3.4", "::1" (no brackets). Returns 0 or -1. */
 int addr_parse_ip(struct str s, struct addr *out);
 
-/* Writes the address without / with port (IPv6 in brackets then), NUL-terminated; returns out. */
+/* Writes the address (RFC 5952) without / with port (IPv6 in brackets then), NUL-terminated;
+ * returns out. */
 const char *addr_format_ip(const struct addr *a, char out[ADDR_IP_TEXT_BYTES]);
 const char *addr_format(const struct addr *a, char out[ADDR_TEXT_BYTES]);
 
@@ -55,6 +56,8 @@ bool addr_is_loopback(const struct addr *a);
  * masked. Returns 0, or -1 with E_CIDR.
  */
 int cidr_parse(struct str s, struct cidr *out, struct err *e);
+/* The block of the first `bits` bits (0..32 or 0..128) of an address. */
+struct cidr cidr_of(const struct addr *a, unsigned bits);
 bool cidr_contains(const struct cidr *c, const struct addr *a);
 const char *cidr_format(const struct cidr *c, char out[CIDR_TEXT_BYTES]);
 

@@ -38,6 +38,26 @@ void arena_fini(struct arena *a)
     *a = (struct arena){ 0 };
 }
 
+void arena_reset(struct arena *a)
+{
+    struct arena_block *kept = NULL;
+    struct arena_block *b = a->head;
+
+    while (b != NULL) {
+        struct arena_block *next = b->next;
+
+        if (kept == NULL && b->cap == ARENA_BLOCK_BYTES - sizeof(*b)) {
+            kept = b;
+            kept->next = NULL;
+            kept->used = 0;
+        } else {
+            mem_free(b);
+        }
+        b = next;
+    }
+    *a = (struct arena){ .head = kept };
+}
+
 void *arena_alloc(struct arena *a, size_t n)
 {
     size_t need = (n + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;

@@ -26,7 +26,9 @@ struct str {
 
 static inline struct str str_of(const char *p, size_t n)
 {
-    return (struct str){ .p = p, .n = n };
+    struct str s = { p, n }; /* plain enough for C++ too: policy/regex.cc includes this */
+
+    return s;
 }
 
 /* A str of the C string s (NULL gives the empty str). */

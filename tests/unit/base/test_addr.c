@@ -96,6 +96,39 @@ static void addr_format_without_address_is_a_dash(void **state)
     assert_string_equal(addr_format(&none, text), "-:0");
 }
 
+/* RFC 5952 section 4; each text is the one form of its address. */
+static void addr_format_ip_writes_the_canonical_form(void **state)
+{
+    static const char *const cases[] = {
+        "::",
+        "::1",
+        "1::",
+        "2001:db8::1",
+        "2001:db8:0:1:1:1:1:1",
+        "2001:0:0:1::1",
+        "2001:db8::1:0:0:1",
+        "0:1:2:3:4:5:6:7",
+        "1:2:3:4:5:6:7:0",
+        "::2:3:4:5:6:7",
+        "1:2:3:4:5:6::",
+        "::102:304",
+        "0:0:0:1::",
+        "::ffff",
+        "64:ff9b::102:304",
+        "fe80::abcd:ef01:2345:6789",
+        "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[ADDR_IP_TEXT_BYTES];
+        struct addr a;
+
+        assert_int_equal(addr_parse_ip(str_from(cases[i]), &a), 0);
+        assert_string_equal(addr_format_ip(&a, text), cases[i]);
+    }
+}
+
 static void addr_sockaddr_there_and_back(void **state)
 {
     static const char *const cases[] = { "1.2.3.4:80", "[2001:db8::1]:65535", "0.0.0.0:0" };
@@ -258,6 +291,7 @@ int main(void)
         cmocka_unit_test(addr_parse_gives_the_normal_form),
         cmocka_unit_test(addr_parse_ip_refuses_what_is_no_ip),
         cmocka_unit_test(addr_format_without_address_is_a_dash),
+        cmocka_unit_test(addr_format_ip_writes_the_canonical_form),
         cmocka_unit_test(addr_sockaddr_there_and_back),
         cmocka_unit_test(addr_from_sockaddr_mapped_becomes_v4),
         cmocka_unit_test(addr_comparisons),

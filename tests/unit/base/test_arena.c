@@ -72,6 +72,44 @@ static void arena_used_grows_by_what_is_handed_out(void **state)
     assert_int_equal(arena_used(&a), 0);
 }
 
+static void arena_reset_keeps_a_small_block_and_nothing_else(void **state)
+{
+    struct arena a;
+    char *first;
+
+    (void)state;
+    arena_init(&a);
+    arena_reset(&a); /* of nothing is nothing */
+    assert_null(a.head);
+    for (int round = 0; round < 3; round++) {
+        first = arena_alloc(&a, 10);
+        (void)arena_alloc(&a, 4000);   /* a second small block */
+        (void)arena_alloc(&a, 100000); /* one of its own */
+        arena_reset(&a);
+        assert_int_equal(arena_used(&a), 0);
+        assert_non_null(a.head);
+        memset(arena_alloc(&a, 3900), 0xff, 3900); /* all of the block is there again */
+        arena_reset(&a);
+        first = arena_alloc(&a, 10);
+        assert_ptr_equal(arena_alloc(&a, 16), first + 16);
+        arena_reset(&a);
+    }
+    arena_fini(&a);
+}
+
+static void arena_reset_of_large_blocks_only_frees_them(void **state)
+{
+    struct arena a;
+
+    (void)state;
+    arena_init(&a);
+    (void)arena_alloc(&a, 100000);
+    arena_reset(&a);
+    assert_null(a.head);
+    assert_int_equal(arena_used(&a), 0);
+    arena_fini(&a);
+}
+
 static void arena_str_is_a_copy(void **state)
 {
     char text[] = "abc";
@@ -112,6 +150,8 @@ int main(void)
         cmocka_unit_test(arena_alloc_pieces_are_aligned_and_apart),
         cmocka_unit_test(arena_zalloc_is_zero_also_where_memory_was_used),
         cmocka_unit_test(arena_used_grows_by_what_is_handed_out),
+        cmocka_unit_test(arena_reset_keeps_a_small_block_and_nothing_else),
+        cmocka_unit_test(arena_reset_of_large_blocks_only_frees_them),
         cmocka_unit_test(arena_str_is_a_copy),
         cmocka_unit_test(arena_fmt_of_any_length),
     };
