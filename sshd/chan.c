@@ -254,7 +254,8 @@ static void chan_opened(struct chan *c)
     if (!session_check_packet_size(s, c->ssh, SESSION_UPSTREAM_MAX_PACKET))
         return;
     /* Also before a close: it keeps libssh from adjusting the window after our CLOSE. */
-    chan_widen(c);
+    if (!c->peer_closed)
+        chan_widen(c);
     if (c->user == USER_LEFT) {
         chan_shut(c);
         chan_free(c);
@@ -284,6 +285,11 @@ static void chan_refused(struct chan *c, enum close_reason why)
     chan_free(c);
 }
 
+bool chan_is_confirmed(const struct chan *c)
+{
+    return ssh_channel_is_open(c->ssh) || (c->peer_closed && session_has_packet_size(c->ssh));
+}
+
 /* True, with the reason in *why, when libssh tells of a refusal that was not seen yet. */
 static bool find_refusal(struct session *s, enum close_reason *why)
 {
@@ -311,7 +317,7 @@ static void check_answers(struct session *s)
 
     DL_FOREACH_SAFE2(s->opening, c, next, opening_next)
     {
-        if (ssh_channel_is_open(c->ssh))
+        if (chan_is_confirmed(c))
             chan_opened(c);
         /* A second call does not send again, so the addresses do not matter. */
         else if (refusals && ssh_channel_open_reverse_forward(c->ssh, "", 0, "", 0) == SSH_ERROR)
@@ -345,7 +351,8 @@ void chans_check_opening(struct session *s)
 
 /* ---- settling ------------------------------------------------------------------------------ */
 
-/* A client may fill many channels at once: the one with most to lose goes first. */
+/* A client may fill many channels at once: the one that holds most goes first, also when it is
+ * complete and its receiver is slow. */
 static void drop_fullest(struct session *s)
 {
     struct chan *c;
@@ -353,13 +360,16 @@ static void drop_fullest(struct session *s)
 
     DL_FOREACH(s->channels, c)
     {
-        if (c->state == CHAN_OPEN && !c->over && (fullest == NULL || c->counted > fullest->counted))
+        if (c->state == CHAN_OPEN && !chan_is_dropped(c) &&
+            (fullest == NULL || c->counted > fullest->counted))
             fullest = c;
     }
     if (fullest == NULL)
         return;
     buf_clear(&fullest->in);
-    chan_over(fullest, CLOSE_LIMIT);
+    fullest->over = true;
+    fullest->why = CLOSE_LIMIT;
+    chan_mark_dirty(fullest);
 }
 
 static void deliver_dirty(struct session *s)
@@ -404,7 +414,6 @@ void chans_detach(struct session *s)
             c->over = true;
             c->why = CLOSE_SESSION_LOST;
         }
-        c->held = 0;
         if (c->user != USER_TOLD)
             DL_APPEND(front->orphans, c);
     }

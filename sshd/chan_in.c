@@ -38,8 +38,9 @@ int chan_on_data(ssh_session ssh, ssh_channel ch, void *data, uint32_t n, int is
     (void)ssh;
     (void)ch;
     assert(c->magic == CHAN_MAGIC);
-    if (is_stderr)
-        return (int)n; /* no meaning on a forwarded connection */
+    /* stderr has no meaning on a forwarded connection, nor have bytes after the end of data. */
+    if (is_stderr || c->told_eof)
+        return (int)n;
     if (n == 0)
         return 0;
     if (n > c->held_max) {
@@ -112,15 +113,14 @@ static void maybe_widen(struct chan *c)
     chan_widen(c);
 }
 
-/* Its bytes were thrown away: nothing of them may follow. */
-static bool is_dropped(const struct chan *c)
+bool chan_is_dropped(const struct chan *c)
 {
     return c->over && c->why == CLOSE_LIMIT;
 }
 
 static bool can_deliver(const struct chan *c)
 {
-    return c->user == USER_ACTIVE && !c->paused && !is_dropped(c);
+    return c->user == USER_ACTIVE && !c->paused && !chan_is_dropped(c);
 }
 
 static void deliver_data(struct chan *c)
@@ -158,7 +158,9 @@ static bool is_drained(const struct chan *c)
 
 static void deliver_open(struct chan *c)
 {
-    if (c->user != USER_WAITS || c->state != CHAN_OPEN || c->over)
+    /* One that the client has closed already may hold a whole answer; one that we gave up does not
+     * open any more. */
+    if (c->user != USER_WAITS || c->state != CHAN_OPEN || (c->over && !c->peer_closed))
         return;
     c->user = USER_ACTIVE;
     if (c->stream.events->on_open != NULL)
@@ -178,10 +180,15 @@ static void deliver_eof(struct chan *c)
 
 static void deliver_end(struct chan *c)
 {
-    bool lost = c->state == CHAN_GONE || c->user == USER_WAITS || is_dropped(c);
+    bool lost = c->state == CHAN_GONE || c->user == USER_WAITS || chan_is_dropped(c);
 
     if (c->user == USER_LEFT || c->user == USER_TOLD || !c->over || !(lost || is_drained(c)))
         return;
+    if (c->state == CHAN_OPENING && chan_is_confirmed(c))
+        return; /* that came in this very settling: it opens first, in the next round */
+    /* Bytes that came and cannot be delivered any more: whatever the client said, no clean end. */
+    if (c->state == CHAN_GONE && !is_drained(c))
+        c->why = CLOSE_SESSION_LOST;
     c->user = USER_TOLD;
     c->stream.events->on_closed(c->stream.arg, c->why);
 }

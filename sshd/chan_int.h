@@ -80,6 +80,8 @@ struct chan {
 struct chan *chan_of(struct stream *st);
 /* Queues it for delivery. Allowed in libssh callbacks. */
 void chan_mark_dirty(struct chan *c);
+/* The client accepted the open, and may have closed the channel since. */
+bool chan_is_confirmed(const struct chan *c);
 /* Notes the end; the user is told once what was received is delivered. */
 void chan_over(struct chan *c, enum close_reason why);
 
@@ -91,6 +93,8 @@ void chan_release(struct chan *c);
 int chan_on_data(ssh_session ssh, ssh_channel ch, void *data, uint32_t n, int is_stderr, void *arg);
 /* Delivers what can be delivered, the end last. The channel may be freed by it. */
 void chan_deliver(struct chan *c);
+/* Its bytes were thrown away: nothing of them may follow. */
+bool chan_is_dropped(const struct chan *c);
 /* Announces the whole window at once. */
 void chan_widen(struct chan *c);
 /* Forgets the unread bytes in the session's sum. */

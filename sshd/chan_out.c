@@ -116,19 +116,13 @@ static void run_windowed(struct session *s)
     }
 }
 
-static bool session_has_room(struct session *s)
-{
-    flow_update(&s->flow, (ssh_get_status(s->ssh) & SSH_WRITE_PENDING) != 0, &s->raw, &s->sock);
-    return flow_can_write(&s->flow);
-}
-
 void chans_run_writers(struct session *s)
 {
     run_windowed(s);
     for (unsigned i = 0; i < CHAN_DELIVERIES_PER_SETTLE; i++) {
         struct chan *c = s->turns;
 
-        if (c == NULL || !session_has_room(s))
+        if (c == NULL || !session_can_write(s))
             return;
         tell_writable(c);
     }

@@ -16,6 +16,7 @@ enum { FAREWELL_READ_BYTES = 16 * 1024, FAREWELL_READS = 4 };
 struct farewell {
     struct sshd *front; /* borrowed */
     int fd;             /* owned */
+    enum farewell_to to;
     ev_io io;
     ev_timer timer;
     struct farewell *prev;
@@ -29,6 +30,8 @@ static void farewell_free(struct farewell *l)
     ev_io_stop(loop, &l->io);
     ev_timer_stop(loop, &l->timer);
     (void)close(l->fd);
+    if (l->to == FAREWELL_TO_STRANGER)
+        l->front->unauthenticated--;
     DL_DELETE(l->front->farewells, l);
     mem_free(l);
 }
@@ -67,13 +70,16 @@ static void on_timeout(struct ev_loop *loop, ev_timer *w, int revents)
     farewell_end(w->data);
 }
 
-void farewell_start(struct sshd *front, int fd)
+void farewell_start(struct sshd *front, int fd, enum farewell_to to)
 {
     struct ev_loop *loop = worker_loop(front->worker);
     struct farewell *l = mem_zalloc(sizeof(*l));
 
     l->front = front;
     l->fd = fd;
+    l->to = to;
+    if (to == FAREWELL_TO_STRANGER)
+        front->unauthenticated++;
     (void)shutdown(fd, SHUT_WR); /* fails only when the client has gone: the read tells */
     ev_io_init(&l->io, on_readable, fd, EV_READ);
     l->io.data = l;

@@ -129,9 +129,21 @@ void session_check_key(struct session *s)
         session_end(s, CLOSE_POLICY, &e);
 }
 
+static bool all_terminals_wait(const struct session *s)
+{
+    const struct terminal *t;
+
+    DL_FOREACH(s->terminals, t)
+    {
+        if (t->state != TERMINAL_WAITS)
+            return false;
+    }
+    return true;
+}
+
 void session_await_command(struct session *s)
 {
-    if (s->terminals != NULL || s->bare != NULL || s->ending)
+    if (!all_terminals_wait(s) || s->bare != NULL || s->ending)
         return;
     timer_set(s, &s->phase,
               s->had_terminal ? SESSION_LAST_REQUESTS_MS : s->front->settings.command_wait_ms);
@@ -177,16 +189,19 @@ static void log_end(struct session *s)
 }
 
 /* Says good-bye so that the client shows it. Every channel is forgotten already. */
-static void session_disconnect(struct session *s)
+static void session_disconnect(struct session *s, enum farewell_to to)
 {
-    int rest = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
+    /* Not s->fd: last words to a terminal may have found the connection dead and closed it, and the
+     * number may be another thread's by now. */
+    int fd = ssh_get_fd(s->ssh);
+    int rest = fd != -1 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
 
     if (s->end_is_told)
         (void)ssh_session_set_disconnect_message(s->ssh, s->end_text);
     ssh_set_fd_towrite(s->ssh); /* else the message stays in libssh's buffer */
     ssh_disconnect(s->ssh);
     if (rest != -1) /* without a descriptor to spare the message may get lost */
-        farewell_start(s->front, rest);
+        farewell_start(s->front, rest, to);
 }
 
 static void session_stop(struct session *s)
@@ -239,6 +254,7 @@ void session_finish(struct session *s, enum session_manner manner)
 {
     struct sshd *front = s->front;
     bool talk = manner == SESSION_TALK && !session_is_dead(s) && s->end_why != CLOSE_TIMEOUT;
+    enum farewell_to to = s->state == SESSION_UP ? FAREWELL_TO_USER : FAREWELL_TO_STRANGER;
 
     session_stop(s);
     log_end(s);
@@ -248,7 +264,7 @@ void session_finish(struct session *s, enum session_manner manner)
     session_uncount(s);
     s->state = SESSION_ENDED;
     if (talk)
-        session_disconnect(s);
+        session_disconnect(s, to);
     session_free(s);
     if (manner == SESSION_TALK)
         chans_tell_orphans(front);
@@ -367,6 +383,7 @@ static void note_input(struct session *s)
         return;
     s->last_in_packets = s->raw.in_packets;
     s->last_in_ms = clock_mono_ms();
+    s->unanswered = 0;
 }
 
 static void session_watch(struct session *s)
@@ -426,18 +443,6 @@ static void on_wake(struct ev_loop *loop, ev_timer *w, int revents)
 
 /* ---- timers ------------------------------------------------------------------------------------- */
 
-static bool all_terminals_wait(const struct session *s)
-{
-    const struct terminal *t;
-
-    DL_FOREACH(s->terminals, t)
-    {
-        if (t->state != TERMINAL_WAITS)
-            return false;
-    }
-    return true;
-}
-
 /* Nothing runs yet, although there was time enough. */
 static void end_without_command(struct session *s)
 {
@@ -492,14 +497,14 @@ static void on_opening(struct ev_loop *loop, ev_timer *w, int revents)
 
 /*
  * A client is dead when count requests went unanswered; the last one gets half an interval, so that
- * with 5 s and 2 it is noticed after 12.5 s.
+ * with 5 s and 2 it is noticed after 12.5 s. Requests count, not the time: a gateway that was
+ * stopped itself has asked nobody.
  */
 static void on_keepalive(struct ev_loop *loop, ev_timer *w, int revents)
 {
     struct session *s = session_from(w->data);
     const struct sshd_settings *settings = &s->front->settings;
     uint64_t interval = settings->keepalive_interval_ms;
-    uint64_t limit = interval * settings->keepalive_count + interval / 2;
     uint64_t idle = clock_mono_ms() - s->last_in_ms;
     struct err e;
 
@@ -509,10 +514,10 @@ static void on_keepalive(struct ev_loop *loop, ev_timer *w, int revents)
         session_end(s, CLOSE_POLICY, &e);
     } else if (interval == 0) {
         timer_set(s, &s->keepalive, tick_ms(settings));
-    } else if (idle >= limit) {
-        session_end(s, CLOSE_TIMEOUT, NULL);
     } else if (idle + KEEPALIVE_SLACK_MS < interval) {
         timer_set(s, &s->keepalive, interval - idle);
+    } else if (s->unanswered >= settings->keepalive_count) {
+        session_end(s, CLOSE_TIMEOUT, NULL);
     } else {
         /* Every second call only collects the answer to the one before. */
         (void)ssh_send_keepalive(s->ssh);
@@ -520,7 +525,9 @@ static void on_keepalive(struct ev_loop *loop, ev_timer *w, int revents)
         /* Its refusal may have hidden that of a channel: ask for them once more. */
         mem_free(s->denied_text);
         s->denied_text = NULL;
-        timer_set(s, &s->keepalive, limit - idle < interval ? limit - idle : interval);
+        s->unanswered++;
+        timer_set(s, &s->keepalive,
+                  s->unanswered < settings->keepalive_count ? interval : interval / 2);
         session_wake(s);
     }
 }

@@ -82,6 +82,7 @@ struct session {
     bool running;        /* pumping or settling is on the stack */
     uint64_t last_in_ms; /* when the last packet came */
     uint64_t last_in_packets;
+    unsigned unanswered; /* keepalives since then */
 
     struct auth auth;
     struct flow flow;
@@ -141,6 +142,8 @@ void session_await_command(struct session *s);
 enum session_output { SESSION_STDOUT, SESSION_STDERR };
 enum write_stop { WRITE_TOOK_ALL, WRITE_NEEDS_WINDOW, WRITE_NEEDS_OUTPUT };
 
+/* False while much output is pending or keys are exchanged: nothing may be written then. */
+bool session_can_write(struct session *s);
 /*
  * Writes what window, output bound and rekeying allow; returns the bytes taken. A channel that is
  * gone takes everything. Polls: not in a libssh callback.
@@ -156,6 +159,8 @@ void session_settle_closing(struct session *s);
 void session_forget_closing(struct session *s);
 /* Counts one SSH channel more or less. */
 void session_count_channel(struct session *s, int n);
+/* The client has told how large a packet may be: it does so when it confirms an upstream channel. */
+bool session_has_packet_size(ssh_channel ch);
 /* False, and the session ends, when the client takes packets of a size that libssh cannot serve. */
 bool session_check_packet_size(struct session *s, ssh_channel ch, uint32_t local_max);
 

