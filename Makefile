@@ -20,8 +20,10 @@ PYTHON  := /usr/bin/python3
 # ---- what Debian has to give; `make deps` installs what is missing ----
 
 # A word "package=command" is content with the command, wherever it comes from.
-DEPS_BUILD := gcc libc6-dev pkg-config libssh-dev libssl-dev libev-dev libhttp-parser-dev \
-              libconfig-dev libjansson-dev libidn2-dev libpsl-dev libsystemd-dev uthash-dev
+DEPS_BUILD := gcc g++ libc6-dev pkg-config libssh-dev libssl-dev libev-dev libhttp-parser-dev \
+              libconfig-dev libjansson-dev libidn2-dev libpsl-dev libsystemd-dev uthash-dev \
+              libre2-dev libfyaml-dev libcurl4-openssl-dev libcjose-dev zlib1g-dev libbrotli-dev \
+              libzstd-dev libmaxminddb-dev libcrypt-dev libxxhash-dev tzdata
 DEPS_RUN   := openssh-client=ssh curl=curl
 DEPS_CHECK := libcmocka-dev python3 python3-pytest python3-paramiko python3-asyncssh \
               openssh-client=ssh openssh-server dropbear-bin putty-tools curl=curl nginx-light \
@@ -34,11 +36,12 @@ SUBMAKE = --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell npr
 
 # ---- flags ----
 
-PKGS := libssh openssl jansson libidn2 libpsl libconfig libsystemd
+PKGS := libssh openssl jansson libidn2 libpsl libconfig libsystemd re2 libfyaml libcurl cjose zlib \
+        libbrotlienc libbrotlidec libzstd libmaxminddb libcrypt libxxhash
 
 # Asked for once, when a rule first needs it: pkg-config may be what `make deps` installs first.
 LIB_CFLAGS  = $(eval LIB_CFLAGS := $$(patsubst -I%,-isystem%,$$(shell pkg-config --cflags $(PKGS))))$(LIB_CFLAGS)
-LIB_LDLIBS  = $(eval LIB_LDLIBS := $$(shell pkg-config --libs $(PKGS)) -lev -lhttp_parser -lpthread -lm)$(LIB_LDLIBS)
+LIB_LDLIBS  = $(eval LIB_LDLIBS := $$(shell pkg-config --libs $(PKGS)) -lev -lhttp_parser -lpthread -lm -lstdc++)$(LIB_LDLIBS)
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wcast-qual \
             -Wwrite-strings -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef -Wformat=2 \
@@ -57,9 +60,9 @@ ALL_LDFLAGS := $(LDFLAGS_$(VARIANT)) -Wl,--as-needed $(LDFLAGS)
 
 # ---- the program ----
 
-FOLDERS := base tunnel policy policy/actions sshd gateway
+FOLDERS := base tunnel policy policy/cel policy/actions sshd gateway
 SOURCES := $(wildcard $(addsuffix /*.c,$(FOLDERS)))
-OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/policy/regex.o
 PROGRAM := $(BUILD)/sallyport
 
 all: $(PROGRAM) ## build the program (default)
@@ -78,12 +81,24 @@ $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(QUIET)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+# The counters change 16 bytes at once, which the oldest x86-64 CPUs could not.
+$(BUILD)/policy/counters.o: ALL_CFLAGS += $(if $(filter x86_64,$(shell uname -m)),-mcx16)
+
+# The only C++ is the shim in front of RE2.
+ALL_CXXFLAGS  = -std=c++17 -I. $(LIB_CFLAGS) -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(WERROR) \
+                 -fno-exceptions $(CFLAGS_$(VARIANT)) $(CFLAGS)
+
+$(BUILD)/%.o: %.cc Makefile
+	$(call say,C++ $<)
+	@mkdir -p $(@D)
+	$(QUIET)$(if $(findstring clang,$(CC)),clang++,g++) $(ALL_CXXFLAGS) -MMD -MP -c -o $@ $<
+
 run: ## build, then serve *.localhost on loopback, with your own SSH keys
 	@etc/deps.sh $(DEPS_BUILD) $(DEPS_RUN)
 	@$(MAKE) $(SUBMAKE) all
 	@etc/run.sh $(PROGRAM)
 
-# ---- small programs: each names in a "Links:" line of its top comment the objects it is linked with ----
+# ---- small programs: each names in "Links:" lines of its top comment the objects it is linked with ----
 
 UNIT_SOURCES  := $(wildcard tests/unit/*/test_*.c)
 UNIT_TESTS    := $(UNIT_SOURCES:%.c=$(BUILD)/%)
@@ -91,8 +106,12 @@ FUZZ_SOURCES  := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_TARGETS  := $(FUZZ_SOURCES:%.c=$(BUILD)/%)
 BENCH_SOURCES := $(wildcard tests/bench/bench_*.c)
 BENCHES       := $(BENCH_SOURCES:%.c=$(BUILD)/%)
+CONFORMANCE_SOURCES := $(wildcard tests/conformance/*_conformance.c)
+CONFORMANCE         := $(CONFORMANCE_SOURCES:%.c=$(BUILD)/%)
 
-linked_objects = $(patsubst %,$(BUILD)/%.o,$(shell sed -n 's/^ \* Links: *//p' $(1)))
+# "policy/cel/" stands for all of a folder.
+linked_object  = $(if $(filter %/,$(1)),$(addsuffix .o,$(addprefix $(BUILD)/,$(basename $(wildcard $(1)*.c $(1)*.cc)))),$(BUILD)/$(1).o)
+linked_objects = $(sort $(foreach l,$(shell sed -n 's/^ \* Links: *//p' $(1)),$(call linked_object,$(l))))
 
 define SMALL_RULE
 $(BUILD)/$(1:.c=): $(BUILD)/$(1:.c=.o) $$(call linked_objects,$(1))
@@ -100,7 +119,7 @@ $(BUILD)/$(1:.c=): $(BUILD)/$(1:.c=.o) $$(call linked_objects,$(1))
 	$$(QUIET)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIB_LDLIBS) $(2)
 endef
 $(foreach t,$(UNIT_SOURCES),$(eval $(call SMALL_RULE,$(t),-lcmocka)))
-$(foreach t,$(FUZZ_SOURCES) $(BENCH_SOURCES),$(eval $(call SMALL_RULE,$(t),)))
+$(foreach t,$(FUZZ_SOURCES) $(BENCH_SOURCES) $(CONFORMANCE_SOURCES),$(eval $(call SMALL_RULE,$(t),)))
 
 # ---- tests ----
 
@@ -124,6 +143,18 @@ check-valgrind: ## the same under valgrind; takes long
 
 check-valgrind-built: $(PROGRAM) $(UNIT_TESTS)
 	@$(PYTHON) tests/check.py --valgrind --program $(PROGRAM) --workers $(WORKERS) --pytest='$(T)' $(UNIT_TESTS)
+
+# Where the cases are. A part NAME=DIR is run by tests/conformance/NAME_conformance.c or NAME.py.
+CEL_CORPUS        ?= ../shared/corpus/cel
+POLICY_CORPUS     ?= ../shared/corpus/policies
+CONFORMANCE_PARTS := cel=$(CEL_CORPUS) policies=$(POLICY_CORPUS)
+
+conformance: ## run the conformance cases (CEL_CORPUS=dir, POLICY_CORPUS=dir)
+	@etc/deps.sh $(DEPS_BUILD) python3 python3-yaml
+	@$(MAKE) $(SUBMAKE) conformance-built
+
+conformance-built: $(CONFORMANCE) $(PROGRAM)
+	@$(PYTHON) tests/conformance/run.py $(BUILD) $(CONFORMANCE_PARTS)
 
 unit: $(UNIT_TESTS) ## only the unit tests
 	@failed=0; for t in $(UNIT_TESTS); do $$t || failed=1; done; exit $$failed
@@ -197,6 +228,7 @@ clean: ## remove what was built; the state of `make run` stays
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
 
-.PHONY: all run check check-built check-asan check-valgrind check-valgrind-built unit soak soak-built \
+.PHONY: all run check check-built check-asan check-valgrind check-valgrind-built conformance \
+        conformance-built unit soak soak-built \
         fuzz bench bench-built lint lint-built format install deps clean help
--include $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(FUZZ_TARGETS:=.d) $(BENCHES:=.d)
+-include $(OBJECTS:.o=.d) $(UNIT_TESTS:=.d) $(wildcard $(BUILD)/tests/*/*/*.d) $(FUZZ_TARGETS:=.d) $(BENCHES:=.d) $(CONFORMANCE:=.d)
