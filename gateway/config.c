@@ -1,211 +1,28 @@
 /*
- * The keys of the file are rows of tables (struct key): name, reader, where the value goes, bounds
- * and an example for messages. One function walks a group and its table, so unknown and missing
- * keys are found in one place, and the rows of config.def need no code of their own.
- * Reading goes on after a problem, so that an operator sees all of them at once; only a syntax error
- * ends it, because libconfig then has no tree to look at.
+ * The keys of the file are rows of tables (config_reader.h), and the rows of config.def need no code
+ * of their own. Reading goes on after a problem, so that an operator sees all of them at once; only
+ * a syntax error ends it, because libconfig then has no tree to look at.
  */
 #include "gateway/config.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <libconfig.h>
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "gateway/config_reader.h"
 #include "gateway/config_text.h"
+#include "gateway/fetch_rules.h"
+#include "gateway/file_read.h"
 #include "tunnel/domains.h"
-#include "tunnel/host.h"
 
 /* A number of one digit gets two, so the text of a file may double. */
 enum { CONFIG_TEXT_MAX_BYTES = 2 * CONFIG_FILE_MAX_BYTES + 1 };
 
-struct reader {
-    struct config *c;     /* borrowed: being filled */
-    const char *path;     /* borrowed */
-    const char *group;    /* borrowed: what stands before a key in messages, "limits." */
-    struct buf *problems; /* borrowed */
-    size_t problem_count; /* also those that no longer fitted into `problems` */
-};
-
-struct key;
-typedef void key_fn(struct reader *r, const config_setting_t *s, const struct key *k, void *out);
-
-struct key {
-    const char *name;
-    const char *example; /* a line that would be right */
-    key_fn *read;
-    size_t offset; /* of the value in struct config, or in the entry of a list */
-    uint64_t min;  /* of a number */
-    uint64_t max;  /* of a number, or entries of a list */
-    const char *unit;
-    const struct key *members; /* of a group */
-    size_t member_count;
-    bool required;
-};
-
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
-/* ---- problems -------------------------------------------------------------------------- */
-
-static unsigned setting_line(const config_setting_t *s)
-{
-    unsigned line = s != NULL ? config_setting_source_line(s) : 0;
-
-    return line > 0 ? line : 1; /* the root group has no line */
-}
-
-/* `s` is where it happened; NULL for the file as a whole. */
-static void problem(struct reader *r, const config_setting_t *s, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void problem(struct reader *r, const config_setting_t *s, const char *fmt, ...)
-{
-    va_list ap;
-
-    r->problem_count++;
-    buf_add_fmt(r->problems, "%s:%u: ", r->path, setting_line(s));
-    va_start(ap, fmt);
-    buf_add_vfmt(r->problems, fmt, ap);
-    va_end(ap);
-    buf_add_char(r->problems, '\n');
-}
-
-/* Where there is no tree to point into. */
-static void file_problem(struct reader *r, unsigned line, const char *text)
-{
-    r->problem_count++;
-    buf_add_fmt(r->problems, "%s:%u: %s\n", r->path, line, text);
-}
-
-static void wrong_type(struct reader *r, const config_setting_t *s, const struct key *k,
-                       const char *kind)
-{
-    problem(r, s, "%s%s must be %s; write: %s", r->group, k->name, kind, k->example);
-}
-
-static char *setting_where(const struct reader *r, const config_setting_t *s)
-{
-    struct buf b;
-    char *where;
-
-    buf_init(&b, strlen(r->path) + 16);
-    buf_add_fmt(&b, "%s:%u", r->path, setting_line(s));
-    where = str_dup(buf_str(&b));
-    buf_fini(&b);
-    return where;
-}
-
-/* ---- readers of one value -------------------------------------------------------------- */
-
-/* The text of a string setting, or NULL with a problem. */
-static const char *get_string(struct reader *r, const config_setting_t *s, const struct key *k,
-                              const char *kind)
-{
-    const char *text;
-
-    if (config_setting_type(s) != CONFIG_TYPE_STRING) {
-        wrong_type(r, s, k, kind);
-        return NULL;
-    }
-    text = config_setting_get_string(s);
-    if (text == NULL || text[0] == '\0') {
-        problem(r, s, "%s%s is empty; write: %s", r->group, k->name, k->example);
-        return NULL;
-    }
-    if (strlen(text) > CONFIG_STRING_MAX_BYTES) {
-        problem(r, s, "%s%s is longer than %d bytes; shorten it", r->group, k->name,
-                CONFIG_STRING_MAX_BYTES);
-        return NULL;
-    }
-    return text;
-}
-
-static void read_string(struct reader *r, const config_setting_t *s, const struct key *k, void *out)
-{
-    const char *text = get_string(r, s, k, "a string");
-
-    if (text != NULL)
-        *(char **)out = mem_strdup(text);
-}
-
-/* A normal host name without wildcard, or NULL with a problem. */
-static char *get_host(struct reader *r, const config_setting_t *s, const struct key *k)
-{
-    const char *text = get_string(r, s, k, "a host name");
-    char host[HOST_MAX_BYTES + 1];
-    struct err e;
-
-    if (text == NULL)
-        return NULL;
-    if (host_normalize(str_from(text), host, &e) == -1) {
-        problem(r, s, "%s%s: %s; write: %s", r->group, k->name, e.msg, k->example);
-        return NULL;
-    }
-    if (host_is_wildcard(str_from(host))) {
-        problem(r, s, "%s%s is a name without '*'; write: %s", r->group, k->name, k->example);
-        return NULL;
-    }
-    return mem_strdup(host);
-}
-
-static void read_host(struct reader *r, const config_setting_t *s, const struct key *k, void *out)
-{
-    *(char **)out = get_host(r, s, k);
-}
-
-static void read_bool(struct reader *r, const config_setting_t *s, const struct key *k, void *out)
-{
-    if (config_setting_type(s) != CONFIG_TYPE_BOOL)
-        wrong_type(r, s, k, "true or false");
-    else
-        *(bool *)out = config_setting_get_bool(s) == CONFIG_TRUE;
-}
-
-static void read_number(struct reader *r, const config_setting_t *s, const struct key *k, void *out)
-{
-    long long n;
-
-    /* Never CONFIG_TYPE_INT: config_text_widen() made all of them long. */
-    if (config_setting_type(s) != CONFIG_TYPE_INT64) {
-        problem(r, s, "%s%s must be a whole number of %s; write: %s", r->group, k->name, k->unit,
-                k->example);
-        return;
-    }
-    n = config_setting_get_int64(s);
-    if (n < 0 || (uint64_t)n < k->min || (uint64_t)n > k->max)
-        problem(r, s, "%s%s is %lld; it must be from %llu to %llu %s", r->group, k->name, n,
-                (unsigned long long)k->min, (unsigned long long)k->max, k->unit);
-    else
-        *(uint64_t *)out = (uint64_t)n;
-}
-
-/* The index of the setting's word, or -1 with a problem. */
-static int get_word(struct reader *r, const config_setting_t *s, const struct key *k,
-                    const char *const *words, size_t count)
-{
-    const char *text = get_string(r, s, k, "a word");
-    struct buf known;
-
-    if (text == NULL)
-        return -1;
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(text, words[i]) == 0)
-            return (int)i;
-    }
-    buf_init(&known, 256);
-    for (size_t i = 0; i < count; i++)
-        buf_add_fmt(&known, "%s\"%s\"", i == 0 ? "" : ", ", words[i]);
-    problem(r, s, "%s%s is \"%s\"; it must be one of %.*s", r->group, k->name, text,
-            STR_ARG(buf_str(&known)));
-    buf_fini(&known);
-    return -1;
-}
+/* ---- readers of single keys ------------------------------------------------------------ */
 
 static void read_log_level(struct reader *r, const config_setting_t *s, const struct key *k,
                            void *out)
@@ -216,7 +33,7 @@ static void read_log_level(struct reader *r, const config_setting_t *s, const st
         [LOG_WARN] = "warn",
         [LOG_ERROR] = "error",
     };
-    int at = get_word(r, s, k, words, COUNT(words));
+    int at = reader_get_word(r, s, k, words, COUNT(words));
 
     if (at != -1)
         *(enum log_level *)out = (enum log_level)at;
@@ -226,61 +43,10 @@ static void read_log_format(struct reader *r, const config_setting_t *s, const s
                             void *out)
 {
     static const char *const words[] = { [LOG_TEXT] = "text", [LOG_JSON] = "json" };
-    int at = get_word(r, s, k, words, COUNT(words));
+    int at = reader_get_word(r, s, k, words, COUNT(words));
 
     if (at != -1)
         *(enum log_format *)out = (enum log_format)at;
-}
-
-/* ---- readers of lists and groups ------------------------------------------------------- */
-
-/* The number of entries of an array or list, 0 with a problem when it is neither or too long. */
-static unsigned list_length(struct reader *r, const config_setting_t *s, const struct key *k,
-                            const char *kind)
-{
-    int type = config_setting_type(s);
-    unsigned n;
-
-    if (type != CONFIG_TYPE_ARRAY && type != CONFIG_TYPE_LIST) {
-        wrong_type(r, s, k, kind);
-        return 0;
-    }
-    n = (unsigned)config_setting_length(s);
-    if (n > k->max) {
-        problem(r, s, "%s%s has %u entries; at most %llu are allowed", r->group, k->name, n,
-                (unsigned long long)k->max);
-        return 0;
-    }
-    return n;
-}
-
-static void read_strings(struct reader *r, const config_setting_t *s, const struct key *k,
-                         void *out)
-{
-    struct config_strings *list = out;
-    unsigned n = list_length(r, s, k, "a list of strings");
-
-    list->items = mem_zalloc_array(n, sizeof(*list->items));
-    for (unsigned i = 0; i < n; i++) {
-        const char *text = get_string(r, config_setting_get_elem(s, i), k, "a list of strings");
-
-        if (text != NULL)
-            list->items[list->count++] = mem_strdup(text);
-    }
-}
-
-static void read_hosts(struct reader *r, const config_setting_t *s, const struct key *k, void *out)
-{
-    struct config_strings *list = out;
-    unsigned n = list_length(r, s, k, "a list of host names");
-
-    list->items = mem_zalloc_array(n, sizeof(*list->items));
-    for (unsigned i = 0; i < n; i++) {
-        char *host = get_host(r, config_setting_get_elem(s, i), k);
-
-        if (host != NULL)
-            list->items[list->count++] = host;
-    }
 }
 
 /* True if a listener for `a` was read before. Port 0 is a different port each time. */
@@ -300,118 +66,31 @@ static bool is_listener_taken(const struct config *c, const struct addr *a)
 static void read_listen(struct reader *r, const config_setting_t *s, const struct key *k, void *out)
 {
     struct config_listen *list = out;
-    unsigned n = list_length(r, s, k, "a list of \"address:port\"");
+    unsigned n = reader_list_length(r, s, k, "a list of \"address:port\"");
 
     for (unsigned i = 0; i < n; i++) {
         const config_setting_t *item = config_setting_get_elem(s, i);
-        const char *text = get_string(r, item, k, "a list of \"address:port\"");
+        const char *text = reader_get_string(r, item, k, "a list of \"address:port\"");
         struct addr a;
         struct err e;
 
         if (text == NULL)
             continue;
         if (addr_parse(str_from(text), &a, &e) == -1)
-            problem(r, item, "%s%s: %s; write: %s", r->group, k->name, e.msg, k->example);
+            reader_problem(r, item, "%s%s: %s; write: %s", r->group, k->name, e.msg, k->example);
         else if (is_listener_taken(r->c, &a))
-            problem(r, item, "%s%s: %s is listened on twice; remove one of the two", r->group,
-                    k->name, text);
+            reader_problem(r, item, "%s%s: %s is listened on twice; remove one of the two",
+                           r->group, k->name, text);
         else
             list->addrs[list->count++] = a;
     }
-}
-
-static const struct key *find_key(const struct key *keys, size_t count, const char *name)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(keys[i].name, name) == 0)
-            return &keys[i];
-    }
-    return NULL;
-}
-
-static void unknown_key(struct reader *r, const config_setting_t *s, const struct key *keys,
-                        size_t count)
-{
-    enum { NEAR = 3 }; /* edits up to which a name was probably meant */
-    const char *name = config_setting_name(s);
-    const char *best = NULL;
-    size_t best_distance = NEAR + 1;
-
-    for (size_t i = 0; i < count; i++) {
-        size_t d = str_distance(str_from(name), str_from(keys[i].name));
-
-        if (d < best_distance) {
-            best_distance = d;
-            best = keys[i].name;
-        }
-    }
-    if (best != NULL)
-        problem(r, s, "%s%s is not a key; did you mean %s%s?", r->group, name, r->group, best);
-    else
-        problem(r, s, "%s%s is not a key; remove it (sallyport.cfg(5) lists all)", r->group, name);
-}
-
-/* Reads the members of a group into `base`, by the rows of `keys`. */
-static void read_members(struct reader *r, const config_setting_t *group, const struct key *keys,
-                         size_t count, void *base)
-{
-    unsigned n = (unsigned)config_setting_length(group);
-
-    for (unsigned i = 0; i < n; i++) {
-        const config_setting_t *s = config_setting_get_elem(group, i);
-        const struct key *k = find_key(keys, count, config_setting_name(s));
-
-        if (k == NULL)
-            unknown_key(r, s, keys, count);
-        else
-            k->read(r, s, k, (char *)base + k->offset);
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (keys[i].required && config_setting_get_member(group, keys[i].name) == NULL)
-            problem(r, group, "%s%s is missing; add: %s", r->group, keys[i].name, keys[i].example);
-    }
-}
-
-/* Groups of the file are not groups of struct config: members count from its start, where `out` is. */
-static void read_group(struct reader *r, const config_setting_t *s, const struct key *k, void *out)
-{
-    const char *outer = r->group;
-    char prefix[64];
-
-    if (config_setting_type(s) != CONFIG_TYPE_GROUP) {
-        wrong_type(r, s, k, "a group");
-        return;
-    }
-    (void)snprintf(prefix, sizeof(prefix), "%s.", k->name);
-    r->group = prefix;
-    read_members(r, s, k->members, k->member_count, out);
-    r->group = outer;
-}
-
-/* Reads entry `s` of a list of groups into `entry`. Returns true if it was without a problem. */
-static bool read_entry(struct reader *r, const config_setting_t *s, const struct key *k,
-                       void *entry)
-{
-    const char *outer = r->group;
-    size_t before = r->problem_count;
-    char prefix[64];
-
-    if (config_setting_type(s) != CONFIG_TYPE_GROUP) {
-        wrong_type(r, s, k, "a list of groups");
-        return false;
-    }
-    (void)snprintf(prefix, sizeof(prefix), "%s%s.", outer, k->name);
-    r->group = prefix;
-    read_members(r, s, k->members, k->member_count, entry);
-    r->group = outer;
-    return r->problem_count == before;
 }
 
 static void read_domains(struct reader *r, const config_setting_t *s, const struct key *k,
                          void *out)
 {
     struct config *c = r->c;
-    unsigned n = list_length(r, s, k, "a list of groups");
+    unsigned n = reader_list_length(r, s, k, "a list of groups");
 
     (void)out;
     c->domains = mem_zalloc_array(n, sizeof(*c->domains));
@@ -419,8 +98,8 @@ static void read_domains(struct reader *r, const config_setting_t *s, const stru
         const config_setting_t *item = config_setting_get_elem(s, i);
         struct config_domain *d = &c->domains[c->domain_count++];
 
-        if (read_entry(r, item, k, d))
-            d->where = setting_where(r, item);
+        if (reader_entry(r, item, k, d))
+            d->where = reader_where(r, item);
     }
 }
 
@@ -428,7 +107,7 @@ static void read_certificates(struct reader *r, const config_setting_t *s, const
                               void *out)
 {
     struct config *c = r->c;
-    unsigned n = list_length(r, s, k, "a list of groups");
+    unsigned n = reader_list_length(r, s, k, "a list of groups");
 
     (void)out;
     c->certificates = mem_zalloc_array(n, sizeof(*c->certificates));
@@ -436,8 +115,8 @@ static void read_certificates(struct reader *r, const config_setting_t *s, const
         const config_setting_t *item = config_setting_get_elem(s, i);
         struct config_certificate *cert = &c->certificates[c->certificate_count++];
 
-        if (read_entry(r, item, k, cert))
-            cert->where = setting_where(r, item);
+        if (reader_entry(r, item, k, cert))
+            cert->where = reader_where(r, item);
     }
 }
 
@@ -455,8 +134,8 @@ static const struct key listen_keys[] = {
 };
 
 static const struct key certificate_keys[] = {
-    { .name = "cert", .read = read_string, .offset = offsetof(struct config_certificate, cert), .required = true, .example = "cert = \"/etc/sallyport/example.com.crt\";" },
-    { .name = "key", .read = read_string, .offset = offsetof(struct config_certificate, key), .required = true, .example = "key = \"/etc/sallyport/example.com.key\";" },
+    { .name = "cert", .read = reader_string, .offset = offsetof(struct config_certificate, cert), .required = true, .example = "cert = \"/etc/sallyport/example.com.crt\";" },
+    { .name = "key", .read = reader_string, .offset = offsetof(struct config_certificate, key), .required = true, .example = "key = \"/etc/sallyport/example.com.key\";" },
 };
 
 static const struct key tls_keys[] = {
@@ -464,8 +143,8 @@ static const struct key tls_keys[] = {
 };
 
 static const struct key domain_keys[] = {
-    { .name = "name", .read = read_string, .offset = offsetof(struct config_domain, name), .required = true, .example = "name = \"app.example.com\";" },
-    { .name = "account", .read = read_string, .offset = offsetof(struct config_domain, account), .required = true, .example = "account = \"alice\";" },
+    { .name = "name", .read = reader_string, .offset = offsetof(struct config_domain, name), .required = true, .example = "name = \"app.example.com\";" },
+    { .name = "account", .read = reader_string, .offset = offsetof(struct config_domain, account), .required = true, .example = "account = \"alice\";" },
 };
 
 static const struct key log_keys[] = {
@@ -474,29 +153,57 @@ static const struct key log_keys[] = {
 };
 
 static const struct key compat_keys[] = {
-    { .name = "ngrok_error_header", .read = read_bool, AT(ngrok_error_header), .example = "ngrok_error_header = true;" },
+    { .name = "ngrok_error_header", .read = reader_bool, AT(ngrok_error_header), .example = "ngrok_error_header = true;" },
+};
+
+static const struct key http_request_keys[] = {
+    { .name = "allow", .read = config_read_fetch_allow, .max = CONFIG_STRINGS_MAX, .example = "allow = [ \"api.example.com\", \"10.0.0.0/8\" ];" },
+};
+
+static const struct key ip_policy_keys[] = {
+    { .name = "name", .read = reader_string, .offset = offsetof(struct config_ip_policy, name), .required = true, .example = "name = \"office\";" },
+    { .name = "allow", .read = config_read_cidrs, .offset = offsetof(struct config_ip_policy, allow), .max = CONFIG_IP_RULES_MAX, .example = "allow = [ \"203.0.113.0/24\" ];" },
+    { .name = "deny", .read = config_read_cidrs, .offset = offsetof(struct config_ip_policy, deny), .max = CONFIG_IP_RULES_MAX, .example = "deny = [ \"203.0.113.7/32\" ];" },
+};
+
+static const struct key geo_keys[] = {
+    { .name = "databases", .read = reader_strings, AT(geo_databases), .max = CONFIG_GEO_MAX, .example = "databases = [ \"/var/lib/GeoIP/GeoLite2-City.mmdb\" ];" },
+};
+
+static const struct key policy_keys[] = {
+    { .name = "account", .read = reader_string, .offset = offsetof(struct config_policy, account), .example = "account = \"alice\";" },
+    { .name = "domain", .read = config_read_pattern, .offset = offsetof(struct config_policy, domain), .example = "domain = \"*.example.com\";" },
+    { .name = "file", .read = reader_string, .offset = offsetof(struct config_policy, file), .required = true, .example = "file = \"/etc/sallyport/policy.yml\";" },
 };
 
 static const struct key limit_keys[] = {
-#define LIMIT(id, units, low, high, preset, text) { .name = #id, .read = read_number, AT(id), .min = (low), .max = (high), .unit = units, .example = #id " = " #preset ";" },
+#define LIMIT(id, units, low, high, preset, text) { .name = #id, .read = reader_number, AT(id), .min = (low), .max = (high), .unit = units, .example = #id " = " #preset ";" },
 #include "gateway/config.def"
 #undef LIMIT
 };
 
 static const struct key root_keys[] = {
-    { .name = "state_dir", .read = read_string, AT(state_dir), .required = true, .example = "state_dir = \"/var/lib/sallyport\";" },
-    { .name = "domain", .read = read_host, AT(domain), .required = true, .example = "domain = \"example.com\";" },
-    { .name = "extra_suffixes", .read = read_hosts, AT(extra_suffixes), .max = CONFIG_STRINGS_MAX, .example = "extra_suffixes = [ \"lan\" ];" },
-    { .name = "auto_reserve", .read = read_bool, AT(auto_reserve), .example = "auto_reserve = true;" },
+    { .name = "state_dir", .read = reader_string, AT(state_dir), .required = true, .example = "state_dir = \"/var/lib/sallyport\";" },
+    { .name = "domain", .read = reader_host, AT(domain), .required = true, .example = "domain = \"example.com\";" },
+    { .name = "extra_suffixes", .read = reader_hosts, AT(extra_suffixes), .max = CONFIG_STRINGS_MAX, .example = "extra_suffixes = [ \"lan\" ];" },
+    { .name = "auto_reserve", .read = reader_bool, AT(auto_reserve), .example = "auto_reserve = true;" },
     { .name = "domains", .read = read_domains, .max = CONFIG_DOMAINS_MAX, MEMBERS(domain_keys), .example = "domains = ( { name = \"app.example.com\"; account = \"alice\"; } );" },
-    { .name = "listen", .read = read_group, .required = true, MEMBERS(listen_keys), .example = "listen = { ssh = [ \"0.0.0.0:22\" ]; https = [ \"0.0.0.0:443\" ]; };" },
-    { .name = "authorized_keys", .read = read_strings, AT(authorized_keys), .max = CONFIG_STRINGS_MAX, .example = "authorized_keys = [ \"/etc/sallyport/authorized_keys\" ];" },
-    { .name = "workers", .read = read_number, AT(workers), .max = CONFIG_WORKERS_MAX, .unit = "threads (0: one a CPU)", .example = "workers = 0;" },
-    { .name = "tls", .read = read_group, MEMBERS(tls_keys), .example = "tls = { certificates = ( { cert = \"...\"; key = \"...\"; } ); };" },
-    { .name = "log", .read = read_group, MEMBERS(log_keys), .example = "log = { level = \"info\"; format = \"text\"; };" },
-    { .name = "allow_no_command", .read = read_bool, AT(allow_no_command), .example = "allow_no_command = false;" },
-    { .name = "compat", .read = read_group, MEMBERS(compat_keys), .example = "compat = { ngrok_error_header = true; };" },
-    { .name = "limits", .read = read_group, MEMBERS(limit_keys), .example = "limits = { hold_ms = 60000; };" },
+    { .name = "listen", .read = reader_group, .required = true, MEMBERS(listen_keys), .example = "listen = { ssh = [ \"0.0.0.0:22\" ]; https = [ \"0.0.0.0:443\" ]; };" },
+    { .name = "authorized_keys", .read = reader_strings, AT(authorized_keys), .max = CONFIG_STRINGS_MAX, .example = "authorized_keys = [ \"/etc/sallyport/authorized_keys\" ];" },
+    { .name = "workers", .read = reader_number, AT(workers), .max = CONFIG_WORKERS_MAX, .unit = "threads (0: one a CPU)", .example = "workers = 0;" },
+    { .name = "tls", .read = reader_group, MEMBERS(tls_keys), .example = "tls = { certificates = ( { cert = \"...\"; key = \"...\"; } ); };" },
+    { .name = "log", .read = reader_group, MEMBERS(log_keys), .example = "log = { level = \"info\"; format = \"text\"; };" },
+    { .name = "allow_no_command", .read = reader_bool, AT(allow_no_command), .example = "allow_no_command = false;" },
+    { .name = "compat", .read = reader_group, MEMBERS(compat_keys), .example = "compat = { ngrok_error_header = true; };" },
+    { .name = "server_region", .read = reader_string, AT(server_region), .example = "server_region = \"local\";" },
+    { .name = "expression_errors", .read = config_read_expression_errors, AT(expression_errors), .example = "expression_errors = \"error\";" },
+    { .name = "http_request", .read = reader_group, MEMBERS(http_request_keys), .example = "http_request = { allow = [ \"api.example.com\" ]; };" },
+    { .name = "vaults", .read = reader_string, AT(vaults), .example = "vaults = \"/etc/sallyport/vaults\";" },
+    { .name = "ip_policies", .read = config_read_ip_policies, .max = CONFIG_IP_POLICIES_MAX, MEMBERS(ip_policy_keys), .example = "ip_policies = ( { name = \"office\"; allow = [ \"203.0.113.0/24\" ]; } );" },
+    { .name = "geo", .read = reader_group, MEMBERS(geo_keys), .example = "geo = { databases = [ \"/var/lib/GeoIP/GeoLite2-City.mmdb\" ]; };" },
+    { .name = "ip_categories", .read = reader_string, AT(ip_categories), .example = "ip_categories = \"/etc/sallyport/ip_categories\";" },
+    { .name = "policies", .read = config_read_policies, .max = CONFIG_POLICIES_MAX, MEMBERS(policy_keys), .example = "policies = ( { account = \"alice\"; file = \"/etc/sallyport/policy.yml\"; } );" },
+    { .name = "limits", .read = reader_group, MEMBERS(limit_keys), .example = "limits = { hold_ms = 60000; };" },
 };
 /* clang-format on */
 
@@ -511,6 +218,7 @@ static struct config *config_new(const char *path)
     c->auto_reserve = true;
     c->log_level = LOG_INFO;
     c->log_format = LOG_TEXT;
+    c->fetch_rules = fetch_rules_new();
 #define LIMIT(id, units, low, high, preset, text) c->id = (preset);
 #include "gateway/config.def"
 #undef LIMIT
@@ -543,6 +251,7 @@ static void config_free(struct config *c)
         mem_free(c->certificates[i].where);
     }
     mem_free(c->certificates);
+    config_policy_fini(c);
     mem_free(c);
 }
 
@@ -554,15 +263,17 @@ static void check_listeners(struct reader *r, const config_setting_t *root)
     if (listen == NULL || config_setting_type(listen) != CONFIG_TYPE_GROUP)
         return; /* reported already */
     if (config_setting_get_member(listen, "ssh") == NULL)
-        problem(r, listen, "listen.ssh is missing; add: ssh = [ \"0.0.0.0:22\" ];");
+        reader_problem(r, listen, "listen.ssh is missing; add: ssh = [ \"0.0.0.0:22\" ];");
     else if (config_setting_length(config_setting_get_member(listen, "ssh")) == 0)
-        problem(r, listen, "listen.ssh is empty; write: ssh = [ \"0.0.0.0:22\" ];");
+        reader_problem(r, listen, "listen.ssh is empty; write: ssh = [ \"0.0.0.0:22\" ];");
     if (config_setting_get_member(listen, "http") == NULL &&
         config_setting_get_member(listen, "https") == NULL)
-        problem(r, listen, "listen has neither http nor https; add: https = [ \"0.0.0.0:443\" ];");
+        reader_problem(r, listen,
+                       "listen has neither http nor https; add: https = [ \"0.0.0.0:443\" ];");
     else if (r->problem_count == 0 && r->c->http.count + r->c->https.count == 0)
-        problem(r, listen,
-                "listen.http and listen.https are empty; write: https = [ \"0.0.0.0:443\" ];");
+        reader_problem(
+            r, listen,
+            "listen.http and listen.https are empty; write: https = [ \"0.0.0.0:443\" ];");
 }
 
 /* Builds the reservations; with a reader, what is wrong with them is reported. */
@@ -592,7 +303,8 @@ struct domains *config_domains_new(const struct config *c)
 
 static void read_root(struct reader *r, const config_setting_t *root)
 {
-    read_members(r, root, root_keys, COUNT(root_keys), r->c);
+    reader_members(r, root, root_keys, COUNT(root_keys), r->c);
+    config_finish_policies(r);
     check_listeners(r, root);
     if (r->problem_count == 0)
         domains_free(build_domains(r->c, r));
@@ -610,13 +322,13 @@ struct config *config_parse(const char *path, const char *text, struct buf *prob
     config_init(&tree);
     buf_init(&wide, CONFIG_TEXT_MAX_BYTES);
     if (config_text_widen(str_from(text), &wide, &line, &e) == -1) {
-        file_problem(&r, line, e.msg);
+        reader_file_problem(&r, line, e.msg);
     } else {
         buf_add_char(&wide, '\0');
         if (config_read_string(&tree, buf_str(&wide).p) == CONFIG_TRUE)
             read_root(&r, config_root_setting(&tree));
         else
-            file_problem(&r, (unsigned)config_error_line(&tree), config_error_text(&tree));
+            reader_file_problem(&r, (unsigned)config_error_line(&tree), config_error_text(&tree));
     }
     buf_fini(&wide);
     config_destroy(&tree);
@@ -626,25 +338,13 @@ struct config *config_parse(const char *path, const char *text, struct buf *prob
     return NULL;
 }
 
-/* Reads fd to its end. Returns 0, or -1 with a reason. */
-static int read_all(int fd, struct buf *out, struct err *e)
+static int read_text(const char *path, struct buf *out, struct err *e)
 {
-    for (;;) {
-        char piece[16 * 1024];
-        ssize_t n = read(fd, piece, sizeof(piece));
-
-        if (n == 0)
-            break;
-        if (n == -1 && errno == EINTR)
-            continue;
-        if (n == -1)
-            return err_set_errno(e, errno, "cannot read it");
-        buf_add(out, piece, (size_t)n);
-        if (buf_failed(out))
-            return err_set(e, E_LIMIT,
-                           "it has more than %d bytes, so it is no "
-                           "configuration file",
-                           CONFIG_FILE_MAX_BYTES);
+    if (file_read(path, out, e) == -1) {
+        if (e->code == E_LIMIT)
+            (void)err_set(e, E_LIMIT, "it has more than %d bytes, so it is no configuration file",
+                          CONFIG_FILE_MAX_BYTES);
+        return -1;
     }
     if (str_find_char(buf_str(out), '\0') != out->len)
         return err_set(e, E_SYNTAX, "it has a NUL byte, so it is not a text file");
@@ -653,30 +353,31 @@ static int read_all(int fd, struct buf *out, struct err *e)
 
 struct config *config_load(const char *path, struct buf *problems)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct config *c = NULL;
     struct buf bytes;
     struct err e;
-    int rc;
 
-    if (fd == -1) {
-        (void)err_set_errno(&e, errno, "cannot open it");
-        buf_add_fmt(problems, "%s:1: %s; give the path of a readable file\n", path, e.msg);
-        return NULL;
-    }
     buf_init(&bytes, CONFIG_FILE_MAX_BYTES);
-    rc = read_all(fd, &bytes, &e);
-    (void)close(fd); /* only read from */
-    if (rc == 0) {
+    if (read_text(path, &bytes, &e) == 0) {
         char *text = str_dup(buf_str(&bytes));
 
         c = config_parse(path, text, problems);
         mem_free(text);
     } else {
-        buf_add_fmt(problems, "%s:1: %s\n", path, e.msg);
+        buf_add_fmt(problems, "%s:1: %s%s\n", path, e.msg,
+                    e.code == E_SYSTEM ? "; give the path of a readable file" : "");
     }
     buf_fini(&bytes);
     return c;
+}
+
+struct policy_limits config_policy_limits(const struct config *c)
+{
+    return (struct policy_limits){
+#define LIMIT(name, unit, min, max, preset, text) .name = c->name,
+#include "policy/limits.def"
+#undef LIMIT
+    };
 }
 
 static bool is_same_listen(const struct config_listen *a, const struct config_listen *b)
@@ -740,6 +441,10 @@ void config_keep_fixed(struct config *c, const struct config *old, config_kept_f
     if (!is_same_strings(&c->extra_suffixes, &old->extra_suffixes)) {
         copy_strings(&c->extra_suffixes, &old->extra_suffixes);
         kept(arg, "extra_suffixes");
+    }
+    if (c->policy_threads != old->policy_threads) {
+        c->policy_threads = old->policy_threads;
+        kept(arg, "limits.policy_threads");
     }
     if (c->workers != old->workers) {
         c->workers = old->workers;

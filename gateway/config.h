@@ -18,8 +18,10 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/ref.h"
+#include "policy/policy.h"
 
 struct domains;
+struct fetch_rules;
 
 enum {
     CONFIG_LISTEN_MAX = 16, /* addresses a kind of listener */
@@ -28,6 +30,10 @@ enum {
     CONFIG_STRINGS_MAX = 1024, /* entries of a list of strings */
     CONFIG_STRING_MAX_BYTES = 3072,
     CONFIG_WORKERS_MAX = 256,
+    CONFIG_IP_POLICIES_MAX = 1024,
+    CONFIG_IP_RULES_MAX = 10000, /* blocks of one IP policy, in each list */
+    CONFIG_POLICIES_MAX = 1024,
+    CONFIG_GEO_MAX = 8,
     CONFIG_FILE_MAX_BYTES = 8 * 1024 * 1024,
 };
 
@@ -54,6 +60,27 @@ struct config_strings {
     size_t count;
 };
 
+struct config_cidrs {
+    struct cidr *items; /* owned */
+    size_t count;
+};
+
+/* A named list of addresses, for restrict-ips. */
+struct config_ip_policy {
+    char *name; /* owned */
+    struct config_cidrs allow;
+    struct config_cidrs deny;
+};
+
+/* A policy document of the operator, for endpoints of an account and a domain. */
+struct config_policy {
+    char *account; /* owned; NULL: all */
+    char *domain;  /* owned: a normal host or "*.host"; NULL: all */
+    char *file;    /* owned */
+    char *text;    /* owned: what the file held */
+    char *where;   /* owned: "FILE:LINE" */
+};
+
 struct config {
     struct ref ref;
     char *file; /* owned: where it was read from */
@@ -76,6 +103,18 @@ struct config {
     enum log_format log_format;
     bool allow_no_command;
     bool ngrok_error_header;
+
+    /* What traffic policies may use, and documents of the operator. */
+    char *server_region; /* owned */
+    enum policy_expression_errors expression_errors;
+    struct fetch_rules *fetch_rules;      /* counted; never NULL */
+    char *vaults;                         /* owned: a folder; NULL: none */
+    struct config_ip_policy *ip_policies; /* owned */
+    size_t ip_policy_count;
+    struct config_strings geo_databases;
+    char *ip_categories;            /* owned: a folder; NULL: none */
+    struct config_policy *policies; /* owned */
+    size_t policy_count;
 
 /* One member a row: limits.NAME of the file. */
 #define LIMIT(name, unit, min, max, preset, text) uint64_t name;
@@ -101,6 +140,9 @@ void config_unref(struct config *c);
  */
 typedef void config_kept_fn(void *arg, const char *key);
 void config_keep_fixed(struct config *c, const struct config *old, config_kept_fn *kept, void *arg);
+
+/* The limits of traffic policies. */
+struct policy_limits config_policy_limits(const struct config *c);
 
 /* The reservations of `domains`, for the control thread. The caller frees them. */
 struct domains *config_domains_new(const struct config *c);

@@ -62,14 +62,15 @@ struct conn {
     struct sock *sock;           /* owned; NULL once closed */
     enum conn_state state;
     struct exchange_origin origin;
-    struct exchange *exchange; /* owned while NEW, borrowed while it runs */
-    struct head_buf head;      /* of the request that comes in */
-    struct http1_body body;    /* of the request under way */
-    bool body_done;            /* it was read whole */
-    bool tunnel;               /* after 101: raw bytes both ways */
-    bool keep_alive;           /* after the exchange under way, or just over */
-    bool peer_ended;           /* the visitor half-closed */
-    bool moved;                /* once is enough */
+    struct exchange_connect *connects; /* owned: of origin */
+    struct exchange *exchange;         /* owned while NEW, borrowed while it runs */
+    struct head_buf head;              /* of the request that comes in */
+    struct http1_body body;            /* of the request under way */
+    bool body_done;                    /* it was read whole */
+    bool tunnel;                       /* after 101: raw bytes both ways */
+    bool keep_alive;                   /* after the exchange under way, or just over */
+    bool peer_ended;                   /* the visitor half-closed */
+    bool moved;                        /* once is enough */
     struct outbuf out;
     ev_timer timer;
 };
@@ -145,6 +146,7 @@ static void free_conn(struct worker *w, void *arg)
     head_buf_reset(&c->head);
     outbuf_fini(&c->out);
     http1_body_fini(&c->body);
+    exchange_connects_free(c->connects);
     mem_free(c);
 }
 
@@ -260,6 +262,8 @@ static size_t read_head(struct conn *c, struct str in)
     if (c->state == CONN_IDLE)
         new_exchange(c);
     found = head_buf_read(&c->head, in, max, &head, &used, &e);
+    if (found != -1)
+        c->origin.bytes_in += used;
     if (found == 0)
         return used;
     if (found == -1 || http1_parse_request(head, exchange_arena(c->exchange),
@@ -320,12 +324,16 @@ static size_t read_exchange(struct conn *c, struct str in)
 
 static size_t read_some(struct conn *c, struct str in)
 {
+    size_t used;
+
     switch (c->state) {
     case CONN_IDLE:
     case CONN_HEAD:
         return read_head(c, in);
     case CONN_EXCHANGE:
-        return read_exchange(c, in);
+        used = read_exchange(c, in);
+        c->origin.bytes_in += used;
+        return used;
     case CONN_FLUSHING:
         return c->keep_alive ? 0 : in.n; /* nothing that comes before a close can be answered */
     case CONN_HANDSHAKE:
@@ -448,6 +456,7 @@ static void on_secure(void *arg)
     struct conn *c = arg;
     const struct tls_session *tls = sock_tls(c->sock);
 
+    c->origin.tls = tls;
     c->origin.server_name = tls_server_name(tls);
     c->origin.tls_version = str_from(tls_version(tls));
     c->origin.tls_cipher = str_from(tls_cipher(tls));
@@ -541,6 +550,7 @@ static void send_head(struct downstream *d, const struct http_response *r, bool 
 {
     struct conn *c = conn_of(d);
     struct buf *out = &c->out.buf;
+    size_t before = out->len;
 
     http1_write_status_line(out, r->status, r->reason);
     http1_write_headers(out, &r->headers);
@@ -553,13 +563,17 @@ static void send_head(struct downstream *d, const struct http_response *r, bool 
     }
     http1_write_head_end(out);
     assert(!buf_failed(out)); /* the exchange has checked its size */
+    c->origin.bytes_out += out->len - before;
     if (r->status == 101)
         c->tunnel = true;
 }
 
 static void send_body(struct downstream *d, struct str data)
 {
-    outbuf_send_body(&conn_of(d)->out, data);
+    struct conn *c = conn_of(d);
+
+    c->origin.bytes_out += data.n;
+    outbuf_send_body(&c->out, data);
 }
 
 static bool is_blocked(struct downstream *d)
@@ -622,6 +636,10 @@ static void finished(struct downstream *d, enum exchange_end how)
     c->exchange = NULL;
     if (c->state != CONN_EXCHANGE)
         return;
+    if (how == EXCHANGE_ABORTED) {
+        conn_close(c, CLOSE_POLICY);
+        return;
+    }
     flushed = outbuf_flush(&c->out);
     if (how == EXCHANGE_CUT) {
         conn_close(c, CLOSE_RESET);
@@ -666,6 +684,7 @@ void conn_open(struct gateway *g, int fd, enum scheme scheme, const struct addr 
     c->down.ops = &conn_downstream_ops;
     c->peers = g->peers;
     c->origin.client = *peer;
+    c->origin.connects = &c->connects;
     c->origin.server = local_addr(fd);
     c->origin.scheme = scheme;
     c->origin.conn_start_wall_ms = clock_wall_ms();

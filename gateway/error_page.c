@@ -7,7 +7,7 @@ enum { PAGE_MAX_BYTES = 16 * 1024 }; /* some 3 KiB, and a message of which each 
 /* What a page says. */
 struct page {
     unsigned status;
-    unsigned number;
+    unsigned number;    /* 0: it has none, and none is shown */
     struct str message; /* printable ASCII */
 };
 
@@ -26,7 +26,9 @@ static void add_escaped(struct buf *out, struct str s, escape_fn *escape)
 
 static void write_text(struct buf *out, const struct page *p)
 {
-    buf_add_fmt(out, "ERR_SALLYPORT_%u\n%.*s\n", p->number, STR_ARG(p->message));
+    if (p->number != 0)
+        buf_add_fmt(out, "ERR_SALLYPORT_%u\n", p->number);
+    buf_add_fmt(out, "%.*s\n", STR_ARG(p->message));
 }
 
 /* ---- JSON ---- */
@@ -40,8 +42,10 @@ static void escape_json(struct buf *out, char c)
 
 static void write_json(struct buf *out, const struct page *p)
 {
-    buf_add_fmt(out, "{\"error_code\":\"ERR_SALLYPORT_%u\",\"status_code\":%u,\"msg\":\"",
-                p->number, p->status);
+    buf_add_char(out, '{');
+    if (p->number != 0)
+        buf_add_fmt(out, "\"error_code\":\"ERR_SALLYPORT_%u\",", p->number);
+    buf_add_fmt(out, "\"status_code\":%u,\"msg\":\"", p->status);
     add_escaped(out, p->message, escape_json);
     buf_add_str(out, STR("\"}\n"));
 }
@@ -101,7 +105,10 @@ static void write_html(struct buf *out, const struct page *p)
 
     buf_add_fmt(out, html_head, p->status, reason, p->status, reason);
     add_escaped(out, p->message, escape_html);
-    buf_add_fmt(out, "</p>\n<code>ERR_SALLYPORT_%u</code>\n</main>\n</body>\n</html>\n", p->number);
+    buf_add_str(out, STR("</p>\n"));
+    if (p->number != 0)
+        buf_add_fmt(out, "<code>ERR_SALLYPORT_%u</code>\n", p->number);
+    buf_add_str(out, STR("</main>\n</body>\n</html>\n"));
 }
 
 /* ---- which one ---- */
@@ -173,9 +180,10 @@ static void add_headers(struct error_page *out, const struct page *p, struct str
 {
     http_headers_add(&out->headers, a, STR("content-type"), content_type);
     http_headers_add(&out->headers, a, STR("cache-control"), STR("no-store"));
-    http_headers_add(&out->headers, a, STR("Sallyport-Error-Code"),
-                     arena_fmt(a, "ERR_SALLYPORT_%u", p->number));
-    if (ngrok_header)
+    if (p->number != 0)
+        http_headers_add(&out->headers, a, STR("Sallyport-Error-Code"),
+                         arena_fmt(a, "ERR_SALLYPORT_%u", p->number));
+    if (p->number != 0 && ngrok_header)
         http_headers_add(&out->headers, a, STR("Ngrok-Error-Code"),
                          arena_fmt(a, "ERR_NGROK_%u", p->number));
     if (p->status == 405) /* RFC 9110 section 15.5.6 asks for it; only CONNECT is refused */

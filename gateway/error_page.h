@@ -2,7 +2,7 @@
  * error_page: what a visitor sees when the gateway itself answers with an error (spec section 8.1).
  * HTML for clients whose Accept names text/html, JSON for those that name application/json first,
  * short plain text for all others. An error that has no status is shown as E_GATEWAY, without its
- * message.
+ * message; one that has no number (a rate limit) is shown without a code.
  * Thread: any; pure.
  */
 #ifndef GATEWAY_ERROR_PAGE_H

@@ -19,6 +19,7 @@
 #include "gateway/gateway_int.h"
 #include "gateway/headers.h"
 #include "gateway/outbuf.h"
+#include "gateway/policy_data.h"
 #include "gateway/upstream.h"
 #include "tunnel/endpoint.h"
 #include "tunnel/routes.h"
@@ -29,21 +30,26 @@ static const struct {
     const char *name;
     unsigned next;
 } exchange_states[] = {
-    [EXCHANGE_NEW] = { "new", BIT(EXCHANGE_WAIT) | BIT(EXCHANGE_DONE) },
-    [EXCHANGE_WAIT] = { "wait",
-                        BIT(EXCHANGE_RESPONSE) | BIT(EXCHANGE_TUNNEL) | BIT(EXCHANGE_DONE) },
+    [EXCHANGE_NEW] = { "new", BIT(EXCHANGE_POLICY) | BIT(EXCHANGE_WAIT) | BIT(EXCHANGE_JUDGED) |
+                                  BIT(EXCHANGE_RESPONSE) | BIT(EXCHANGE_DONE) },
+    [EXCHANGE_POLICY] = { "policy", BIT(EXCHANGE_WAIT) | BIT(EXCHANGE_JUDGED) |
+                                        BIT(EXCHANGE_RESPONSE) | BIT(EXCHANGE_DONE) },
+    [EXCHANGE_WAIT] = { "wait", BIT(EXCHANGE_JUDGED) | BIT(EXCHANGE_RESPONSE) |
+                                    BIT(EXCHANGE_TUNNEL) | BIT(EXCHANGE_DONE) },
+    [EXCHANGE_JUDGED] = { "judged",
+                          BIT(EXCHANGE_RESPONSE) | BIT(EXCHANGE_TUNNEL) | BIT(EXCHANGE_DONE) },
     [EXCHANGE_RESPONSE] = { "response", BIT(EXCHANGE_DONE) },
     [EXCHANGE_TUNNEL] = { "tunnel", BIT(EXCHANGE_DONE) },
     [EXCHANGE_DONE] = { "done", 0 },
 };
 
-static void set_state(struct exchange *x, enum exchange_state next)
+void exchange_set_state(struct exchange *x, enum exchange_state next)
 {
     assert(exchange_states[x->state].next & BIT(next));
     x->state = next;
 }
 
-static struct metrics *metrics_of(const struct exchange *x)
+struct metrics *exchange_metrics(const struct exchange *x)
 {
     return worker_metrics(x->gateway->worker);
 }
@@ -81,6 +87,12 @@ static void free_exchange(struct worker *w, void *arg)
     struct exchange *x = arg;
 
     (void)w;
+    exchange_free_filters(x);
+    policy_run_free(x->run);
+    policy_data_unref(x->data);
+    gather_fini(&x->request_body);
+    gather_fini(&x->response_body);
+    buf_fini(&x->pending);
     endpoint_unref(x->endpoint);
     arena_fini(&x->arena);
     mem_free(x);
@@ -120,17 +132,18 @@ struct endpoint *exchange_route(struct exchange *x)
 }
 
 /* The one end of every exchange that was started. */
-static void finish(struct exchange *x, enum exchange_end how, enum close_reason why)
+void exchange_finish(struct exchange *x, enum exchange_end how, enum close_reason why)
 {
     if (x->state == EXCHANGE_DONE)
         return;
-    set_state(x, EXCHANGE_DONE);
+    exchange_set_state(x, EXCHANGE_DONE);
     x->why = why;
+    exchange_cancel_waits(x);
     ev_timer_stop(worker_loop(x->gateway->worker), &x->timer);
     upstream_close(x->upstream, why);
     exchange_publish(x);
-    metrics_add(metrics_of(x), METRIC_EXCHANGES, -1);
-    metrics_add(metrics_of(x), METRIC_REQUESTS_TOTAL, 1);
+    metrics_add(exchange_metrics(x), METRIC_EXCHANGES, -1);
+    metrics_add(exchange_metrics(x), METRIC_REQUESTS_TOTAL, 1);
     x->down->ops->finished(x->down, how);
     worker_defer(x->gateway->worker, free_exchange, x); /* callers may be on the stack */
 }
@@ -139,90 +152,13 @@ static void begin(struct exchange *x)
 {
     x->start_us = clock_mono_us();
     x->active_ms = x->start_us / 1000;
-    metrics_add(metrics_of(x), METRIC_EXCHANGES, 1);
+    metrics_add(exchange_metrics(x), METRIC_EXCHANGES, 1);
 }
 
 /* True while the visitor still owes bytes of its request. */
-static bool is_body_awaited(const struct exchange *x)
+bool exchange_is_body_awaited(const struct exchange *x)
 {
     return !x->request_done && x->request.body != HTTP_BODY_NONE;
-}
-
-/* ---- answers of the gateway itself -------------------------------------------------------------- */
-
-/* RFC 9110 section 6.4.1: what stands behind such a head would be taken for the next response. */
-static bool may_have_body(const struct exchange *x, unsigned status)
-{
-    return status >= 200 && status != 204 && status != 304 &&
-           !str_eq(x->request.method, STR("HEAD"));
-}
-
-static void send_whole(struct exchange *x, struct str body)
-{
-    bool has_body = may_have_body(x, x->response.status);
-
-    x->response.reason = str_from(http_reason(x->response.status));
-    x->response.has_content_length = true;
-    x->response.content_length = body.n;
-    x->response.body = has_body && body.n > 0 ? HTTP_BODY_LENGTH : HTTP_BODY_NONE;
-    x->response.keep_alive = !is_body_awaited(x); /* unread bytes would be taken for a request */
-    x->status = x->response.status;
-    x->down->ops->send_head(x->down, &x->response, false);
-    if (x->response.body == HTTP_BODY_LENGTH) {
-        assert(body.n <= OUTBUF_HIGH_BYTES); /* pages and policies' answers are far below */
-        x->down->ops->send_body(x->down, body);
-        x->response_bytes += body.n;
-    }
-    x->down->ops->send_end(x->down, NULL);
-    finish(x, EXCHANGE_COMPLETE, x->why);
-}
-
-static void answer_error(struct exchange *x, const struct err *e, enum close_reason why)
-{
-    const struct http_header *accept = http_headers_find(&x->request.headers, STR("accept"), 0);
-    struct error_page page = { 0 };
-
-    x->why = why;
-    x->error_number = err_number(e->code);
-    metrics_add(metrics_of(x), METRIC_ERRORS_TOTAL, 1);
-    error_page_make(e, accept == NULL ? STR_NONE : accept->value,
-                    x->gateway->config->ngrok_error_header, &x->arena, &page);
-    x->response = (struct http_response){ .status = page.status, .headers = page.headers };
-    send_whole(x, page.body);
-}
-
-/* The response of a policy action. */
-static void answer_policy(struct exchange *x)
-{
-    const struct policy_response *r = &x->policy.response;
-    struct err e = { .code = r->error };
-
-    if (r->error != E_OK) {
-        (void)err_set(&e, r->error, "%s", r->message);
-        answer_error(x, &e, CLOSE_POLICY);
-        return;
-    }
-    x->why = CLOSE_POLICY;
-    x->response = (struct http_response){ .status = r->status };
-    for (size_t i = 0; i < r->header_count; i++)
-        http_headers_add(&x->response.headers, &x->arena, r->headers[i].name, r->headers[i].value);
-    send_whole(x, r->body);
-}
-
-/* Acts on a verdict; returns true when the exchange goes on. */
-static bool obey(struct exchange *x, enum policy_verdict verdict)
-{
-    switch (verdict) {
-    case POLICY_CONTINUE:
-        return true;
-    case POLICY_RESPOND:
-        answer_policy(x);
-        return false;
-    case POLICY_CLOSE:
-        finish(x, EXCHANGE_CUT, CLOSE_POLICY);
-        return false;
-    }
-    return false;
 }
 
 /* ---- timeouts ----------------------------------------------------------------------------------- */
@@ -235,12 +171,12 @@ static uint64_t patience_ms(const struct exchange *x)
     /* A tunnel of which one side has ended is no WebSocket that may be silent for ever. */
     if (x->state == EXCHANGE_TUNNEL && !x->request_done && !x->response_done)
         return c->upgrade_idle_timeout_ms;
-    if (x->state == EXCHANGE_WAIT && !is_body_awaited(x))
+    if (x->state == EXCHANGE_WAIT && !exchange_is_body_awaited(x))
         return c->response_head_timeout_ms;
     return c->stall_timeout_ms;
 }
 
-static void arm_timer(struct exchange *x)
+void exchange_arm_timer(struct exchange *x)
 {
     uint64_t patience = patience_ms(x);
     uint64_t idle = clock_mono_ms() - x->active_ms;
@@ -269,35 +205,40 @@ static void on_timer(struct ev_loop *loop, ev_timer *watcher, int revents)
     (void)revents;
     /* A reload may have changed the limit since the timer was set, also to "for ever". */
     if (patience == 0 || clock_mono_ms() - x->active_ms < patience) {
-        arm_timer(x);
+        exchange_arm_timer(x);
         return;
     }
-    if (x->state != EXCHANGE_WAIT) {
-        finish(x, EXCHANGE_CUT, CLOSE_IDLE);
-    } else if (is_body_awaited(x) && !is_upstream_stuck(x)) {
+    if (x->state == EXCHANGE_JUDGED) {
+        (void)err_set(&e, E_UPSTREAM_TIMEOUT, "gateway timeout: the response body did not arrive");
+        exchange_answer_error(x, &e, CLOSE_TIMEOUT);
+    } else if (x->state != EXCHANGE_WAIT && x->state != EXCHANGE_POLICY) {
+        exchange_finish(x, EXCHANGE_CUT, CLOSE_IDLE);
+    } else if (exchange_is_body_awaited(x) && !is_upstream_stuck(x)) {
         (void)err_set(&e, E_REQUEST_TIMEOUT, "the request body did not arrive in time");
-        answer_error(x, &e, CLOSE_TIMEOUT);
+        exchange_answer_error(x, &e, CLOSE_TIMEOUT);
     } else {
+        if (x->state == EXCHANGE_WAIT)
+            exchange_tell_breakers(x, true);
         (void)err_set(&e, E_UPSTREAM_TIMEOUT, "gateway timeout: the upstream sent no response");
-        answer_error(x, &e, CLOSE_TIMEOUT);
+        exchange_answer_error(x, &e, CLOSE_TIMEOUT);
     }
 }
 
-static void note_activity(struct exchange *x)
+void exchange_note_activity(struct exchange *x)
 {
     x->active_ms = clock_mono_ms();
 }
 
 void exchange_on_progress(struct exchange *x)
 {
-    note_activity(x);
+    exchange_note_activity(x);
 }
 
 /* ---- heads ---------------------------------------------------------------------------------------- */
 
 /* True when what policies and rewriting made of a head is too much for one: the codecs have room for
  * its limit and EXCHANGE_HEAD_GROWTH_BYTES. */
-static bool is_overgrown(const struct http_headers *h, uint64_t start_line_bytes, uint64_t limit)
+bool exchange_is_overgrown(const struct http_headers *h, uint64_t start_line_bytes, uint64_t limit)
 {
     uint64_t bytes = start_line_bytes;
 
@@ -308,7 +249,7 @@ static bool is_overgrown(const struct http_headers *h, uint64_t start_line_bytes
 
 /* ---- the request ---------------------------------------------------------------------------------- */
 
-static void dial(struct exchange *x, bool fresh)
+void exchange_dial(struct exchange *x, bool fresh)
 {
     const struct upstream_params params = {
         .gateway = x->gateway,
@@ -335,6 +276,101 @@ static void prepare_headers(struct exchange *x)
     x->host = x->request.authority;
 }
 
+static void send_request(struct exchange *x)
+{
+    bool gathered = x->request_body.state == GATHER_WHOLE;
+    struct err e;
+
+    if (exchange_is_overgrown(&x->request.headers, x->request.target.n + x->host.n,
+                              x->gateway->config->request_head_max_bytes)) {
+        (void)err_set(&e, E_HEAD_TOO_LARGE, "the head is too large with the endpoint's headers");
+        exchange_answer_error(x, &e, CLOSE_LIMIT);
+        return;
+    }
+    exchange_frame_request(x);
+    exchange_dial(x, false);
+    exchange_set_state(x, EXCHANGE_WAIT);
+    exchange_arm_timer(x);
+    (void)exchange_pump_request(x);
+    if (x->request_done || gathered)
+        upstream_flush(x->upstream);
+}
+
+/* Acts on the verdict of the request phase. */
+static void on_request_verdict(struct exchange *x, enum policy_verdict verdict)
+{
+    struct err e;
+
+    switch (verdict) {
+    case POLICY_CONTINUE:
+        send_request(x);
+        return;
+    case POLICY_SUSPEND:
+        if (x->state == EXCHANGE_NEW)
+            exchange_set_state(x, EXCHANGE_POLICY);
+        exchange_arm_timer(x);
+        return;
+    case POLICY_RESPOND:
+        exchange_answer_policy(x);
+        return;
+    case POLICY_CLOSE:
+        exchange_finish(x, EXCHANGE_ABORTED, CLOSE_POLICY);
+        return;
+    case POLICY_FORWARD: /* the host finds no internal endpoint, since there are none */
+        (void)err_set(&e, E_ENDPOINT_OFFLINE, "the internal endpoint is offline");
+        exchange_answer_error(x, &e, CLOSE_POLICY);
+        return;
+    }
+}
+
+bool exchange_has_phase(const struct exchange *x, enum policy_phase phase)
+{
+    return x->run != NULL && policy_has_phase(x->endpoint->policy, phase);
+}
+
+static void start_request(struct exchange *x)
+{
+    if (exchange_start_policy(x) != POLICY_CONTINUE) {
+        exchange_finish(x, EXCHANGE_ABORTED, CLOSE_POLICY);
+        return;
+    }
+    on_request_verdict(x, exchange_has_phase(x, POLICY_ON_HTTP_REQUEST)
+                              ? policy_run_phase(x->run, POLICY_ON_HTTP_REQUEST)
+                              : POLICY_CONTINUE);
+}
+
+static void on_wake(struct worker *w, void *arg)
+{
+    struct exchange *x = arg;
+
+    (void)w;
+    x->waking = false;
+    exchange_note_activity(x); /* what comes next has all of its time */
+    if (x->state == EXCHANGE_POLICY) {
+        on_request_verdict(x, policy_run_resume(x->run));
+        /* The visitor may wait for the upstream's word before it sends more. */
+        if (x->state == EXCHANGE_WAIT)
+            upstream_flush(x->upstream);
+        /* A body that was held back while the policy waited may come now. */
+        if (x->state != EXCHANGE_DONE && exchange_is_body_awaited(x))
+            x->down->ops->resume(x->down);
+    } else if (x->state == EXCHANGE_JUDGED) {
+        exchange_on_response_verdict(x, policy_run_resume(x->run));
+        if (x->state != EXCHANGE_DONE && x->upstream != NULL)
+            upstream_resume(x->upstream);
+    }
+    if (x->state != EXCHANGE_DONE)
+        x->down->ops->flush(x->down);
+}
+
+void exchange_wake(struct exchange *x)
+{
+    if (x->waking || (x->state != EXCHANGE_POLICY && x->state != EXCHANGE_JUDGED))
+        return;
+    x->waking = true;
+    worker_defer(x->gateway->worker, on_wake, x);
+}
+
 void exchange_start(struct exchange *x)
 {
     struct err e;
@@ -344,78 +380,81 @@ void exchange_start(struct exchange *x)
     if (exchange_route(x) == NULL) {
         (void)err_set(&e, E_ENDPOINT_OFFLINE, "the endpoint %s://%s is offline",
                       scheme_name(x->origin->scheme), x->request.host);
-        answer_error(x, &e, CLOSE_DONE);
+        exchange_answer_error(x, &e, CLOSE_DONE);
         return;
     }
     prepare_headers(x);
-    if (!obey(x, exchange_run_policy(x, POLICY_ON_HTTP_REQUEST)))
-        return;
-    if (is_overgrown(&x->request.headers, x->request.target.n + x->host.n,
-                     x->gateway->config->request_head_max_bytes)) {
-        (void)err_set(&e, E_HEAD_TOO_LARGE, "the head is too large with the endpoint's headers");
-        answer_error(x, &e, CLOSE_LIMIT);
-        return;
-    }
-    dial(x, false);
-    set_state(x, EXCHANGE_WAIT);
-    arm_timer(x);
-    if (x->request_done)
-        upstream_flush(x->upstream);
+    start_request(x);
 }
 
 void exchange_refuse(struct exchange *x, const struct err *e)
 {
     begin(x);
-    answer_error(x, e, CLOSE_PROTOCOL);
+    exchange_answer_error(x, e, CLOSE_PROTOCOL);
 }
 
 void exchange_on_request_data(struct exchange *x, struct str data)
 {
     if (x->state == EXCHANGE_DONE)
         return;
-    note_activity(x);
+    exchange_note_activity(x);
     x->request_bytes += data.n;
-    metrics_add(metrics_of(x), METRIC_BYTES_IN_TOTAL, (int64_t)data.n);
-    upstream_send_body(x->upstream, data);
+    metrics_add(exchange_metrics(x), METRIC_BYTES_IN_TOTAL, (int64_t)data.n);
+    if (x->state == EXCHANGE_POLICY)
+        gather_add(x, &x->request_body, data);
+    else if (x->upstream != NULL)
+        upstream_send_body(x->upstream, data);
+    /* else the policy has answered, and nobody reads the rest */
 }
 
 bool exchange_is_request_blocked(struct exchange *x)
 {
     /* An upgrade request has no body: what follows it waits for the 101. */
-    if (x->state == EXCHANGE_WAIT && x->request.upgrade.n > 0 && x->request.body == HTTP_BODY_NONE)
+    if ((x->state == EXCHANGE_WAIT || x->state == EXCHANGE_JUDGED) && x->request.upgrade.n > 0 &&
+        x->request.body == HTTP_BODY_NONE)
         return true;
+    if (x->state == EXCHANGE_POLICY)
+        return x->request_body.state != GATHER_RUNS;
     return x->upstream != NULL && upstream_is_blocked(x->upstream);
 }
 
 /* A tunnel ends when both directions have, and all bytes are on their way to the upstream. */
-static void end_tunnel(struct exchange *x)
+void exchange_end_tunnel(struct exchange *x)
 {
     if (x->request_done && x->response_done && upstream_is_flushed(x->upstream))
-        finish(x, EXCHANGE_COMPLETE, CLOSE_DONE);
+        exchange_finish(x, EXCHANGE_COMPLETE, CLOSE_DONE);
     else
-        arm_timer(x);
+        exchange_arm_timer(x);
 }
 
 void exchange_on_request_end(struct exchange *x, const struct http_headers *trailers)
 {
     if (x->state == EXCHANGE_DONE || x->request_done)
         return;
-    note_activity(x);
+    exchange_note_activity(x);
     x->request_done = true;
+    x->body_received_ms = clock_wall_ms();
+    if (x->state == EXCHANGE_POLICY) {
+        gather_end(x, &x->request_body, trailers);
+        exchange_arm_timer(x);
+        return;
+    }
+    if (x->upstream == NULL)
+        return; /* an answer of the policy is on its way */
     upstream_send_end(x->upstream, trailers);
     upstream_flush(x->upstream);
     if (x->state == EXCHANGE_TUNNEL)
-        end_tunnel(x);
+        exchange_end_tunnel(x);
     else
-        arm_timer(x);
+        exchange_arm_timer(x);
 }
 
 void exchange_on_request_bad(struct exchange *x, const struct err *e)
 {
-    if (x->state == EXCHANGE_WAIT)
-        answer_error(x, e, CLOSE_PROTOCOL);
+    if (x->state == EXCHANGE_WAIT || x->state == EXCHANGE_POLICY || x->state == EXCHANGE_JUDGED)
+        exchange_answer_error(x, e, CLOSE_PROTOCOL);
     else if (x->state != EXCHANGE_DONE)
-        finish(x, EXCHANGE_CUT, CLOSE_PROTOCOL);
+        exchange_finish(x, EXCHANGE_CUT, CLOSE_PROTOCOL);
 }
 
 void exchange_on_request_flush(struct exchange *x)
@@ -428,165 +467,17 @@ void exchange_on_writable(struct exchange *x)
 {
     if (x->state == EXCHANGE_DONE)
         return;
-    note_activity(x);
+    exchange_note_activity(x);
+    if (x->pending.len > 0 && x->state == EXCHANGE_RESPONSE && !exchange_pump_response(x)) {
+        if (x->state != EXCHANGE_DONE)
+            x->down->ops->flush(x->down);
+        return;
+    }
     if (x->upstream != NULL)
         upstream_resume(x->upstream);
 }
 
 void exchange_on_lost(struct exchange *x, enum close_reason why)
 {
-    finish(x, EXCHANGE_CUT, why);
-}
-
-/* ---- the response ---------------------------------------------------------------------------------- */
-
-static void start_tunnel(struct exchange *x)
-{
-    set_state(x, EXCHANGE_TUNNEL);
-    x->request_done = false; /* from now on: the visitor half-closed */
-    x->status = 101;
-    x->down->ops->send_head(x->down, &x->response, false);
-    arm_timer(x);
-    x->down->ops->resume(x->down);
-}
-
-static void pass_interim(struct exchange *x)
-{
-    headers_strip_hop_by_hop(&x->response.headers);
-    (void)headers_strip_error_codes(&x->response.headers);
-    x->down->ops->send_head(x->down, &x->response, true);
-}
-
-static void strip_response(struct exchange *x)
-{
-    size_t forged = headers_strip_error_codes(&x->response.headers);
-
-    headers_strip_hop_by_hop(&x->response.headers);
-    if (forged > 0)
-        metrics_add(metrics_of(x), METRIC_UPSTREAM_ERROR_HEADERS_TOTAL, (int64_t)forged);
-}
-
-void exchange_on_response(struct exchange *x, struct http_response *head)
-{
-    struct err e;
-
-    if (x->state != EXCHANGE_WAIT)
-        return;
-    note_activity(x);
-    x->response = *head;
-    x->response.keep_alive = true; /* the upstream's connection says nothing about the visitor's */
-    if (head->status < 200 && head->status != 101) {
-        pass_interim(x);
-        return;
-    }
-    x->upstream_us = clock_mono_us() - x->upstream_start_us;
-    strip_response(x);
-    if (!obey(x, exchange_run_policy(x, POLICY_ON_HTTP_RESPONSE)))
-        return;
-    if (x->host_rewritten)
-        headers_rewrite_back(&x->response.headers, &x->arena, x->host,
-                             str_from(scheme_name(x->origin->scheme)), x->request.authority);
-    if (is_overgrown(&x->response.headers, x->response.reason.n,
-                     x->gateway->config->response_head_max_bytes)) {
-        (void)err_set(&e, E_UPSTREAM_INVALID,
-                      "the head of the response is too large with the endpoint's headers");
-        answer_error(x, &e, CLOSE_LIMIT);
-        return;
-    }
-    if (head->status == 101) {
-        http_headers_add(&x->response.headers, &x->arena, STR("connection"), STR("upgrade"));
-        http_headers_add(&x->response.headers, &x->arena, STR("upgrade"), x->response.upgrade);
-        start_tunnel(x);
-        return;
-    }
-    set_state(x, EXCHANGE_RESPONSE);
-    x->status = head->status;
-    x->down->ops->send_head(x->down, &x->response, false);
-    arm_timer(x);
-}
-
-void exchange_on_response_data(struct exchange *x, struct str data)
-{
-    if (x->state == EXCHANGE_DONE)
-        return;
-    note_activity(x);
-    x->response_bytes += data.n;
-    metrics_add(metrics_of(x), METRIC_BYTES_OUT_TOTAL, (int64_t)data.n);
-    x->down->ops->send_body(x->down, data);
-}
-
-bool exchange_is_response_blocked(struct exchange *x)
-{
-    return x->state != EXCHANGE_DONE && x->down->ops->is_blocked(x->down);
-}
-
-void exchange_on_response_end(struct exchange *x, struct http_headers *trailers)
-{
-    if (x->state == EXCHANGE_DONE)
-        return;
-    if (trailers != NULL) {
-        size_t forged = headers_strip_error_codes(trailers);
-
-        if (forged > 0)
-            metrics_add(metrics_of(x), METRIC_UPSTREAM_ERROR_HEADERS_TOTAL, (int64_t)forged);
-    }
-    note_activity(x);
-    x->down->ops->send_end(x->down, trailers);
-    if (x->state == EXCHANGE_TUNNEL) {
-        x->response_done = true;
-        x->down->ops->flush(x->down);
-        end_tunnel(x);
-        return;
-    }
-    finish(x, EXCHANGE_COMPLETE, CLOSE_DONE);
-}
-
-void exchange_on_response_flush(struct exchange *x)
-{
-    if (x->state != EXCHANGE_DONE)
-        x->down->ops->flush(x->down);
-}
-
-void exchange_on_upstream_writable(struct exchange *x)
-{
-    if (x->state == EXCHANGE_DONE)
-        return;
-    note_activity(x);
-    if (x->state == EXCHANGE_TUNNEL)
-        end_tunnel(x);
-    if (x->state != EXCHANGE_DONE)
-        x->down->ops->resume(x->down);
-}
-
-/* RFC 9112 section 9.3.1: a request that changes nothing may be sent again when a kept connection
- * turns out to have been closed. */
-static bool may_retry(const struct exchange *x)
-{
-    return x->state == EXCHANGE_WAIT && upstream_is_stale(x->upstream) &&
-           x->request.body == HTTP_BODY_NONE && http_method_is_idempotent(x->request.method);
-}
-
-void exchange_on_upstream_failed(struct exchange *x, enum close_reason why, const struct err *e)
-{
-    if (may_retry(x)) {
-        metrics_add(metrics_of(x), METRIC_RETRIES_TOTAL, 1);
-        upstream_close(x->upstream, why);
-        dial(x, true);
-        upstream_flush(x->upstream);
-        return;
-    }
-    switch (x->state) {
-    case EXCHANGE_NEW:
-    case EXCHANGE_WAIT:
-        answer_error(x, e, why);
-        break;
-    case EXCHANGE_RESPONSE:
-        finish(x, EXCHANGE_CUT, why);
-        break;
-    case EXCHANGE_TUNNEL:
-        finish(x, why == CLOSE_DONE ? EXCHANGE_COMPLETE : EXCHANGE_CUT, why);
-        break;
-    case EXCHANGE_DONE:
-        break;
-    }
+    exchange_finish(x, EXCHANGE_CUT, why);
 }

@@ -25,7 +25,9 @@
 
 struct downstream;
 struct exchange;
+struct exchange_connect;
 struct gateway;
+struct tls_session;
 
 /* By how much a head may outgrow its limit through what the gateway and policies put into it. */
 enum { EXCHANGE_HEAD_GROWTH_BYTES = 256 * 1024 };
@@ -34,6 +36,7 @@ enum { EXCHANGE_HEAD_GROWTH_BYTES = 256 * 1024 };
 enum exchange_end {
     EXCHANGE_COMPLETE, /* a whole response was handed over */
     EXCHANGE_CUT,      /* the response stops short: the connection (or h2 stream) must break */
+    EXCHANGE_ABORTED,  /* the connection is reset, whatever else it carries */
 };
 
 /* What an exchange asks of its downstream codec. None of these may call the exchange back. */
@@ -66,8 +69,15 @@ struct exchange_origin {
     struct str server_name; /* SNI, or empty */
     struct str tls_version;
     struct str tls_cipher;
+    const struct tls_session *tls; /* NULL: plain */
     uint64_t conn_start_wall_ms;
+    uint64_t bytes_in; /* that the connection has carried so far, without TLS */
+    uint64_t bytes_out;
+    struct exchange_connect **connects; /* of the connection: what its endpoints said to it */
 };
+
+/* The connection is over. */
+void exchange_connects_free(struct exchange_connect *list);
 
 /* `d` and the origin are borrowed until finished(). */
 struct exchange *exchange_new(struct gateway *g, struct downstream *d,

@@ -56,6 +56,35 @@ static void copy_request(struct event *ev, const struct http_request *r)
         ev->user_agent = arena_str(&ev->arena, agent->value);
 }
 
+static void copy_outcome(struct event *ev, const struct policy_outcome *o)
+{
+    ev->basic_auth_decision = arena_str(&ev->arena, o->basic_auth_decision);
+    ev->basic_auth_username = arena_str(&ev->arena, o->basic_auth_username);
+    ev->ip_policy_decision = arena_str(&ev->arena, o->ip_policy_decision);
+    ev->circuit_breaker_decision = arena_str(&ev->arena, o->circuit_breaker_decision);
+    ev->webhook_decision = arena_str(&ev->arena, o->webhook_decision);
+    ev->compression_algorithm = arena_str(&ev->arena, o->compression_algorithm);
+    ev->compression_saved_bytes = o->compression_saved_bytes;
+    ev->policy_logs = arena_str(&ev->arena, o->logs);
+}
+
+/* Two JSON lists as one. */
+static struct str join_lists(struct event *ev, struct str a, struct str b)
+{
+    if (a.n == 0 || b.n == 0)
+        return a.n == 0 ? b : a;
+    return arena_fmt(&ev->arena, "%.*s,%.*s", STR_ARG(str_slice(a, 0, a.n - 1)),
+                     STR_ARG(str_skip(b, 1)));
+}
+
+/* on_tcp_connect ran with this exchange, which is the one to tell what came of it. */
+static void add_connect_outcome(struct event *ev, const struct policy_outcome *o)
+{
+    if (ev->ip_policy_decision.n == 0)
+        ev->ip_policy_decision = arena_str(&ev->arena, o->ip_policy_decision);
+    ev->policy_logs = join_lists(ev, arena_str(&ev->arena, o->logs), ev->policy_logs);
+}
+
 static struct event *make_event(const struct exchange *x)
 {
     struct event *ev = event_new();
@@ -74,9 +103,10 @@ static struct event *make_event(const struct exchange *x)
     ev->duration_us = clock_mono_us() - x->start_us;
     ev->upstream_us = x->upstream_us;
     ev->connection_reused = x->upstream != NULL && upstream_is_reused(x->upstream);
-    ev->basic_auth_decision = arena_str(&ev->arena, x->policy.basic_auth_decision);
-    ev->basic_auth_username = arena_str(&ev->arena, x->policy.basic_auth_username);
-    ev->ip_policy_decision = arena_str(&ev->arena, x->policy.ip_policy_decision);
+    if (x->run != NULL)
+        copy_outcome(ev, policy_run_outcome(x->run));
+    if (x->connect_outcome != NULL)
+        add_connect_outcome(ev, x->connect_outcome);
     return ev;
 }
 

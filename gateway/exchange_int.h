@@ -7,15 +7,39 @@
 
 #include <ev.h>
 
+#include "base/buf.h"
 #include "gateway/exchange.h"
-#include "policy/policy.h"
+#include "policy/filter.h"
+#include "policy/run.h"
+
+struct exchange_wait;
+struct policy_data;
+struct policy_facts;
 
 enum exchange_state {
     EXCHANGE_NEW,      /* the codec fills in the request */
+    EXCHANGE_POLICY,   /* the policy waits for something, before the upstream is asked */
     EXCHANGE_WAIT,     /* the upstream was asked; its response head is awaited */
+    EXCHANGE_JUDGED,   /* the policy waits for something, before the response may pass */
     EXCHANGE_RESPONSE, /* the response body is passing */
     EXCHANGE_TUNNEL,   /* both directions are raw bytes */
     EXCHANGE_DONE,
+};
+
+/* A body that an action wants whole. */
+enum gather_state {
+    GATHER_NOT,   /* it streams */
+    GATHER_RUNS,  /* it is being collected */
+    GATHER_WHOLE, /* all of it is in `data` */
+    GATHER_TOO_LARGE,
+};
+
+struct gather {
+    enum gather_state state;
+    struct buf data; /* what is not sent on yet */
+    size_t max_bytes;
+    bool has_trailers;
+    struct http_headers trailers; /* in the arena */
 };
 
 struct exchange {
@@ -33,8 +57,25 @@ struct exchange {
     bool response_done;        /* of a tunnel: the upstream half-closed */
     struct endpoint *endpoint; /* counted; NULL: none found */
     struct upstream *upstream; /* owned */
-    struct policy_result policy;
     ev_timer timer;
+
+    /* Of an endpoint with a policy; all empty without. */
+    struct policy_run *run;   /* owned */
+    struct policy_data *data; /* counted: values borrow from it, also over a reload */
+    const struct policy_outcome *connect_outcome; /* of the connection's; NULL: ran before */
+    struct policy_facts *facts;    /* in the arena: what variables were worked out to */
+    uint64_t body_received_ms;     /* when the request was whole, wall clock; 0: not yet */
+    struct exchange_wait *waits;   /* owned: what the policy waits for */
+    struct policy_filter *filters; /* owned; the response body passes them in this order */
+    struct gather request_body;
+    struct gather response_body;
+    struct buf
+        pending;  /* response bytes that wait for the visitor; only behind filters and gathering */
+    bool flushes; /* filters are flushed after each piece: an event stream */
+    const struct policy_response *extra; /* borrowed: fields for the error page; NULL: none */
+    bool waking;                         /* the run goes on at the end of the loop turn */
+    bool upstream_told;                  /* circuit breakers know how the upstream did */
+    bool response_ended; /* the upstream has sent all; the end waits for `pending` */
 
     /* For the event. */
     uint64_t start_us;
@@ -48,9 +89,86 @@ struct exchange {
     enum close_reason why; /* CLOSE_DONE, or why it was cut */
 };
 
-/* Runs the request or response phase. Returns the verdict; POLICY_RESPOND leaves its response in
- * x->policy. */
-enum policy_verdict exchange_run_policy(struct exchange *x, enum policy_phase phase);
+/* ---- exchange.c -------------------------------------------------------------------------------- */
+
+void exchange_set_state(struct exchange *x, enum exchange_state next);
+struct metrics *exchange_metrics(const struct exchange *x);
+/* The one end of every exchange that was started. */
+void exchange_finish(struct exchange *x, enum exchange_end how, enum close_reason why);
+/* The policy run goes on at the end of the loop turn. */
+void exchange_wake(struct exchange *x);
+/* Bytes moved: the timer starts anew. */
+void exchange_note_activity(struct exchange *x);
+void exchange_arm_timer(struct exchange *x);
+/* Asks the upstream; `fresh`: not over an idle stream. */
+void exchange_dial(struct exchange *x, bool fresh);
+/* Ends a tunnel when both directions have ended and all bytes are on their way. */
+void exchange_end_tunnel(struct exchange *x);
+/* True while the visitor still owes bytes of its request. */
+bool exchange_is_body_awaited(const struct exchange *x);
+bool exchange_has_phase(const struct exchange *x, enum policy_phase phase);
+/* True when what policies and rewriting made of a head is too much for one: the codecs have room for
+ * its limit and EXCHANGE_HEAD_GROWTH_BYTES. */
+bool exchange_is_overgrown(const struct http_headers *h, uint64_t start_line_bytes, uint64_t limit);
+
+/* ---- exchange_answer.c -------------------------------------------------------------------------- */
+
+void exchange_answer_error(struct exchange *x, const struct err *e, enum close_reason why);
+/* With what policy_run_response() says. */
+void exchange_answer_policy(struct exchange *x);
+
+/* ---- exchange_response.c ------------------------------------------------------------------------ */
+
+/* The head of a response is known: the rules for it run. */
+void exchange_judge_response(struct exchange *x);
+void exchange_on_response_verdict(struct exchange *x, enum policy_verdict verdict);
+/* The policy lets the response pass. */
+void exchange_deliver_response(struct exchange *x);
+/* Circuit breakers hear how a request that was sent went, once. */
+void exchange_tell_breakers(struct exchange *x, bool failed);
+/* The whole response is with the visitor's codec. */
+void exchange_complete(struct exchange *x);
+
+/* ---- exchange_body.c ---------------------------------------------------------------------------- */
+
+/* Takes a piece of a body that is collected. */
+void gather_add(struct exchange *x, struct gather *g, struct str data);
+void gather_end(struct exchange *x, struct gather *g, const struct http_headers *trailers);
+void gather_fini(struct gather *g);
+
+/* Sends on what was collected of the request, as far as the upstream takes it; true when nothing is
+ * left. */
+bool exchange_pump_request(struct exchange *x);
+/* Takes response bytes on their way to the visitor, through the filters. */
+void exchange_pass_response(struct exchange *x, struct str data);
+/* The response has ended; completes the exchange when all bytes are with the visitor's codec. */
+void exchange_end_response(struct exchange *x);
+/* Sends what waits; false if the exchange is over then or the visitor is slow. */
+bool exchange_pump_response(struct exchange *x);
+/* The response as the policy left it: framing for what the body has become. */
+void exchange_frame_response(struct exchange *x);
+void exchange_frame_request(struct exchange *x);
+void exchange_free_filters(struct exchange *x);
+
+/* ---- exchange_connect.c ------------------------------------------------------------------------- */
+
+/*
+ * Runs on_tcp_connect, unless this connection has been through it for this endpoint. *run is the one
+ * whose results later phases may read.
+ */
+enum policy_verdict exchange_run_connect(struct exchange *x, const struct policy_run_params *params,
+                                         const struct policy_run **run);
+
+/* ---- exchange_policy.c -------------------------------------------------------------------------- */
+
+/* Makes the run, if the endpoint has a policy, and runs on_tcp_connect if it has not been. */
+enum policy_verdict exchange_start_policy(struct exchange *x);
+/* on_event_stream_message, for a response that is one. */
+void exchange_add_event_stream_filter(struct exchange *x);
+/* What is under way for the policy is of no use any more. */
+void exchange_cancel_waits(struct exchange *x);
+
+/* ---- exchange_event.c --------------------------------------------------------------------------- */
 
 /* Makes the event of a finished exchange and hands it to the access log and the session. */
 void exchange_publish(struct exchange *x);

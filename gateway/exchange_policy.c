@@ -1,18 +1,40 @@
 /*
- * The policy_host of an exchange. Header calls act on the message of the phase that is running; Host
- * is kept apart from the other request fields because it is always sent first and only once.
+ * The policy_host of an exchange: what a running policy may read, change and ask for. Host is kept
+ * apart from the other request fields because it is always sent first and only once.
+ * What a policy waits for is told by an exchange_wait, which outlives the exchange while a thread of
+ * the pool still works on it.
  */
-#include "gateway/exchange_int.h"
-#include "tunnel/endpoint.h"
+#include <assert.h>
 
-static struct http_headers *message_of(struct exchange *x)
+#include "base/job.h"
+#include "base/mem.h"
+#include "gateway/config.h"
+#include "gateway/exchange_int.h"
+#include "gateway/fetch.h"
+#include "gateway/fetch_shared.h"
+#include "gateway/gateway_int.h"
+#include "gateway/policy_data.h"
+#include "gateway/policy_vars.h"
+#include "gateway/vaults.h"
+#include "policy/decode_filter.h"
+#include "tunnel/endpoint.h"
+#include "tunnel/routes.h"
+
+/* ---- messages --------------------------------------------------------------------------------- */
+
+static struct http_headers *message_of(struct exchange *x, enum policy_message m)
 {
-    return x->state == EXCHANGE_NEW ? &x->request.headers : &x->response.headers;
+    return m == POLICY_REQUEST ? &x->request.headers : &x->response.headers;
 }
 
-static bool is_request_host(const struct exchange *x, struct str name)
+static bool is_request_host(enum policy_message m, struct str name)
 {
-    return x->state == EXCHANGE_NEW && str_eq_nocase(name, STR("host"));
+    return m == POLICY_REQUEST && str_eq_nocase(name, STR("host"));
+}
+
+static struct cel_value host_var(void *ctx, enum policy_var var, struct arena *arena)
+{
+    return policy_vars_get(ctx, var, arena);
 }
 
 static const struct addr *host_client_addr(void *ctx)
@@ -22,47 +44,420 @@ static const struct addr *host_client_addr(void *ctx)
     return &x->origin->client;
 }
 
-static struct str host_header_find(void *ctx, struct str name, size_t index)
+static struct str host_header_find(void *ctx, enum policy_message m, struct str name, size_t index)
 {
     struct exchange *x = ctx;
     const struct http_header *h;
 
-    if (is_request_host(x, name))
+    if (is_request_host(m, name))
         return index == 0 ? x->host : STR_NONE;
-    h = http_headers_find(message_of(x), name, index);
+    h = http_headers_find(message_of(x, m), name, index);
     return h == NULL ? STR_NONE : h->value;
 }
 
-static void host_header_add(void *ctx, struct str name, struct str value)
+static void host_header_add(void *ctx, enum policy_message m, struct str name, struct str value)
 {
     struct exchange *x = ctx;
 
     value = arena_str(&x->arena, value);
-    if (is_request_host(x, name)) {
+    if (is_request_host(m, name)) {
         x->host = value;
         x->host_rewritten = true;
+        policy_facts_forget_url(x);
         return;
     }
-    http_headers_add(message_of(x), &x->arena, arena_str(&x->arena, name), value);
+    http_headers_add(message_of(x, m), &x->arena, arena_str(&x->arena, name), value);
 }
 
-static size_t host_header_remove(void *ctx, struct str name)
+static size_t host_header_remove(void *ctx, enum policy_message m, struct str name)
 {
-    return http_headers_remove(message_of(ctx), name);
+    return http_headers_remove(message_of(ctx, m), name);
+}
+
+static void host_set_target(void *ctx, struct str path_and_query)
+{
+    struct exchange *x = ctx;
+    struct http_request *r = &x->request;
+    size_t question;
+
+    r->target = arena_str(&x->arena, path_and_query);
+    question = str_find_char(r->target, '?');
+    r->path = str_slice(r->target, 0, question);
+    r->query = str_skip(r->target, question + 1);
+    policy_facts_forget_url(x);
+}
+
+/* ---- bodies ----------------------------------------------------------------------------------- */
+
+static bool host_has_body(void *ctx, enum policy_message m)
+{
+    const struct exchange *x = ctx;
+
+    if (m == POLICY_REQUEST)
+        return x->request.upgrade.n == 0 && !str_eq(x->request.method, STR("CONNECT"));
+    return x->response.status != 101 && x->response.body != HTTP_BODY_NONE;
+}
+
+static bool is_complete(const struct exchange *x, enum policy_message m)
+{
+    if (m == POLICY_REQUEST)
+        return x->request.body == HTTP_BODY_NONE;
+    return x->response.body == HTTP_BODY_NONE || x->response_ended;
+}
+
+/* What the message says of itself is believed when it is too much. */
+static bool is_announced_too_large(const struct exchange *x, enum policy_message m, size_t max)
+{
+    if (m == POLICY_REQUEST)
+        return x->request.body == HTTP_BODY_LENGTH && x->request.content_length > max;
+    return x->response.body == HTTP_BODY_LENGTH && x->response.content_length > max;
+}
+
+/* A client that waits for permission to send its body gets it from us. */
+static void ask_for_body(struct exchange *x)
+{
+    struct http_response interim = { .status = 100, .reason = STR("Continue") };
+
+    if (!x->request.expect_continue)
+        return;
+    x->request.expect_continue = false;
+    (void)http_headers_remove(&x->request.headers, STR("expect"));
+    x->down->ops->send_head(x->down, &interim, true);
+    x->down->ops->flush(x->down);
+}
+
+static void start_gathering(struct exchange *x, enum policy_message m, size_t max_bytes)
+{
+    struct gather *g = m == POLICY_REQUEST ? &x->request_body : &x->response_body;
+
+    buf_init(&g->data, max_bytes);
+    g->max_bytes = max_bytes;
+    g->state = is_complete(x, m) ? GATHER_WHOLE : GATHER_RUNS;
+    if (g->state == GATHER_RUNS && is_announced_too_large(x, m, max_bytes))
+        g->state = GATHER_TOO_LARGE;
+    if (m == POLICY_REQUEST && g->state == GATHER_RUNS)
+        ask_for_body(x);
+}
+
+static enum policy_ready host_body(void *ctx, enum policy_message m, size_t max_bytes,
+                                   struct str *out, struct err *e)
+{
+    struct exchange *x = ctx;
+    struct gather *g = m == POLICY_REQUEST ? &x->request_body : &x->response_body;
+
+    if (g->state == GATHER_NOT)
+        start_gathering(x, m, max_bytes);
+    switch (g->state) {
+    case GATHER_NOT:
+    case GATHER_RUNS:
+        return POLICY_PENDING;
+    case GATHER_WHOLE:
+        if (g->data.len <= max_bytes) {
+            *out = buf_str(&g->data);
+            return POLICY_READY;
+        }
+        break;
+    case GATHER_TOO_LARGE:
+        break;
+    }
+    (void)err_set(e, m == POLICY_REQUEST ? E_POLICY_BODY_TOO_LARGE : E_POLICY_RESPONSE_TOO_LARGE,
+                  "the body is larger than %zu bytes, which the traffic policy can handle",
+                  max_bytes);
+    return POLICY_FAILED;
+}
+
+static void host_set_body(void *ctx, enum policy_message m, struct str body)
+{
+    struct exchange *x = ctx;
+    struct gather *g = m == POLICY_REQUEST ? &x->request_body : &x->response_body;
+    struct buf data;
+
+    assert(g->state == GATHER_WHOLE);
+    buf_init(&data, SIZE_MAX / 2);
+    buf_add_str(&data, body);
+    buf_fini(&g->data);
+    g->data = data;
+    g->has_trailers = false; /* they may tell of the old body */
+    if (m == POLICY_RESPONSE && x->response.body == HTTP_BODY_NONE)
+        x->response.body = HTTP_BODY_LENGTH;
+}
+
+static void host_add_filter(void *ctx, struct policy_filter *filter)
+{
+    struct exchange *x = ctx;
+    struct policy_filter **end = &x->filters;
+
+    while (*end != NULL)
+        end = &(*end)->next;
+    filter->next = NULL;
+    *end = filter;
+}
+
+/* ---- waiting ---------------------------------------------------------------------------------- */
+
+/* One thing that a policy waits for, or has got last. */
+struct exchange_wait {
+    struct exchange *x; /* borrowed; NULL: nobody waits any more */
+    bool done;
+    bool taken;             /* what it gave stays until the next wait */
+    struct policy_job *job; /* owned by the host until it was taken */
+    struct fetch *fetch;    /* owned */
+    struct fetch_shared_wait shared;
+};
+
+static void wait_free(struct exchange_wait *w)
+{
+    if (w->x != NULL)
+        w->x->waits = NULL;
+    fetch_free(w->fetch);
+    mem_free(w);
+}
+
+static struct exchange_wait *wait_new(struct exchange *x)
+{
+    struct exchange_wait *w;
+
+    if (x->waits != NULL) {
+        assert(x->waits->taken); /* a run waits for one thing at a time */
+        wait_free(x->waits);
+    }
+    w = mem_zalloc(sizeof(*w));
+    w->x = x;
+    x->waits = w;
+    return w;
+}
+
+/* What was asked for before and is not taken yet, or NULL. */
+static struct exchange_wait *pending_wait(const struct exchange *x)
+{
+    return x->waits != NULL && !x->waits->taken ? x->waits : NULL;
+}
+
+static void on_done(void *arg)
+{
+    struct exchange_wait *w = arg;
+
+    w->done = true;
+    exchange_wake(w->x);
+}
+
+static void run_job(void *arg)
+{
+    struct exchange_wait *w = arg;
+
+    w->job->run(w->job);
+}
+
+static void on_job_done(struct worker *worker, void *arg)
+{
+    struct exchange_wait *w = arg;
+
+    (void)worker;
+    if (w->x != NULL) {
+        on_done(w);
+        return;
+    }
+    w->job->free(w->job);
+    wait_free(w);
+}
+
+static enum policy_ready host_job(void *ctx, struct policy_job *job)
+{
+    struct exchange *x = ctx;
+    struct exchange_wait *w = pending_wait(x);
+
+    if (w == NULL) {
+        w = wait_new(x);
+        w->job = job;
+        job_submit(x->gateway->jobs, x->gateway->worker, run_job, on_job_done, w);
+        return POLICY_PENDING;
+    }
+    if (!w->done)
+        return POLICY_PENDING;
+    w->taken = true;
+    w->job = NULL; /* the action's from now on */
+    return POLICY_READY;
+}
+
+static enum policy_ready host_fetch(void *ctx, const struct policy_fetch *request,
+                                    struct policy_fetched *out, struct err *e)
+{
+    struct exchange *x = ctx;
+    struct exchange_wait *w = pending_wait(x);
+    struct fetch_params params;
+
+    if (w == NULL) {
+        w = wait_new(x);
+        params = (struct fetch_params){ .request = request,
+                                        .rules = x->gateway->config->fetch_rules,
+                                        .max = x->gateway->config->policy_fetches_max,
+                                        .hops = fetch_hops(&x->request.headers),
+                                        .done = on_done,
+                                        .arg = w };
+        w->fetch = fetch_start(x->gateway->fetcher, &params);
+        return POLICY_PENDING;
+    }
+    if (!w->done)
+        return POLICY_PENDING;
+    w->taken = true;
+    *out = *fetch_result(w->fetch);
+    *e = *fetch_error(w->fetch);
+    return e->code == E_OK ? POLICY_READY : POLICY_FAILED;
+}
+
+static enum policy_ready host_fetch_shared(void *ctx, const struct policy_shared_fetch *request,
+                                           struct policy_shared_fetched *out, struct err *e)
+{
+    struct exchange *x = ctx;
+    struct exchange_wait *w = pending_wait(x);
+    const struct fetch_shared_params params = { .request = request,
+                                                .rules = x->gateway->config->fetch_rules,
+                                                .max = x->gateway->config->policy_fetches_max };
+    enum policy_ready ready;
+
+    if (w != NULL && !w->done)
+        return POLICY_PENDING;
+    if (w == NULL) {
+        w = wait_new(x);
+        w->shared = (struct fetch_shared_wait){ .done = on_done, .arg = w };
+    }
+    w->done = false;
+    ready = fetch_shared_ask(x->gateway->shared, &params, &w->shared, out, e);
+    w->taken = ready != POLICY_PENDING;
+    return ready;
+}
+
+void exchange_cancel_waits(struct exchange *x)
+{
+    struct exchange_wait *w = x->waits;
+
+    if (w == NULL)
+        return;
+    fetch_shared_leave(&w->shared);
+    if (w->job != NULL && !w->done) {
+        w->x = NULL; /* on_job_done() frees it */
+        x->waits = NULL;
+        return;
+    }
+    if (w->job != NULL)
+        w->job->free(w->job);
+    wait_free(w);
+}
+
+/* ---- what the operator lends ------------------------------------------------------------------- */
+
+static struct str host_secret(void *ctx, struct str vault, struct str name)
+{
+    const struct exchange *x = ctx;
+
+    return vaults_find(policy_data_vaults(x->data), str_from(x->endpoint->account), vault, name);
+}
+
+static const struct policy_ip_rules *host_ip_policy(void *ctx, struct str name)
+{
+    const struct exchange *x = ctx;
+
+    return policy_data_ip_policy(x->data, name);
+}
+
+/* The routing tables have public endpoints only, so no internal one is ever online. */
+static int host_forward(void *ctx, struct str url, struct err *e)
+{
+    (void)ctx;
+    return err_set(e, E_ENDPOINT_OFFLINE, "the internal endpoint %.*s is offline",
+                   STR_ARG(str_slice(url, 0, 100)));
 }
 
 static const struct policy_host exchange_policy_host = {
+    .var = host_var,
     .client_addr = host_client_addr,
     .header_find = host_header_find,
     .header_add = host_header_add,
     .header_remove = host_header_remove,
+    .set_target = host_set_target,
+    .body = host_body,
+    .set_body = host_set_body,
+    .has_body = host_has_body,
+    .add_filter = host_add_filter,
+    .fetch = host_fetch,
+    .fetch_shared = host_fetch_shared,
+    .job = host_job,
+    .secret = host_secret,
+    .ip_policy = host_ip_policy,
+    .forward = host_forward,
 };
 
-enum policy_verdict exchange_run_policy(struct exchange *x, enum policy_phase phase)
-{
-    const struct counted *policy = x->endpoint->policy;
+/* ---- the run ---------------------------------------------------------------------------------- */
 
-    if (policy == NULL || !policy_has_phase(policy, phase))
+enum policy_verdict exchange_start_policy(struct exchange *x)
+{
+    struct gateway *g = x->gateway;
+    enum policy_verdict verdict = POLICY_CONTINUE;
+    struct policy_run_params params;
+
+    if (x->endpoint->policy == NULL)
         return POLICY_CONTINUE;
-    return policy_run(policy, phase, &exchange_policy_host, x, &x->arena, &x->policy);
+    if (g->policy_local == NULL)
+        g->policy_local = policy_local_new();
+    policy_data_ref(g->policy_data);
+    x->data = g->policy_data;
+    params = (struct policy_run_params){
+        .policy = x->endpoint->policy,
+        .host = &exchange_policy_host,
+        .ctx = x,
+        .arena = &x->arena,
+        .local = g->policy_local,
+        .endpoint = str_from(x->endpoint->url.host),
+    };
+    if (policy_has_phase(x->endpoint->policy, POLICY_ON_TCP_CONNECT))
+        verdict = exchange_run_connect(x, &params, &params.connection);
+    x->run = policy_run_new(&params);
+    buf_init(&x->pending, FILTER_OUTPUT_MAX_BYTES + g->config->policy_body_max_bytes);
+    return verdict;
+}
+
+static bool is_event_stream(const struct exchange *x)
+{
+    const struct http_header *type =
+        http_headers_find(&x->response.headers, STR("content-type"), 0);
+    struct str essence;
+
+    if (type == NULL || x->response.body == HTTP_BODY_NONE)
+        return false;
+    essence = str_trim_ows(str_slice(type->value, 0, str_find_char(type->value, ';')));
+    return str_eq_nocase(essence, STR("text/event-stream"));
+}
+
+/* Messages are read in the clear; false when the stream is in a coding that is not known. */
+static bool decode_stream(struct exchange *x)
+{
+    struct http_headers *h = &x->response.headers;
+    const struct http_header *encoding = http_headers_find(h, STR("content-encoding"), 0);
+    struct policy_filter *f;
+    enum coding coding;
+
+    if (encoding == NULL || str_eq_nocase(str_trim_ows(encoding->value), STR("identity")))
+        return true;
+    if (coding_find(str_trim_ows(encoding->value), &coding) == -1)
+        return false;
+    f = decode_filter_new(coding);
+    if (f == NULL)
+        return false;
+    host_add_filter(x, f);
+    (void)http_headers_remove(h, STR("content-encoding"));
+    return true;
+}
+
+void exchange_add_event_stream_filter(struct exchange *x)
+{
+    struct policy_filter *f;
+
+    if (x->run == NULL || !is_event_stream(x))
+        return;
+    x->flushes = true;
+    if (!policy_has_phase(x->endpoint->policy, POLICY_ON_EVENT_STREAM_MESSAGE) || !decode_stream(x))
+        return;
+    f = policy_run_event_stream_filter(x->run);
+    if (f != NULL)
+        host_add_filter(x, f);
 }

@@ -11,10 +11,14 @@
 #include "gateway/admin.h"
 #include "gateway/config.h"
 #include "gateway/conn.h"
+#include "gateway/fetch.h"
+#include "gateway/fetch_shared.h"
 #include "gateway/gateway_int.h"
 #include "gateway/idle.h"
 #include "gateway/listener.h"
+#include "gateway/policy_data.h"
 #include "gateway/tls.h"
+#include "policy/run.h"
 #include "tunnel/host.h"
 #include "tunnel/routes.h"
 
@@ -116,6 +120,11 @@ struct gateway *gateway_new(const struct gateway_params *params)
     tls_ref(params->tls);
     g->tls = params->tls;
     g->idle = idle_new(g->worker);
+    policy_data_ref(params->policy_data);
+    g->policy_data = params->policy_data;
+    g->jobs = params->jobs;
+    g->fetcher = fetcher_new(g->worker);
+    g->shared = fetch_shared_new(g->fetcher);
     add_listeners(g, params);
     routes_on_gone(g->routes, on_endpoint_gone, g);
     return g;
@@ -129,7 +138,8 @@ void gateway_start(struct gateway *g)
         listener_start(g->admin_listeners[i]);
 }
 
-void gateway_configure(struct gateway *g, struct config *config, struct tls *tls)
+void gateway_configure(struct gateway *g, struct config *config, struct tls *tls,
+                       struct policy_data *policy_data)
 {
     config_ref(config);
     config_unref(g->config);
@@ -137,6 +147,9 @@ void gateway_configure(struct gateway *g, struct config *config, struct tls *tls
     tls_ref(tls);
     tls_unref(g->tls);
     g->tls = tls;
+    policy_data_ref(policy_data);
+    policy_data_unref(g->policy_data);
+    g->policy_data = policy_data;
 }
 
 void gateway_free(struct gateway *g)
@@ -154,6 +167,10 @@ void gateway_free(struct gateway *g)
         listener_free(g->admin_listeners[i]);
     ev_timer_stop(worker_loop(g->worker), &g->drain_timer);
     idle_free(g->idle);
+    fetch_shared_free(g->shared);
+    fetcher_free(g->fetcher);
+    policy_local_free(g->policy_local);
+    policy_data_unref(g->policy_data);
     config_unref(g->config);
     tls_unref(g->tls);
     mem_free(g);

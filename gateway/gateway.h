@@ -1,7 +1,8 @@
 /*
  * gateway: the HTTP side of one worker: listeners, downstream connections, exchanges, idle upstreams.
  * main.c makes one per worker.
- * Owns:   listening sockets, connections, and counted references to the config and TLS contexts.
+ * Owns:   listening sockets, connections, what policies keep for a worker, and counted references to
+ *         the config, the TLS contexts and the data of policies.
  * Thread: the worker's own, except gateway_new() and gateway_free() (main, while it does not run).
  */
 #ifndef GATEWAY_GATEWAY_H
@@ -14,7 +15,9 @@
 struct config;
 struct gateway;
 struct host_suffixes;
+struct job_pool;
 struct metrics;
+struct policy_data;
 struct routes;
 struct tls;
 
@@ -32,6 +35,8 @@ struct gateway_params {
     const struct host_suffixes *suffixes; /* borrowed: outlives us */
     struct config *config;                /* a reference is taken */
     struct tls *tls;                      /* a reference is taken */
+    struct policy_data *policy_data;      /* a reference is taken; may be NULL */
+    struct job_pool *jobs;                /* borrowed: outlives us */
     /* Bound, listening, non-blocking sockets of this worker; taken. */
     const int *http_fds;
     size_t http_count;
@@ -44,8 +49,10 @@ struct gateway_params {
 struct gateway *gateway_new(const struct gateway_params *params);
 void gateway_start(struct gateway *g);
 
-/* A reload: new exchanges use the new config, new connections the new TLS contexts. */
-void gateway_configure(struct gateway *g, struct config *config, struct tls *tls);
+/* A reload: new exchanges use the new config, policies the new data, new connections the new TLS
+ * contexts. */
+void gateway_configure(struct gateway *g, struct config *config, struct tls *tls,
+                       struct policy_data *policy_data);
 
 /*
  * Stops accepting, closes idle connections and lets exchanges finish, for at most the config's

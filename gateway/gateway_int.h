@@ -17,8 +17,13 @@
 
 struct admin_conn;
 struct conn;
+struct fetch_shared;
+struct fetcher;
 struct idle_pool;
+struct job_pool;
 struct listener;
+struct policy_data;
+struct policy_local;
 
 enum { GATEWAY_LISTENERS_MAX = 64 };
 
@@ -30,6 +35,13 @@ struct gateway {
     struct config *config;                /* counted */
     struct tls *tls;                      /* counted */
     struct idle_pool *idle;               /* owned */
+
+    /* For traffic policies. */
+    struct job_pool *jobs;             /* borrowed: outlives us */
+    struct policy_data *policy_data;   /* counted */
+    struct policy_local *policy_local; /* owned; NULL: no policy ran yet */
+    struct fetcher *fetcher;           /* owned */
+    struct fetch_shared *shared;       /* owned */
 
     struct listener *listeners[GATEWAY_LISTENERS_MAX]; /* owned; the public ones */
     size_t listener_count;

@@ -17,6 +17,7 @@
 
 #include <ev.h>
 
+#include "base/job.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
@@ -27,9 +28,11 @@
 #include "gateway/inputs.h"
 #include "gateway/lifecycle.h"
 #include "gateway/listen_set.h"
+#include "gateway/policy_command.h"
 #include "gateway/process_env.h"
 #include "gateway/state_dir.h"
 #include "gateway/tls.h"
+#include "policy/policy.h"
 #include "sshd/sshd.h"
 #include "tunnel/authkeys.h"
 #include "tunnel/control.h"
@@ -53,8 +56,9 @@ struct node {
 };
 
 struct process {
-    struct ev_loop *loop; /* borrowed: libev's default one */
-    int lock;             /* on state_dir; -1: none */
+    struct ev_loop *loop;         /* borrowed: libev's default one */
+    int lock;                     /* on state_dir; -1: none */
+    struct policy_engine *engine; /* owned: compiles policies, and what they count */
     struct inputs inputs;
 
     struct listen_set listen[LISTEN_KINDS];
@@ -62,6 +66,7 @@ struct process {
     struct domains *domains;        /* owned: of the start; a reload gives control its own */
     struct control *control;        /* owned */
     struct sshd_shared *shared;     /* owned */
+    struct job_pool *jobs;          /* owned: what policies must not do on a loop */
     struct gateway_peers peers;     /* its arrays: owned */
     struct node *nodes;             /* owned */
     size_t node_count;
@@ -70,6 +75,7 @@ struct process {
 
     struct lifecycle *lifecycle;  /* owned */
     struct file_watch *key_files; /* owned */
+    struct file_watch *geo_files; /* owned */
 };
 
 /* ---- reloading ------------------------------------------------------------------------- */
@@ -102,6 +108,9 @@ static struct sshd_settings make_settings(const struct process *p)
         .keepalive_interval_ms = c->keepalive_interval_ms,
         .keepalive_count = (uint32_t)c->keepalive_count,
         .rekey_bytes = c->rekey_bytes,
+        .policy_document_max_bytes = c->policy_document_max_bytes,
+        .policy_input_timeout_ms = c->policy_input_timeout_ms,
+        .policy = p->inputs.terms,
     };
 }
 
@@ -117,7 +126,7 @@ static void apply_change(struct worker *w, void *arg)
     struct change *c = arg;
 
     (void)w;
-    gateway_configure(c->node->gateway, c->inputs.config, c->inputs.tls);
+    gateway_configure(c->node->gateway, c->inputs.config, c->inputs.tls, c->inputs.policy_data);
     sshd_configure(c->node->sshd, &c->settings, c->inputs.keys);
     inputs_fini(&c->inputs);
     mem_free(c);
@@ -154,18 +163,38 @@ static void watch_key_files(struct process *p)
     file_watch_start(p->key_files);
 }
 
+static void on_geo_files_changed(void *arg)
+{
+    struct process *p = arg;
+
+    if (inputs_reload_policy_data(&p->inputs, p->engine) == 0)
+        post_change(p);
+    log_flush();
+}
+
+static void watch_geo_files(struct process *p)
+{
+    const struct config_strings *files = &p->inputs.config->geo_databases;
+
+    file_watch_free(p->geo_files);
+    p->geo_files = file_watch_new(p->loop, (const char *const *)files->items, files->count,
+                                  on_geo_files_changed, p);
+    file_watch_start(p->geo_files);
+}
+
 static void reload(void *arg)
 {
     struct process *p = arg;
     const struct config *c;
 
-    if (inputs_reload(&p->inputs) == -1)
+    if (inputs_reload(&p->inputs, p->engine) == -1)
         return;
     c = p->inputs.config;
     log_configure(c->log_level, c->log_format);
     control_configure(p->control, c->hold_ms, config_domains_new(c));
     post_change(p);
     watch_key_files(p);
+    watch_geo_files(p);
 }
 
 /* ---- building -------------------------------------------------------------------------- */
@@ -251,6 +280,8 @@ static void build_node(struct process *p, size_t i)
         .suffixes = p->suffixes,
         .config = p->inputs.config,
         .tls = p->inputs.tls,
+        .policy_data = p->inputs.policy_data,
+        .jobs = p->jobs,
         .http_fds = fds[LISTEN_HTTP],
         .http_count = p->listen[LISTEN_HTTP].bound.count,
         .https_fds = fds[LISTEN_HTTPS],
@@ -283,10 +314,12 @@ static void build_nodes(struct process *p)
 static void process_free(struct process *p)
 {
     file_watch_free(p->key_files);
+    file_watch_free(p->geo_files);
     for (size_t i = 0; i < p->node_count; i++) {
         gateway_free(p->nodes[i].gateway);
         sshd_free(p->nodes[i].sshd);
     }
+    job_pool_free(p->jobs); /* its last answers wait in the mailboxes */
     /* Messages under way name routes and the lifecycle: mailboxes are emptied before those go. */
     control_free(p->control);
     for (size_t i = 0; i < p->node_count; i++)
@@ -305,6 +338,7 @@ static void process_free(struct process *p)
     mem_free(p->routes);
     mem_free(p->nodes);
     inputs_fini(&p->inputs);
+    policy_engine_free(p->engine);
     if (p->lock != -1)
         (void)close(p->lock); /* only held, never written */
     mem_free(p);
@@ -318,9 +352,11 @@ static struct process *process_new(const char *path, struct buf *problems)
 
     p->lock = -1;
     p->loop = ev_default_loop(EVFLAG_AUTO | EVFLAG_NOENV);
-    if (inputs_read(&p->inputs, path, problems) == -1)
+    p->engine = policy_engine_new();
+    if (inputs_read(&p->inputs, path, p->engine, problems) == -1)
         goto fail;
     watch_key_files(p);
+    watch_geo_files(p);
     log_configure(p->inputs.config->log_level, p->inputs.config->log_format);
     p->lock = state_dir_open(p->inputs.config->state_dir, &e);
     if (p->lock == -1 || inputs_read_certificates(&p->inputs, NULL, problems) == -1)
@@ -331,6 +367,7 @@ static struct process *process_new(const char *path, struct buf *problems)
     if (bind_listeners(p, &e) == -1 || build_suffixes(p, &e) == -1 || build_control(p, &e) == -1 ||
         build_shared(p, &e) == -1)
         goto fail;
+    p->jobs = job_pool_new((unsigned)p->inputs.config->policy_threads);
     build_nodes(p);
     return p;
 fail:
@@ -421,6 +458,7 @@ static void process_run(struct process *p)
     tell_ready(p);
     lifecycle_run(p->lifecycle);
     file_watch_stop(p->key_files);
+    file_watch_stop(p->geo_files);
     control_stop(p->control);
     for (size_t i = 0; i < p->node_count; i++)
         worker_stop(p->nodes[i].worker);
@@ -469,6 +507,10 @@ static int usage(FILE *to, int status)
     (void)fprintf(to, "usage: sallyport serve -c FILE   run in the foreground; SIGTERM drains, "
                       "SIGHUP reloads\n"
                       "       sallyport check -c FILE   print every problem of a configuration\n"
+                      "       sallyport policy check FILE...   print every problem of traffic "
+                      "policies\n"
+                      "       sallyport policy eval EXPR [--vars FILE.json]   print the value of "
+                      "an expression as JSON\n"
                       "       sallyport version\n"
                       "       sallyport help\n");
     return status;
@@ -485,6 +527,11 @@ int main(int argc, char **argv)
         }
         if (strcmp(command, "check") == 0)
             return command_check(argv[3]);
+    }
+    if (argc > 2 && strcmp(command, "policy") == 0) {
+        int status = policy_command(argc - 2, argv + 2);
+
+        return status == POLICY_COMMAND_USAGE ? usage(stderr, EXIT_USAGE) : status;
     }
     if (argc == 2 && (strcmp(command, "version") == 0 || strcmp(command, "--version") == 0)) {
         (void)printf("sallyport %s\n", SALLYPORT_VERSION);

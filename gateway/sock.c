@@ -652,6 +652,14 @@ static void sock_close_softly(struct sock *s)
     s->fd = -1;
 }
 
+/* A policy closes without a word: nothing that waits is sent, and the peer gets a reset. */
+static void sock_reset(const struct sock *s)
+{
+    const struct linger none = { .l_onoff = 1, .l_linger = 0 };
+
+    (void)setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none)); /* as far as it goes */
+}
+
 static void sock_close(struct stream *stream, enum close_reason why)
 {
     struct sock *s = sock_from(stream);
@@ -660,6 +668,8 @@ static void sock_close(struct stream *stream, enum close_reason why)
     if (s->state == SOCK_OPEN && s->tx != TX_FAILED) {
         if (why == CLOSE_DONE)
             sock_close_softly(s);
+        else if (why == CLOSE_POLICY)
+            sock_reset(s);
         else if (s->tls != NULL && (why == CLOSE_IDLE || why == CLOSE_DRAIN))
             (void)tls_shutdown(s->tls); /* a courtesy: it is closed anyway */
     }

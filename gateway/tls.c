@@ -32,6 +32,7 @@
 #include "base/ref.h"
 #include "gateway/config.h"
 #include "gateway/local_ca.h"
+#include "gateway/tls_cert.h"
 #include "gateway/tls_certs.h"
 #include "gateway/tls_hello.h"
 #include "gateway/tls_tickets.h"
@@ -657,7 +658,28 @@ const char *tls_version(const struct tls_session *s)
 
 const char *tls_cipher(const struct tls_session *s)
 {
-    return SSL_get_cipher_name(s->ssl);
+    const SSL_CIPHER *cipher = SSL_get_current_cipher(s->ssl);
+
+    return cipher == NULL ? "" : SSL_CIPHER_standard_name(cipher);
+}
+
+bool tls_server_cert(const struct tls_session *s, struct arena *a, struct tls_cert *out)
+{
+    X509 *x509 = SSL_get_certificate(s->ssl);
+
+    if (x509 == NULL)
+        return false;
+    tls_cert_read(x509, a, out);
+    return true;
+}
+
+struct str tls_alpn(const struct tls_session *s)
+{
+    const unsigned char *name;
+    unsigned n;
+
+    SSL_get0_alpn_selected(s->ssl, &name, &n);
+    return str_of((const char *)name, n);
 }
 
 const char *tls_session_error(const struct tls_session *s)

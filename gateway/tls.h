@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "base/str.h"
 
+struct arena;
 struct config;
 struct tls;
 struct tls_session;
@@ -72,10 +73,12 @@ enum tls_status tls_shutdown(struct tls_session *s);
 /* True if tls_read() would return bytes without the socket becoming readable. */
 bool tls_has_pending(const struct tls_session *s);
 
-/* After the handshake: the folded SNI name, "TLSv1.3", the cipher suite's name. */
+/* After the handshake: the folded SNI name, "TLSv1.3", the cipher suite's name at IANA. */
 struct str tls_server_name(const struct tls_session *s);
 const char *tls_version(const struct tls_session *s);
 const char *tls_cipher(const struct tls_session *s);
+/* The protocol that was agreed on, or empty. */
+struct str tls_alpn(const struct tls_session *s);
 /* Why a session failed, for the log; a static text. */
 const char *tls_session_error(const struct tls_session *s);
 /* The errno with which the socket failed, or 0 when it was TLS itself. */

@@ -226,9 +226,11 @@ static size_t on_data(void *arg, struct str data)
     u->in_data = true;
     used = read_all(u, data);
     u->in_data = false;
+    /* Nobody asked for what stands behind the response; of a policy's exchange the end may come
+     * later. */
+    if (used < data.n && (u->state == UPSTREAM_CLOSED || u->state == UPSTREAM_DONE))
+        u->keep_alive = false;
     if (u->state == UPSTREAM_CLOSED) {
-        if (used < data.n)
-            u->keep_alive = false; /* nobody asked for what stands behind the response */
         release_stream(u, CLOSE_DONE);
         return data.n;
     }

@@ -1,155 +1,485 @@
 #include "policy/fields.h"
 
+#include <math.h>
 #include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
+#include "policy/compiler.h"
+#include "policy/engine.h"
+#include "policy/pattern.h"
+#include "policy/problems.h"
+#include "policy/template.h"
+#include "policy/template_int.h"
 
-enum { KNOWN_KEYS_BYTES = 160 };
+enum { NAMES_BYTES = 200, NEAR_DISTANCE = 3, QUOTED_MAX_BYTES = 48 };
 
-void fields_at(struct fields *c, const char *fmt, ...)
+enum policy_phase fields_phase(const struct fields *c)
 {
+    return c->compiler->phase;
+}
+
+const struct policy_limits *fields_limits(const struct fields *c)
+{
+    return c->compiler->params->limits;
+}
+
+const struct policy_params *fields_params(const struct fields *c)
+{
+    return c->compiler->params;
+}
+
+const struct policy_limits *field_limits(const struct field *f)
+{
+    return f->compiler->params->limits;
+}
+
+const char *fields_place(const struct fields *c)
+{
+    struct policy_compiler *compiler = c->compiler;
+
+    (void)snprintf(compiler->place, sizeof(compiler->place), "%s[%zu].actions[%zu]",
+                   policy_phase_name(compiler->phase), compiler->rule, compiler->action);
+    return compiler->place;
+}
+
+/* ---- problems -------------------------------------------------------------------------------- */
+
+static struct doc_place place_of(const struct field *f)
+{
+    return f->node != NULL ? f->node->at : f->at;
+}
+
+int field_problem(const struct field *f, enum err_code code, const char *fmt, ...)
+{
+    char text[PROBLEM_TEXT_BYTES];
     va_list ap;
 
     va_start(ap, fmt);
-    (void)vsnprintf(c->place, sizeof(c->place), fmt, ap); /* a cut place still helps */
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
+    return compiler_problem(f->compiler, place_of(f), f->name, code, NULL, "%s", text);
 }
 
-static bool is_known(const char *key, const char *const *known)
+int field_problem_hint(const struct field *f, enum err_code code, const char *hint, const char *fmt,
+                       ...)
+{
+    char text[PROBLEM_TEXT_BYTES];
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    return compiler_problem(f->compiler, place_of(f), f->name, code, hint, "%s", text);
+}
+
+void field_warn(const struct field *f, const char *fmt, ...)
+{
+    char text[PROBLEM_TEXT_BYTES];
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    compiler_warn(f->compiler, place_of(f), f->name, "%s", text);
+}
+
+static int wrong_kind(const struct field *f, const char *wanted)
+{
+    return field_problem(f, E_POLICY_CONFIG, "it must be %s, not %s", wanted,
+                         doc_kind_text(f->node));
+}
+
+/* ---- finding --------------------------------------------------------------------------------- */
+
+/* The name of what stands below `above`; a cut name still helps. */
+static void set_name(char out[FIELD_NAME_BYTES], const char *above, struct str key)
+{
+    (void)snprintf(out, FIELD_NAME_BYTES, "%s%s%.*s", above, above[0] == '\0' ? "" : ".",
+                   STR_ARG(str_slice(key, 0, FIELD_NAME_BYTES)));
+}
+
+struct field fields_find(const struct fields *c, const char *key)
+{
+    struct field f = { .node = doc_find(c->map, key), .compiler = c->compiler };
+
+    if (f.node != NULL && doc_is_null(f.node))
+        f.node = NULL;
+    if (c->map != NULL)
+        f.at = c->map->at;
+    set_name(f.name, c->name, str_from(key));
+    return f;
+}
+
+struct field fields_need(const struct fields *c, const char *key)
+{
+    struct field f = fields_find(c, key);
+
+    if (f.node == NULL)
+        (void)field_problem(&f, E_POLICY_MISSING, "it is required");
+    return f;
+}
+
+static bool is_known(struct str key, const char *const *known)
 {
     for (size_t i = 0; known[i] != NULL; i++) {
-        if (strcmp(key, known[i]) == 0)
+        if (str_eq(key, str_from(known[i])))
             return true;
     }
     return false;
 }
 
-static int refuse_key(const char *key, const char *const *known, enum err_code code, struct err *e)
+/* "did you mean 'x'?", or all the names there are. */
+static void suggest(struct str key, const char *const *known, char out[NAMES_BYTES])
 {
+    const char *nearest = NULL;
+    size_t least = NEAR_DISTANCE;
     struct buf names;
 
-    buf_init(&names, KNOWN_KEYS_BYTES);
+    for (size_t i = 0; known[i] != NULL; i++) {
+        size_t distance = str_distance(key, str_from(known[i]));
+
+        if (distance < least) {
+            least = distance;
+            nearest = known[i];
+        }
+    }
+    if (nearest != NULL) {
+        (void)snprintf(out, NAMES_BYTES, "did you mean '%s'?", nearest);
+        return;
+    }
+    buf_init(&names, NAMES_BYTES);
     for (size_t i = 0; known[i] != NULL; i++)
         buf_add_fmt(&names, "%s%s", i > 0 ? ", " : "", known[i]);
-    (void)err_set(e, code, "unknown key '%.40s'; known: %.*s", key, STR_ARG(buf_str(&names)));
+    (void)snprintf(out, NAMES_BYTES, "%s: %.*s", known[0] == NULL ? "there are none" : "known",
+                   STR_ARG(buf_str(&names)));
     buf_fini(&names);
-    return -1;
 }
 
-json_t *fields_iterable(const json_t *json)
+int fields_known(const struct fields *c, const char *const *known)
 {
-    return (json_t *)(uintptr_t)json;
-}
+    int rc = 0;
 
-int fields_check_keys(const json_t *object, const char *const *known, enum err_code code,
-                      struct err *e)
-{
-    json_t *o = fields_iterable(object);
+    for (size_t i = 0; c->map != NULL && i < c->map->count; i++) {
+        struct str key = c->map->keys[i]->text;
+        char hint[NAMES_BYTES];
 
-    for (void *it = json_object_iter(o); it != NULL; it = json_object_iter_next(o, it)) {
-        if (!is_known(json_object_iter_key(it), known))
-            return refuse_key(json_object_iter_key(it), known, code, e);
+        if (is_known(key, known))
+            continue;
+        suggest(key, known, hint);
+        rc = compiler_problem(c->compiler, c->map->keys[i]->at, c->name, E_POLICY_CONFIG, hint,
+                              "unknown field '%.*s'", STR_ARG(str_slice(key, 0, QUOTED_MAX_BYTES)));
     }
-    return 0;
+    return rc;
 }
 
-int fields_open(struct fields *c, const char *const *known)
+struct fields field_fields(const struct field *f)
 {
-    if (c->json == NULL)
+    struct fields c = { .compiler = f->compiler };
+
+    if (f->node != NULL && f->node->kind != DOC_MAP)
+        (void)wrong_kind(f, "a mapping");
+    else
+        c.map = f->node;
+    memcpy(c.name, f->name, sizeof(c.name));
+    return c;
+}
+
+/* ---- scalars --------------------------------------------------------------------------------- */
+
+int field_bool(const struct field *f, bool *out)
+{
+    if (f->node == NULL || doc_to_bool(f->node, out))
         return 0;
-    if (!json_is_object(c->json))
-        return fields_wrong_type(c, "a mapping");
-    return fields_check_keys(c->json, known, E_POLICY_CONFIG, c->e);
+    return wrong_kind(f, "true or false");
 }
 
-int fields_missing(struct fields *c, const char *key)
+int field_int(const struct field *f, int64_t min, int64_t max, int64_t *out)
 {
-    fields_at(c, "%s", key);
-    return err_set(c->e, E_POLICY_MISSING, "it is required and must not be empty");
-}
+    int64_t value;
 
-int fields_wrong_type(struct fields *c, const char *wanted)
-{
-    return err_set(c->e, E_POLICY_CONFIG, "it must be %s", wanted);
-}
-
-int fields_bool(struct fields *c, const char *key, bool *out)
-{
-    const json_t *value = json_object_get(c->json, key);
-
-    if (value == NULL)
+    if (f->node == NULL)
         return 0;
-    fields_at(c, "%s", key);
-    if (!json_is_boolean(value))
-        return fields_wrong_type(c, "true or false");
-    *out = json_is_true(value);
-    return 0;
-}
-
-int fields_str(struct fields *c, const char *key, struct str *out)
-{
-    const json_t *value = json_object_get(c->json, key);
-
-    if (value == NULL)
-        return 0;
-    fields_at(c, "%s", key);
-    if (!json_is_string(value))
-        return fields_wrong_type(c, "a string");
-    *out = fields_json_str(value);
-    return 0;
-}
-
-int fields_list(struct fields *c, const char *key, size_t max, const json_t **out)
-{
-    const json_t *value = json_object_get(c->json, key);
-
-    *out = NULL;
-    if (value == NULL)
-        return 0;
-    fields_at(c, "%s", key);
-    if (!json_is_array(value))
-        return fields_wrong_type(c, "a list");
-    if (json_array_size(value) > max)
-        return err_set(c->e, E_POLICY_LIST_LENGTH, "%zu entries, at most %zu are allowed",
-                       json_array_size(value), max);
+    if (!doc_to_int(f->node, &value))
+        return wrong_kind(f, "a whole number");
+    if (value < min || value > max)
+        return field_problem(f, E_POLICY_RANGE, "%lld is outside of %lld to %lld", (long long)value,
+                             (long long)min, (long long)max);
     *out = value;
     return 0;
 }
 
-int fields_list_str(struct fields *c, const char *key, const json_t *list, size_t index,
-                    struct str *out)
+int field_double(const struct field *f, double min, double max, double *out)
 {
-    const json_t *value = json_array_get(list, index);
+    double value;
 
-    fields_at(c, "%s[%zu]", key, index);
-    if (!json_is_string(value))
-        return fields_wrong_type(c, "a string");
-    *out = fields_json_str(value);
+    if (f->node == NULL)
+        return 0;
+    if (!doc_to_double(f->node, &value) || isnan(value))
+        return wrong_kind(f, "a number");
+    if (value < min || value > max)
+        return field_problem(f, E_POLICY_RANGE, "%g is outside of %g to %g", value, min, max);
+    *out = value;
     return 0;
 }
 
-int fields_check_literal(struct fields *c, struct str value)
+int field_text(const struct field *f, struct str *out)
 {
-    if (str_find(value, STR("${")) == value.n)
+    if (f->node == NULL)
         return 0;
-    return err_set(c->e, E_POLICY_TEMPLATE,
-                   "\"${\" starts an expression, and expressions are not available on this "
-                   "gateway; give a fixed value");
+    if (f->node->kind != DOC_SCALAR)
+        return wrong_kind(f, "a string");
+    *out = f->node->text;
+    return 0;
 }
 
-struct str fields_json_str(const json_t *string)
+int field_choice(const struct field *f, const char *const *names, unsigned *out)
 {
-    return str_of(json_string_value(string), json_string_length(string));
+    char hint[NAMES_BYTES];
+    struct str text = STR_NONE;
+
+    if (field_text(f, &text) == -1)
+        return -1;
+    if (f->node == NULL)
+        return 0;
+    for (unsigned i = 0; names[i] != NULL; i++) {
+        if (str_eq(text, str_from(names[i]))) {
+            *out = i;
+            return 0;
+        }
+    }
+    suggest(text, names, hint);
+    return field_problem_hint(f, E_POLICY_CHOICE, hint, "'%.*s' is not one of the allowed values",
+                              STR_ARG(str_slice(text, 0, QUOTED_MAX_BYTES)));
 }
 
-size_t fields_chars(struct str s)
-{
-    size_t chars = 0;
+/* ---- durations ------------------------------------------------------------------------------- */
 
-    for (size_t i = 0; i < s.n; i++)
-        chars += ((unsigned char)s.p[i] & 0xC0) != 0x80; /* not a UTF-8 continuation byte */
-    return chars;
+static const struct {
+    const char *unit;
+    double ns;
+} units[] = {
+    { "ns", 1 },   { "us", 1e3 }, { "\xc2\xb5s", 1e3 }, { "\xce\xbcs", 1e3 },
+    { "ms", 1e6 }, { "s", 1e9 },  { "m", 6e10 },        { "h", 3.6e12 },
+};
+
+/* Digits with at most one dot, as a whole number and what to divide it by: exact, unlike 1.005. */
+static bool take_number(struct str *rest, double *out, double *scale)
+{
+    double value = 0;
+    size_t digits = 0;
+    bool dot = false;
+
+    *scale = 1;
+    for (; rest->n > 0; *rest = str_skip(*rest, 1)) {
+        char c = rest->p[0];
+
+        if (c == '.' && !dot) {
+            dot = true;
+        } else if (char_is_digit(c)) {
+            value = value * 10 + (c - '0');
+            *scale = dot ? *scale * 10 : *scale;
+            digits++;
+        } else {
+            break;
+        }
+    }
+    *out = value;
+    return digits > 0 && isfinite(value) && isfinite(*scale);
+}
+
+static bool take_unit(struct str *rest, double *ns)
+{
+    size_t best = 0;
+
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        struct str unit = str_from(units[i].unit);
+
+        if (str_starts(*rest, unit) && unit.n > best) { /* "ms" before "m" */
+            best = unit.n;
+            *ns = units[i].ns;
+        }
+    }
+    *rest = str_skip(*rest, best);
+    return best > 0;
+}
+
+/* Go's syntax: one or more numbers with units. Doubles are exact far beyond what fields allow. */
+static bool parse_duration(struct str text, double *out_ns)
+{
+    bool negative = str_starts(text, STR("-"));
+    double total = 0;
+    double number = 0;
+    double scale = 1;
+    double ns = 0;
+
+    if (negative || str_starts(text, STR("+")))
+        text = str_skip(text, 1);
+    if (text.n == 0)
+        return false;
+    while (text.n > 0) {
+        if (!take_number(&text, &number, &scale) || !take_unit(&text, &ns))
+            return false;
+        total += number * ns / scale;
+    }
+    *out_ns = negative ? -total : total;
+    return true;
+}
+
+enum { DURATION_BYTES = 32 };
+
+/* The largest unit that divides it. */
+static void format_ms(uint64_t ms, char out[DURATION_BYTES])
+{
+    static const struct {
+        uint64_t ms;
+        const char *unit;
+    } sizes[] = { { 3600000, "h" }, { 60000, "m" }, { 1000, "s" }, { 1, "ms" } };
+    size_t i = 0;
+
+    while (ms % sizes[i].ms != 0)
+        i++;
+    (void)snprintf(out, DURATION_BYTES, "%llu%s", (unsigned long long)(ms / sizes[i].ms),
+                   sizes[i].unit);
+}
+
+int field_duration(const struct field *f, uint64_t min_ms, uint64_t max_ms, uint64_t *out_ms)
+{
+    char bound[DURATION_BYTES];
+    struct str text = STR_NONE;
+    double ns = 0;
+    double ms;
+
+    if (field_text(f, &text) == -1)
+        return -1;
+    if (f->node == NULL)
+        return 0;
+    if (!parse_duration(text, &ns))
+        return field_problem_hint(f, E_POLICY_CONFIG, "write a number with a unit: 90s, 1h30m",
+                                  "it must be a duration");
+    ms = floor(ns / 1e6);
+    if (ms < (double)min_ms) {
+        format_ms(min_ms, bound);
+        return field_problem(f, E_POLICY_RANGE, "it must be at least %s", bound);
+    }
+    if (ms > (double)max_ms) {
+        format_ms(max_ms, bound);
+        return field_problem(f, E_POLICY_DURATION, "it must be at most %s", bound);
+    }
+    *out_ms = (uint64_t)ms;
+    return 0;
+}
+
+/* ---- lists and mappings ---------------------------------------------------------------------- */
+
+static int check_count(const struct field *f, size_t min, size_t max)
+{
+    if (f->node->count > max)
+        return field_problem(f, E_POLICY_LIST_LENGTH, "%zu entries, at most %zu are allowed",
+                             f->node->count, max);
+    if (f->node->count < min)
+        return field_problem(f, E_POLICY_MISSING, "it needs at least %zu entr%s", min,
+                             min == 1 ? "y" : "ies");
+    return 0;
+}
+
+int field_list(const struct field *f, size_t min, size_t max, size_t *count)
+{
+    *count = 0;
+    if (f->node == NULL)
+        return 0;
+    if (f->node->kind != DOC_LIST)
+        return wrong_kind(f, "a list");
+    if (check_count(f, min, max) == -1)
+        return -1;
+    *count = f->node->count;
+    return 0;
+}
+
+struct field field_item(const struct field *list, size_t index)
+{
+    struct field f = { .node = list->node->items[index],
+                       .compiler = list->compiler,
+                       .at = list->node->at };
+
+    (void)snprintf(f.name, sizeof(f.name), "%.*s[%zu]", FIELD_NAME_BYTES - 24, list->name, index);
+    return f;
+}
+
+int field_map(const struct field *f, size_t max, size_t *count)
+{
+    *count = 0;
+    if (f->node == NULL)
+        return 0;
+    if (f->node->kind != DOC_MAP)
+        return wrong_kind(f, "a mapping");
+    if (check_count(f, 0, max) == -1)
+        return -1;
+    *count = f->node->count;
+    return 0;
+}
+
+struct field field_entry(const struct field *map, size_t index, struct str *key)
+{
+    struct field f = { .node = map->node->items[index],
+                       .compiler = map->compiler,
+                       .at = map->node->keys[index]->at };
+
+    *key = map->node->keys[index]->text;
+    set_name(f.name, map->name, *key);
+    return f;
+}
+
+/* ---- expressions ----------------------------------------------------------------------------- */
+
+struct template *field_template_as(const struct field *f, enum err_code code)
+{
+    struct str text = STR_NONE;
+
+    if (f->node == NULL)
+        return NULL;
+    if (doc_is_null(f->node)) {
+        (void)wrong_kind(f, "a string");
+        return NULL;
+    }
+    if (field_text(f, &text) == -1)
+        return NULL;
+    return template_compile(f, code);
+}
+
+struct template *field_template(const struct field *f)
+{
+    return field_template_as(f, E_POLICY_TEMPLATE);
+}
+
+static struct cel_program *compile(const struct field *f, const struct cel_type *want,
+                                   const struct cel_env *env)
+{
+    struct compiler_expression x = {
+        .node = f->node, .field = f->name, .code = E_POLICY_EXPRESSION, .env = env, .want = want
+    };
+
+    if (f->node == NULL || field_text(f, &x.text) == -1)
+        return NULL;
+    return compiler_program(f->compiler, &x);
+}
+
+struct cel_program *field_expression(const struct field *f, const struct cel_type *want)
+{
+    return compile(f, want, NULL);
+}
+
+struct cel_program *field_retry_condition(const struct field *f)
+{
+    const struct policy_engine *engine = f->compiler->params->engine;
+
+    return compile(f, cel_type_basic(CEL_T_BOOL), engine->retry_envs[f->compiler->phase]);
+}
+
+struct pattern *field_pattern(const struct field *f)
+{
+    struct template *text = field_template(f);
+
+    return text == NULL ? NULL : pattern_compile(f, text);
 }

@@ -1,11 +1,11 @@
 /*
- * policy: traffic policy, from a document to verdicts. The front door of policy/, and all that sshd
- * may include of it.
- * A policy is compiled once, is immutable, and is shared through its count. Running it takes no
- * lock, does no I/O and never acts by itself: it returns a verdict, and reads or changes the
- * message through the policy_host that the gateway provides.
- * Owns:   a policy its compiled actions; results live in the arena of the exchange.
- * Thread: compile and run on any.
+ * policy: traffic policy, from documents to a compiled policy. The front door of policy/, and all
+ * that sshd may include of it.
+ * A policy is compiled once, is immutable, and is shared through its count. What runs it is
+ * policy/run.h; what it may ask of the gateway is policy/host.h.
+ * Owns:   a policy everything it was compiled to; nothing of the documents.
+ * Thread: the engine and compiled policies on any; a document and a problem list belong to their
+ *         maker.
  */
 #ifndef POLICY_POLICY_H
 #define POLICY_POLICY_H
@@ -16,97 +16,172 @@
 
 #include <jansson.h>
 
-#include "base/arena.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/ref.h"
 #include "base/str.h"
 
-struct addr;
-struct policy;
+struct policy_document;
+struct policy_engine;
+struct policy_problems;
 
 /* When rules run (spec traffic-policy 2.1). */
-enum policy_phase { POLICY_ON_TCP_CONNECT, POLICY_ON_HTTP_REQUEST, POLICY_ON_HTTP_RESPONSE };
-enum { POLICY_PHASE_COUNT = POLICY_ON_HTTP_RESPONSE + 1 };
+enum policy_phase {
+    POLICY_ON_TCP_CONNECT,
+    POLICY_ON_HTTP_REQUEST,
+    POLICY_ON_HTTP_RESPONSE,
+    POLICY_ON_EVENT_STREAM_MESSAGE,
+};
+enum { POLICY_PHASE_COUNT = POLICY_ON_EVENT_STREAM_MESSAGE + 1 };
 
 /* "on_http_request" and so on. */
 const char *policy_phase_name(enum policy_phase phase);
 
-/* The size of a document. */
-enum { POLICY_RULES_MAX = 200, POLICY_RULE_ACTIONS_MAX = 50 };
+/* What an endpoint speaks to its visitors, as bits: a policy may serve several endpoints. */
+enum { POLICY_HTTP = 1, POLICY_HTTPS = 2, POLICY_TLS = 4, POLICY_TCP = 8 };
+
+/* Sizes that documents and running policies may reach; each is a setting of the configuration. */
+struct policy_limits {
+#define LIMIT(name, unit, min, max, preset, text) uint64_t name;
+#include "policy/limits.def"
+#undef LIMIT
+};
+
+/* The defaults of limits.def. */
+extern const struct policy_limits policy_default_limits;
 
 /*
- * Compiles a document: an object with a list of rules for each phase, each rule an object with
- * "actions" and maybe a "name" for people, each action {"type": NAME, "config": {...}}. Returns a
- * policy with one reference, or NULL with the code and the place of the first problem in front of
- * the message ("on_http_request[0].actions[1].config.headers.x-a: ..."). `document` is only read.
- * This is the only way to make a policy.
+ * What is made once for the process: the names that expressions may use, and the counters that
+ * rate limits and circuit breakers share among workers. Outlives every policy.
  */
-struct counted *policy_compile(const json_t *document, struct err *e);
+struct policy_engine *policy_engine_new(void);
+void policy_engine_free(struct policy_engine *engine);
+
+/* ---- problems ------------------------------------------------------------------------------- */
+
+/* A list of what is wrong with documents; a warning does not keep a policy from being compiled. */
+struct policy_problems *policy_problems_new(void);
+void policy_problems_free(struct policy_problems *p);
+size_t policy_problems_errors(const struct policy_problems *p);
+size_t policy_problems_warnings(const struct policy_problems *p);
+/* Appends a line for each: "FILE:LINE:COLUMN: error[ERR_SALLYPORT_n]: text\n", where a hint follows
+ * in a line of its own ("    hint: ..."); warnings say "warning:". In document order. */
+void policy_problems_format(const struct policy_problems *p, struct buf *out);
+/* The code and text of the first error. */
+void policy_problems_first(const struct policy_problems *p, struct err *e);
+
+/* ---- documents ------------------------------------------------------------------------------ */
 
 /*
- * Checks the config of one action as policy_compile() does, but the message has no place in front:
- * for callers that name a better one, such as the flag it came from.
+ * Reads a YAML or JSON document (spec traffic-policy 1.1, 1.5); `name` is shown in problems. NULL
+ * when the text is none; every problem is in the list.
  */
-int policy_check_action(enum policy_phase phase, const char *action, const json_t *config,
-                        struct err *e);
-
-/*
- * Appends a rule with one action to a phase of a document; `config` is taken over. For callers that
- * build a document from shorthand, such as the flags of the ssh command line.
- */
-void policy_document_add(json_t *document, enum policy_phase phase, const char *action,
+struct policy_document *policy_document_parse(struct str name, struct str text,
+                                              const struct policy_limits *limits,
+                                              struct policy_problems *problems);
+/* An empty document, for callers that build one from shorthand such as the flags of the ssh command
+ * line; problems name it without line and column. */
+struct policy_document *policy_document_new(struct str name);
+/* Appends a rule with one action to a phase; `config` is taken over. */
+void policy_document_add(struct policy_document *d, enum policy_phase phase, const char *action,
                          json_t *config);
+/* NULL is fine. */
+void policy_document_free(struct policy_document *d);
 
-/* True if any rule exists for the phase; an exchange skips the phase otherwise. */
-bool policy_has_phase(const struct counted *policy, enum policy_phase phase);
+/* ---- compiling ------------------------------------------------------------------------------ */
+
+/* What an expression of a rule that fails does (spec traffic-policy 3.6, D17). */
+enum policy_expression_errors {
+    POLICY_EXPRESSION_FAILS,    /* the exchange ends with an error */
+    POLICY_EXPRESSION_NO_MATCH, /* the rule does not match; logged */
+};
+
+/* Data that the operator may have named no file for; variables made of it are empty then. */
+enum { POLICY_LACKS_GEO = 1, POLICY_LACKS_IP_LISTS = 2 };
+
+struct policy_params {
+    struct policy_engine *engine;       /* borrowed: outlives the policy */
+    const struct policy_limits *limits; /* copied */
+    /* In this order the rules of each phase run. Borrowed for the call. */
+    const struct policy_document *const *documents;
+    size_t document_count;
+    unsigned protocols; /* POLICY_HTTP and so on: of the endpoints; 0: not known, all are fine */
+    struct str account; /* whose counters and secrets it uses */
+    enum policy_expression_errors expression_errors;
+    unsigned
+        lacks; /* POLICY_LACKS_GEO and so on: a policy that reads such variables gets a warning */
+    /* True if the name of an IP policy (restrict-ips) is known; NULL: none is. */
+    bool (*has_ip_policy)(void *arg, struct str name);
+    /* True if the account has this secret; NULL: not known, unknown ones show at run time. */
+    bool (*has_secret)(void *arg, struct str vault, struct str name);
+    void *arg;
+};
 
 /*
- * What the gateway lends a running policy. `ctx` is the exchange. The header calls work on the
- * message of the phase: the request in on_http_request, the response in on_http_response. Strings
- * that come back are borrowed until the message changes; strings handed in are copied.
+ * Compiles; every problem of every document goes to the list. NULL if any is an error. The policy
+ * has one reference. This is the only way to make one.
  */
-struct policy_host {
-    const struct addr *(*client_addr)(void *ctx);
-    /* The index-th field of that name (any case), or an empty str with p == NULL. */
-    struct str (*header_find)(void *ctx, struct str name, size_t index);
-    void (*header_add)(void *ctx, struct str name, struct str value);
-    /* Removes all fields of that name; returns how many there were. */
-    size_t (*header_remove)(void *ctx, struct str name);
+struct counted *policy_compile(const struct policy_params *params,
+                               struct policy_problems *problems);
+
+/*
+ * Checks the config of one action as policy_compile() does; for callers that name a better place,
+ * such as the flag it came from. -1 with the first problem.
+ */
+int policy_check_action(const struct policy_engine *engine, enum policy_phase phase,
+                        const char *action, const json_t *config, struct err *e);
+
+/* ---- the operator's terms ------------------------------------------------------------------- */
+
+/*
+ * What the operator lends to, and lays upon, the policies of all endpoints: limits, named things that
+ * policies may refer to, and documents of the operator's own. Immutable and counted; a reload makes
+ * a new one, which endpoints of later commands get.
+ */
+struct policy_terms {
+    struct ref ref;
+    struct policy_engine *engine; /* borrowed: outlives everything */
+    struct policy_limits limits;
+    char *domain; /* owned: random names lie below it */
+    enum policy_expression_errors expression_errors;
+    bool (*has_ip_policy)(void *arg, struct str name); /* NULL: there are none */
+    /* NULL: not known, unknown ones show at run time. */
+    bool (*has_secret)(void *arg, struct str account, struct str vault, struct str name);
+    void *arg;
+    void (*free_arg)(void *arg);     /* at the end; may be NULL */
+    struct policy_default *defaults; /* owned, in the order they were added */
 };
 
-enum policy_verdict {
-    POLICY_CONTINUE, /* go on with the exchange */
-    POLICY_RESPOND,  /* answer with policy_result.response, nothing else of the policy runs */
-    POLICY_CLOSE,    /* close the connection without an answer */
+struct policy_terms *policy_terms_new(struct policy_engine *engine,
+                                      const struct policy_limits *limits, struct str domain);
+/* NULL is fine for both. */
+void policy_terms_ref(struct policy_terms *t);
+void policy_terms_unref(struct policy_terms *t);
+/*
+ * Adds a document (taken over) that runs in front of what users of an account give, for endpoints of
+ * a domain: "app.example.com" or "*.example.com"; an empty account or domain fits all.
+ */
+void policy_terms_add_default(struct policy_terms *t, struct str account, struct str domain,
+                              struct policy_document *document);
+
+struct policy_request {
+    struct str account;
+    struct str host; /* of the endpoint; empty: it will get a random name */
+    unsigned protocols;
+    const struct policy_document *const *documents; /* of the user, in the order they run */
+    size_t count;
 };
 
-struct policy_header {
-    struct str name;
-    struct str value;
-};
+/*
+ * Compiles the operator's documents that fit, then the user's. *out is NULL when no document asks
+ * for anything. -1 with problems.
+ */
+int policy_terms_compile(const struct policy_terms *t, const struct policy_request *request,
+                         struct counted **out, struct policy_problems *problems);
 
-enum { POLICY_RESPONSE_HEADERS_MAX = 4 };
+/* ---- looking at a policy -------------------------------------------------------------------- */
 
-struct policy_response {
-    enum err_code error; /* the gateway's error page for it; E_OK: the plain response below */
-    char message[ERR_MSG_BYTES]; /* of the error page */
-    unsigned status;
-    struct policy_header headers[POLICY_RESPONSE_HEADERS_MAX];
-    size_t header_count;
-    struct str body;
-};
-
-/* What a run leaves behind, over all phases of one exchange; start it zeroed. */
-struct policy_result {
-    struct policy_response response; /* valid with POLICY_RESPOND */
-    struct str basic_auth_decision;  /* "allow" or "block"; empty when it did not run */
-    struct str basic_auth_username;
-    struct str ip_policy_decision; /* "allow" or "block"; empty when it did not run */
-};
-
-/* Runs the rules of one phase in order until a verdict other than POLICY_CONTINUE. */
-enum policy_verdict policy_run(const struct counted *policy, enum policy_phase phase,
-                               const struct policy_host *host, void *ctx, struct arena *arena,
-                               struct policy_result *result);
+/* True if any rule exists for the phase; an exchange skips the phase otherwise. NULL is no policy. */
+bool policy_has_phase(const struct counted *policy, enum policy_phase phase);
 
 #endif

@@ -16,11 +16,11 @@ static const struct word {
     enum command_kind kind;
     enum word_use use;
 } words[] = {
-    { "http", COMMAND_HTTP, WORD_WORKS },       { "help", COMMAND_HELP, WORD_WORKS },
-    { "version", COMMAND_VERSION, WORD_WORKS }, { "--help", COMMAND_HELP, WORD_ALIAS },
-    { "-h", COMMAND_HELP, WORD_ALIAS },         { "--version", COMMAND_VERSION, WORD_ALIAS },
-    { "tcp", COMMAND_HTTP, WORD_LATER },        { "tls", COMMAND_HTTP, WORD_LATER },
-    { "api", COMMAND_HTTP, WORD_LATER },
+    { "http", COMMAND_HTTP, WORD_WORKS },         { "help", COMMAND_HELP, WORD_WORKS },
+    { "version", COMMAND_VERSION, WORD_WORKS },   { "policy", COMMAND_POLICY_CHECK, WORD_WORKS },
+    { "--help", COMMAND_HELP, WORD_ALIAS },       { "-h", COMMAND_HELP, WORD_ALIAS },
+    { "--version", COMMAND_VERSION, WORD_ALIAS }, { "tcp", COMMAND_HTTP, WORD_LATER },
+    { "tls", COMMAND_HTTP, WORD_LATER },          { "api", COMMAND_HTTP, WORD_LATER },
 };
 
 enum { WORDS = sizeof(words) / sizeof(words[0]), SHOWN_BYTES = 40 };
@@ -64,7 +64,8 @@ static int find_word(struct str text, const struct word **out, struct err *e)
             nearest = w;
     }
     return err_set(e, E_UNKNOWN_COMMAND,
-                   "unknown command '%.*s'; the nearest one is %s (commands: http, help, version)",
+                   "unknown command '%.*s'; the nearest one is %s (commands: http, policy check, "
+                   "help, version)",
                    STR_ARG(str_slice(text, 0, SHOWN_BYTES)), nearest->text);
 }
 
@@ -119,7 +120,8 @@ static bool asks_for_help(const struct command_scan *scan)
     return false;
 }
 
-static int parse_http(struct str rest, unsigned version, struct command *out, struct err *e)
+static int parse_http(struct str rest, unsigned version, const struct policy_engine *engine,
+                      struct command *out, struct err *e)
 {
     struct command_scan *scan = mem_alloc(sizeof(*scan));
     int rc = command_scan(rest, version, scan, e);
@@ -130,7 +132,7 @@ static int parse_http(struct str rest, unsigned version, struct command *out, st
         if (scan->positional.n > 0)
             rc = read_upstream(scan->positional, out, e);
         if (rc == 0)
-            rc = flags_apply(scan->uses, scan->count, out, e);
+            rc = flags_apply(scan->uses, scan->count, engine, out, e);
     }
     mem_free(scan);
     return rc;
@@ -150,7 +152,17 @@ static int parse_help(struct str rest, struct command *out, struct err *e)
     return 0;
 }
 
-static int parse_line(struct str line, unsigned version, struct command *out, struct err *e)
+static int parse_policy(struct str rest, struct err *e)
+{
+    if (str_eq(rest, STR("check")))
+        return 0;
+    return err_set(e, E_FLAG_SYNTAX,
+                   "policy can only 'check', a document from standard input: "
+                   "ssh v2@GATEWAY policy check < policy.yml");
+}
+
+static int parse_line(struct str line, unsigned version, const struct policy_engine *engine,
+                      struct command *out, struct err *e)
 {
     size_t end = str_find_char(line, ' ');
     struct str rest = str_trim(str_skip(line, end));
@@ -165,7 +177,9 @@ static int parse_line(struct str line, unsigned version, struct command *out, st
     out->kind = word->kind;
     switch (word->kind) {
     case COMMAND_HTTP:
-        return parse_http(rest, version, out, e);
+        return parse_http(rest, version, engine, out, e);
+    case COMMAND_POLICY_CHECK:
+        return parse_policy(rest, e);
     case COMMAND_HELP:
         return parse_help(rest, out, e);
     case COMMAND_VERSION:
@@ -177,13 +191,14 @@ static int parse_line(struct str line, unsigned version, struct command *out, st
     return -1;
 }
 
-int command_parse(struct str line, unsigned version, struct command *out, struct err *e)
+int command_parse(struct str line, unsigned version, const struct policy_engine *engine,
+                  struct command *out, struct err *e)
 {
     *out = (struct command){ .kind = COMMAND_HTTP };
     if (check_text(line, e) == -1)
         return -1;
     out->line = str_dup(line);
-    if (parse_line(str_trim(str_from(out->line)), version, out, e) == 0)
+    if (parse_line(str_trim(str_from(out->line)), version, engine, out, e) == 0)
         return 0;
     command_fini(out);
     return -1;
@@ -194,7 +209,7 @@ void command_fini(struct command *c)
     mem_free(c->name);
     mem_free(c->description);
     mem_free(c->metadata);
-    counted_unref(c->policy);
+    flag_documents_fini(&c->flags);
     if (c->line != NULL)
         mem_wipe(c->line, str_from(c->line).n); /* it may hold passwords */
     mem_free(c->line);
@@ -203,7 +218,8 @@ void command_fini(struct command *c)
 
 static const char example[] =
     "  ssh -R 443:localhost:8080 v2@GATEWAY http\n"
-    "  ssh -R app.example.com:443:localhost:8080 v2@GATEWAY http --basic-auth user:password\n";
+    "  ssh -R app.example.com:443:localhost:8080 v2@GATEWAY http --basic-auth user:password\n"
+    "  ssh -R 443:localhost:8080 v2@GATEWAY http --traffic-policy-file - < policy.yml\n";
 
 void command_help(enum command_kind kind, struct buf *out)
 {
@@ -218,14 +234,17 @@ void command_help(enum command_kind kind, struct buf *out)
                     example);
         flags_help(out);
         return;
+    case COMMAND_POLICY_CHECK:
     case COMMAND_HELP:
     case COMMAND_VERSION:
         buf_add_fmt(out,
                     "Commands:\n\n"
-                    "  http      serve what -R forwards to as HTTP and HTTPS; 'http --help' "
+                    "  http           serve what -R forwards to as HTTP and HTTPS; 'http --help' "
                     "lists its flags\n"
-                    "  help      this text\n"
-                    "  version   the version of the gateway\n\n"
+                    "  policy check   check the traffic policy on standard input; nothing is "
+                    "opened\n"
+                    "  help           this text\n"
+                    "  version        the version of the gateway\n\n"
                     "Examples:\n\n%s",
                     example);
         return;

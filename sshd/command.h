@@ -12,11 +12,11 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "base/ref.h"
 #include "base/str.h"
+#include "sshd/flag_policy.h"
 #include "tunnel/url.h"
 
-enum command_kind { COMMAND_HTTP, COMMAND_HELP, COMMAND_VERSION };
+enum command_kind { COMMAND_HTTP, COMMAND_POLICY_CHECK, COMMAND_HELP, COMMAND_VERSION };
 
 enum { COMMAND_LINE_MAX_BYTES = 64 * 1024, COMMAND_URLS_MAX = 64 };
 
@@ -38,7 +38,9 @@ struct command {
     bool has_upstream;
     enum command_log log;
     enum log_format log_format;
-    struct counted *policy; /* counted; NULL when no flag asked for an action */
+    struct flag_documents flags; /* owned: what flags ask of the policy */
+    struct str policy_text;      /* --traffic-policy; p == NULL: none */
+    bool policy_from_input;      /* --traffic-policy-file -: it is what the client sends */
 
     char *line; /* owned: what the strs above point into */
 };
@@ -48,12 +50,13 @@ struct command {
 int command_syntax_version(struct str user, unsigned *version, struct err *e);
 
 /*
- * Parses a line (copied). On success the caller releases `out` with command_fini(). On failure
+ * Parses a line (copied); flags are checked by the engine. On success the caller releases `out` with command_fini(). On failure
  * returns -1 with E_NO_COMMAND, E_UNKNOWN_COMMAND, E_FLAG_SYNTAX, E_FLAG_UNSUPPORTED or the code of
  * the flag's value, and `out` needs no release. The message names what was wrong and, for an
  * unknown word, the nearest valid one.
  */
-int command_parse(struct str line, unsigned version, struct command *out, struct err *e);
+int command_parse(struct str line, unsigned version, const struct policy_engine *engine,
+                  struct command *out, struct err *e);
 void command_fini(struct command *c);
 
 /* Texts for people; lines end in LF. */

@@ -14,7 +14,9 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "policy/policy.h"
 #include "sshd/command.h"
+#include "sshd/exec_policy.h"
 #include "sshd/request_line.h"
 #include "sshd/session_int.h"
 #include "sshd/sshd_int.h"
@@ -24,6 +26,7 @@
 enum { EXEC_MAGIC = 0x45786563 };
 
 enum exec_state {
+    EXEC_READS,  /* the policy that the client sends */
     EXEC_WAITS,  /* for a forward */
     EXEC_CLAIMS, /* URLs are shown when all claims are answered */
     EXEC_RUNS,
@@ -36,6 +39,7 @@ struct exec {
     struct session *session;   /* borrowed */
     struct terminal *terminal; /* borrowed; NULL: nobody reads */
     struct command command;
+    struct exec_policy policy;
     bool has_command;
     bool claiming;   /* a claim is under way */
     size_t adopted;  /* forwards so far */
@@ -67,6 +71,13 @@ static void on_wait_over(struct ev_loop *loop, ev_timer *w, int revents)
     (void)loop;
     (void)revents;
     assert(x->magic == EXEC_MAGIC);
+    if (x->state == EXEC_READS) {
+        (void)err_set(&e, E_POLICY_INVALID,
+                      "the policy did not arrive; send it: ssh ... < policy.yml");
+        exec_refused(x, &e);
+        exec_end(x, 1);
+        return;
+    }
     (void)err_set(&e, E_NO_FORWARD, "no forward was asked for; use ssh -R, for example");
     exec_refused(x, &e);
     if (x->terminal != NULL)
@@ -79,9 +90,10 @@ static struct exec *exec_new(struct session *s, struct terminal *t)
     struct exec *x = mem_zalloc(sizeof(*x));
 
     x->magic = EXEC_MAGIC;
+    x->state = EXEC_WAITS;
     x->session = s;
     x->terminal = t;
-    ev_timer_init(&x->wait, on_wait_over, (double)s->front->settings.command_wait_ms / 1000.0, 0.0);
+    ev_init(&x->wait, on_wait_over);
     x->wait.data = x;
     return x;
 }
@@ -93,8 +105,15 @@ void exec_free(struct exec *x)
     assert(x->state == EXEC_DONE);
     if (x->has_command)
         command_fini(&x->command);
+    exec_policy_fini(&x->policy);
     x->magic = 0;
     mem_free(x);
+}
+
+static void start_wait(struct exec *x, uint64_t ms)
+{
+    ev_timer_set(&x->wait, (double)ms / 1000.0, 0.0);
+    ev_timer_start(worker_loop(x->session->front->worker), &x->wait);
 }
 
 /* Takes the endpoints of a forward offline; the forward may be claimed anew. */
@@ -180,13 +199,29 @@ static char *endpoint_name(const struct exec *x, const struct forward *f)
     return mem_strdup(name);
 }
 
+static struct exec_policy_source policy_source(const struct exec *x)
+{
+    return (struct exec_policy_source){ .front = x->session->front,
+                                        .account = x->session->auth.key->account,
+                                        .command = &x->command };
+}
+
+/* NULL when its policy cannot be made; the user was told. */
 static struct endpoint *make_endpoint(struct exec *x, struct forward *f, size_t slot,
                                       const struct url *url)
 {
     struct session *s = x->session;
-    struct endpoint *ep = endpoint_new();
+    const struct exec_policy_source source = policy_source(x);
+    struct counted *policy;
+    struct endpoint *ep;
     char hint[URL_TEXT_BYTES] = "";
+    struct err e;
 
+    if (exec_policy_compile(&x->policy, &source, url, &policy, &e) == -1) {
+        exec_refused(x, &e);
+        return NULL;
+    }
+    ep = endpoint_new();
     if (x->command.has_upstream)
         (void)upstream_hint_format(&x->command.upstream, hint);
     id_new("ep", clock_wall_ms(), ep->id);
@@ -196,8 +231,7 @@ static struct endpoint *make_endpoint(struct exec *x, struct forward *f, size_t 
     replace(&ep->description, text_or_empty(x->command.description));
     replace(&ep->metadata, text_or_empty(x->command.metadata));
     replace(&ep->upstream_url, mem_strdup(hint));
-    ep->policy = x->command.policy;
-    counted_ref(ep->policy);
+    ep->policy = policy;
     ep->wants_events = shows_requests(x);
     memcpy(ep->session_id, s->id, sizeof(ep->session_id));
     memcpy(ep->key, s->auth.key_hex, sizeof(ep->key));
@@ -213,11 +247,16 @@ static struct endpoint *make_endpoint(struct exec *x, struct forward *f, size_t 
 
 static void add_slot(struct exec *x, struct forward *f, const struct url *url)
 {
-    size_t slot = f->slot_count++;
+    size_t slot = f->slot_count;
+    struct endpoint *ep;
 
     assert(slot < FORWARD_SLOTS);
+    ep = make_endpoint(x, f, slot, url);
+    if (ep == NULL)
+        return;
+    f->slot_count++;
     f->slots[slot].state = SLOT_WAITING;
-    f->slots[slot].ep = make_endpoint(x, f, slot, url);
+    f->slots[slot].ep = ep;
 }
 
 /* --scheme: the forward's address with each scheme that was named. */
@@ -353,7 +392,7 @@ static void exec_step(struct exec *x)
     struct forward *f;
     size_t slot;
 
-    if (x->claiming || x->state == EXEC_DONE || x->state == EXEC_WAITS)
+    if (x->claiming || x->state == EXEC_DONE || x->state == EXEC_WAITS || x->state == EXEC_READS)
         return;
     f = next_waiting(x, &slot);
     if (f != NULL)
@@ -410,6 +449,12 @@ static void on_claimed(void *arg, struct endpoint *ep, const struct err *e)
 
 /* ---- the command ------------------------------------------------------------------------------ */
 
+/* A check of a policy beside it must not keep forwards from the command that they are for. */
+static bool serves(const struct exec *x)
+{
+    return !x->has_command || x->command.kind != COMMAND_POLICY_CHECK;
+}
+
 static struct exec *live_exec(const struct session *s)
 {
     struct terminal *t;
@@ -418,7 +463,7 @@ static struct exec *live_exec(const struct session *s)
         return s->bare;
     DL_FOREACH(s->terminals, t)
     {
-        if (t->exec != NULL && t->exec->state != EXEC_DONE)
+        if (t->exec != NULL && t->exec->state != EXEC_DONE && serves(t->exec))
             return t->exec;
     }
     return NULL;
@@ -440,6 +485,8 @@ static void adopt_all(struct exec *x)
 {
     struct forward *f;
 
+    if (x->state == EXEC_READS)
+        return; /* nothing is public before its policy is known */
     DL_FOREACH(x->session->forwards.list, f)
     {
         if (f->exec == NULL && !f->cancelled)
@@ -473,7 +520,7 @@ static void run_http(struct exec *x)
     else if (other != NULL && count_slots(other, SLOT_ONLINE) > 0)
         show_status(x, other);
     else
-        ev_timer_start(worker_loop(s->front->worker), &x->wait);
+        start_wait(x, s->front->settings.command_wait_ms);
 }
 
 static void show_text(struct exec *x, enum session_output to,
@@ -498,6 +545,92 @@ static void make_usage(const struct exec *x, struct buf *out)
     command_usage(out);
 }
 
+/* ---- the policy of a command ---------------------------------------------------------------- */
+
+static void show_problems(struct exec *x, enum session_output to,
+                          const struct policy_problems *problems)
+{
+    struct buf text;
+
+    buf_init(&text, TERMINAL_LINES_BYTES);
+    policy_problems_format(problems, &text);
+    terminal_text(x->terminal, to, buf_str(&text));
+    buf_fini(&text);
+}
+
+/* Takes a document; shows what is wrong with it. Returns false when the command ends for it. */
+static bool take_policy(struct exec *x, struct str name, struct str text)
+{
+    const struct exec_policy_source source = policy_source(x);
+    struct policy_problems *problems = policy_problems_new();
+    bool is_check = x->command.kind == COMMAND_POLICY_CHECK;
+    int rc = exec_policy_read(&x->policy, &source, name, text, problems);
+    struct err e;
+
+    show_problems(x, is_check ? SESSION_STDOUT : SESSION_STDERR, problems);
+    if (rc == -1) {
+        (void)err_set(&e, E_POLICY_INVALID, "the policy has %zu %s%s",
+                      policy_problems_errors(problems),
+                      policy_problems_errors(problems) == 1 ? "error" : "errors",
+                      is_check ? "" : "; nothing was opened");
+        exec_refused(x, &e);
+    }
+    policy_problems_free(problems);
+    return rc == 0;
+}
+
+static void read_policy(struct exec *x)
+{
+    x->state = EXEC_READS;
+    start_wait(x, x->session->front->settings.policy_input_timeout_ms);
+    exec_read_input(x);
+}
+
+bool exec_reads_input(const struct exec *x)
+{
+    return x != NULL && x->state == EXEC_READS;
+}
+
+void exec_read_input(struct exec *x)
+{
+    struct terminal *t = x->terminal;
+    struct err e;
+    bool taken;
+
+    if (x->state != EXEC_READS || (!t->in_complete && !buf_failed(&t->in)))
+        return;
+    ev_timer_stop(worker_loop(x->session->front->worker), &x->wait);
+    if (buf_failed(&t->in)) {
+        (void)err_set(&e, E_POLICY_INVALID, "the policy is larger than %zu bytes", t->in.max);
+        exec_refused(x, &e);
+        taken = false;
+    } else {
+        taken = take_policy(x, STR("policy"), buf_str(&t->in));
+    }
+    terminal_ignore_input(t);
+    x->state = EXEC_WAITS;
+    if (!taken || x->command.kind == COMMAND_POLICY_CHECK)
+        exec_end(x, taken ? 0 : 1);
+    else
+        run_http(x);
+}
+
+/* ---- start ---------------------------------------------------------------------------------- */
+
+static void run_http_command(struct exec *x)
+{
+    if (x->command.policy_from_input) {
+        read_policy(x);
+        return;
+    }
+    terminal_ignore_input(x->terminal);
+    if (x->command.policy_text.p != NULL &&
+        !take_policy(x, STR("--traffic-policy"), x->command.policy_text))
+        exec_end(x, 1);
+    else
+        run_http(x);
+}
+
 static void run(struct exec *x)
 {
     if (x->command.help) {
@@ -507,7 +640,10 @@ static void run(struct exec *x)
     }
     switch (x->command.kind) {
     case COMMAND_HTTP:
-        run_http(x);
+        run_http_command(x);
+        return;
+    case COMMAND_POLICY_CHECK:
+        read_policy(x);
         return;
     case COMMAND_HELP:
         show_text(x, SESSION_STDOUT, make_help);
@@ -532,7 +668,8 @@ struct exec *exec_start(struct session *s, struct terminal *t)
         exec_refused(x, &e);
         show_text(x, SESSION_STDERR, make_usage);
         exec_end(x, 1);
-    } else if (command_parse(str_from(t->line), s->auth.version, &x->command, &e) == -1) {
+    } else if (command_parse(str_from(t->line), s->auth.version, s->front->settings.policy->engine,
+                             &x->command, &e) == -1) {
         exec_refused(x, &e);
         if (e.code == E_NO_COMMAND)
             show_text(x, SESSION_STDERR, make_usage);
@@ -550,7 +687,8 @@ struct exec *exec_start_bare(struct session *s)
     struct err e;
 
     assert(s->bare == NULL);
-    if (command_parse(STR("http"), s->auth.version, &x->command, &e) == -1) {
+    if (command_parse(STR("http"), s->auth.version, s->front->settings.policy->engine, &x->command,
+                      &e) == -1) {
         exec_refused(x, &e);
         exec_end(x, 1);
         return x;

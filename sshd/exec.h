@@ -6,6 +6,7 @@
 #ifndef SSHD_EXEC_H
 #define SSHD_EXEC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "tunnel/agent.h"
@@ -31,6 +32,11 @@ void exec_end(struct exec *x, int status);
 void exec_abandon(struct exec *x);
 /* After exec_end() or exec_abandon(). */
 void exec_free(struct exec *x);
+
+/* True while it waits for what the client sends; exec_read_input() is called when there is more. NULL
+ * reads nothing. */
+bool exec_reads_input(const struct exec *x);
+void exec_read_input(struct exec *x);
 
 /* An exchange over one of its endpoints ended: a request line, if the user wants them. */
 void exec_show_event(struct exec *x, const struct event *ev);

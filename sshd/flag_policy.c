@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#include "base/buf.h"
+#include "base/mem.h"
 #include "policy/policy.h"
 
 /* jansson takes no NULL, not even for an empty string. */
@@ -34,6 +36,9 @@ void flag_policy_init(struct flag_policy *p)
     p->allow = json_array();
     p->deny = json_array();
     p->host = json_object();
+    p->webhook = json_object();
+    p->breaker = json_object();
+    p->compression = false;
     for (int side = 0; side < FLAG_SIDES; side++) {
         p->header_add[side] = json_object();
         p->header_remove[side] = json_array();
@@ -46,15 +51,29 @@ void flag_policy_fini(struct flag_policy *p)
     json_decref(p->allow);
     json_decref(p->deny);
     json_decref(p->host);
+    json_decref(p->webhook);
+    json_decref(p->breaker);
     for (int side = 0; side < FLAG_SIDES; side++) {
         json_decref(p->header_add[side]);
         json_decref(p->header_remove[side]);
     }
 }
 
+/* A password is what it is: "${" in it is no expression, so it is written as "$${". */
 void flag_policy_add_credential(struct flag_policy *p, struct str pair)
 {
-    append(p->credentials, pair);
+    struct buf literal;
+
+    buf_init(&literal, SIZE_MAX / 2);
+    for (size_t i = 0; i < pair.n; i++) {
+        if (str_starts(str_skip(pair, i), STR("${")))
+            buf_add_char(&literal, '$');
+        buf_add_char(&literal, pair.p[i]);
+    }
+    append(p->credentials, buf_str(&literal));
+    if (literal.mem != NULL)
+        mem_wipe(literal.mem, literal.cap);
+    buf_fini(&literal);
 }
 
 void flag_policy_add_allow(struct flag_policy *p, struct str cidr)
@@ -80,6 +99,27 @@ void flag_policy_set_host(struct flag_policy *p, struct str host)
         put(p->host, STR("host"), host);
 }
 
+void flag_policy_set_webhook(struct flag_policy *p, struct str provider)
+{
+    put(p->webhook, STR("provider"), provider);
+}
+
+void flag_policy_set_webhook_secret(struct flag_policy *p, struct str secret)
+{
+    put(p->webhook, STR("secret"), secret);
+}
+
+void flag_policy_set_breaker(struct flag_policy *p, double error_threshold)
+{
+    /* A number that JSON cannot have is refused by the caller. */
+    (void)json_object_set_new(p->breaker, "error_threshold", json_real(error_threshold));
+}
+
+void flag_policy_set_compression(struct flag_policy *p, bool on)
+{
+    p->compression = on;
+}
+
 int flag_policy_add_header(struct flag_policy *p, enum flag_side side, struct str field,
                            struct err *e)
 {
@@ -98,7 +138,14 @@ int flag_policy_add_header(struct flag_policy *p, enum flag_side side, struct st
     return 0;
 }
 
-enum { FOR_AUTH = 1, FOR_CIDR = 2, FOR_REQUEST = 4, FOR_RESPONSE = 8 };
+enum {
+    FOR_AUTH = 1,
+    FOR_CIDR = 2,
+    FOR_REQUEST = 4,
+    FOR_RESPONSE = 8,
+    FOR_BREAKER = 16,
+    FOR_WEBHOOK = 32
+};
 enum { FOR_HEADERS = FOR_REQUEST | FOR_RESPONSE };
 
 /* What users of flags know a problem of the policy engine as (spec 5.6 and 8.3). */
@@ -125,7 +172,12 @@ static const struct {
     { FOR_HEADERS, E_POLICY_HEADER_NAME_LENGTH, E_HEADER_NAME_LENGTH },
     { FOR_HEADERS, E_POLICY_HEADER_VALUE_LENGTH, E_HEADER_VALUE_LENGTH },
     { FOR_HEADERS, E_HEADER_NEEDS_REPLACEMENT, E_HEADER_NEEDS_REPLACEMENT },
-    { FOR_AUTH | FOR_CIDR | FOR_HEADERS, E_POLICY_TEMPLATE, E_FLAG_UNSUPPORTED },
+    { FOR_HEADERS, E_POLICY_HEADER_TEMPLATE, E_FLAG_SYNTAX },
+    { FOR_BREAKER, E_POLICY_RANGE, E_BREAKER_RATIO },
+    { FOR_BREAKER, E_POLICY_CONFIG, E_BREAKER_RATIO },
+    { FOR_WEBHOOK, E_POLICY_WEBHOOK_PROVIDER, E_POLICY_WEBHOOK_PROVIDER },
+    { FOR_WEBHOOK, E_POLICY_WEBHOOK_SECRET, E_WEBHOOK_SECRET_MISSING },
+    { FOR_WEBHOOK, E_POLICY_MISSING, E_WEBHOOK_SECRET_MISSING },
 };
 
 /* A problem without a code of its own is an invalid policy; the engine's number is in the text. */
@@ -138,21 +190,30 @@ static int refuse(const char *flag, unsigned which, const struct err *why, struc
     return err_set(e, E_POLICY_INVALID, "%s: %s (%u)", flag, why->msg, err_number(why->code));
 }
 
+/* While documents are made. All borrowed. */
+struct maker {
+    const struct policy_engine *engine;
+    struct flag_documents *out;
+    struct err *e;
+};
+
 /* Checks one action and puts it into the document. Takes `config`. */
-static int add_action(json_t *document, const char *flag, unsigned which, enum policy_phase phase,
-                      const char *action, json_t *config, struct err *e)
+static int add_action(struct maker *m, struct policy_document **document, const char *flag,
+                      unsigned which, enum policy_phase phase, const char *action, json_t *config)
 {
     struct err why;
 
-    if (policy_check_action(phase, action, config, &why) == -1) {
+    if (policy_check_action(m->engine, phase, action, config, &why) == -1) {
         json_decref(config);
-        return refuse(flag, which, &why, e);
+        return refuse(flag, which, &why, m->e);
     }
-    policy_document_add(document, phase, action, config);
+    if (*document == NULL)
+        *document = policy_document_new(STR("flags"));
+    policy_document_add(*document, phase, action, config);
     return 0;
 }
 
-static int add_restrict_ips(const struct flag_policy *p, json_t *document, struct err *e)
+static int add_restrict_ips(const struct flag_policy *p, struct maker *m)
 {
     const char *flag =
         json_array_size(p->deny) > 0 ? "--cidr-allow and --cidr-deny" : "--cidr-allow";
@@ -160,20 +221,38 @@ static int add_restrict_ips(const struct flag_policy *p, json_t *document, struc
     if (json_array_size(p->allow) + json_array_size(p->deny) == 0)
         return 0;
     if (json_array_size(p->allow) == 0)
-        return err_set(e, E_CIDR_DENY_ONLY,
+        return err_set(m->e, E_CIDR_DENY_ONLY,
                        "--cidr-deny alone admits nobody; add who may come in, such as "
                        "--cidr-allow 0.0.0.0/0,::/0 for everyone else");
-    return add_action(document, flag, FOR_CIDR, POLICY_ON_HTTP_REQUEST, "restrict-ips",
-                      json_pack("{s:O, s:O}", "allow", p->allow, "deny", p->deny), e);
+    return add_action(m, &m->out->front, flag, FOR_CIDR, POLICY_ON_HTTP_REQUEST, "restrict-ips",
+                      json_pack("{s:O, s:O}", "allow", p->allow, "deny", p->deny));
 }
 
-static int add_basic_auth(const struct flag_policy *p, json_t *document, struct err *e)
+static int add_webhook(const struct flag_policy *p, struct maker *m)
+{
+    if (json_object_size(p->webhook) == 0)
+        return 0;
+    if (json_object_get(p->webhook, "provider") == NULL)
+        return err_set(m->e, E_FLAG_SYNTAX, "--verify-webhook-secret needs --verify-webhook");
+    return add_action(m, &m->out->front, "--verify-webhook", FOR_WEBHOOK, POLICY_ON_HTTP_REQUEST,
+                      "verify-webhook", json_incref(p->webhook));
+}
+
+static int add_breaker(const struct flag_policy *p, struct maker *m)
+{
+    if (json_object_size(p->breaker) == 0)
+        return 0;
+    return add_action(m, &m->out->front, "--circuit-breaker", FOR_BREAKER, POLICY_ON_HTTP_REQUEST,
+                      "circuit-breaker", json_incref(p->breaker));
+}
+
+static int add_basic_auth(const struct flag_policy *p, struct maker *m)
 {
     if (json_array_size(p->credentials) == 0)
         return 0;
-    return add_action(document, "--basic-auth", FOR_AUTH, POLICY_ON_HTTP_REQUEST, "basic-auth",
-                      json_pack("{s:O, s:s}", "credentials", p->credentials, "realm", "sallyport"),
-                      e);
+    return add_action(m, &m->out->front, "--basic-auth", FOR_AUTH, POLICY_ON_HTTP_REQUEST,
+                      "basic-auth",
+                      json_pack("{s:O, s:s}", "credentials", p->credentials, "realm", "sallyport"));
 }
 
 static bool is_host(struct str name)
@@ -208,8 +287,7 @@ static json_t *names_to_remove(const struct flag_policy *p, enum flag_side side)
     return names;
 }
 
-static int add_headers(const struct flag_policy *p, enum flag_side side, json_t *document,
-                       struct err *e)
+static int add_headers(const struct flag_policy *p, struct maker *m, enum flag_side side)
 {
     static const struct {
         enum policy_phase phase;
@@ -227,42 +305,50 @@ static int add_headers(const struct flag_policy *p, enum flag_side side, json_t 
 
     if (json_array_size(names) == 0)
         json_decref(config);
-    else if (add_action(document, sides[side].remove, sides[side].which, sides[side].phase,
-                        "remove-headers", config, e) == -1)
+    else if (add_action(m, &m->out->back, sides[side].remove, sides[side].which, sides[side].phase,
+                        "remove-headers", config) == -1)
         return -1;
     if (json_object_size(p->header_add[side]) == 0)
         return 0;
-    return add_action(document, sides[side].add, sides[side].which, sides[side].phase,
-                      "add-headers", json_pack("{s:O}", "headers", p->header_add[side]), e);
+    return add_action(m, &m->out->back, sides[side].add, sides[side].which, sides[side].phase,
+                      "add-headers", json_pack("{s:O}", "headers", p->header_add[side]));
 }
 
-static int add_host(const struct flag_policy *p, json_t *document, struct err *e)
+static int add_host(const struct flag_policy *p, struct maker *m)
 {
     if (json_object_size(p->host) == 0)
         return 0;
-    return add_action(document, "--host-header", FOR_REQUEST, POLICY_ON_HTTP_REQUEST, "add-headers",
-                      json_pack("{s:O}", "headers", p->host), e);
+    return add_action(m, &m->out->back, "--host-header", FOR_REQUEST, POLICY_ON_HTTP_REQUEST,
+                      "add-headers", json_pack("{s:O}", "headers", p->host));
 }
 
-int flag_policy_compile(const struct flag_policy *p, struct counted **out, struct err *e)
+static int add_compression(const struct flag_policy *p, struct maker *m)
 {
-    json_t *document = json_object();
-    struct err why;
-    int rc = -1;
+    if (!p->compression)
+        return 0;
+    return add_action(m, &m->out->back, "--compression", FOR_RESPONSE, POLICY_ON_HTTP_RESPONSE,
+                      "compress-response", json_object());
+}
 
-    *out = NULL;
+int flag_policy_documents(const struct flag_policy *p, const struct policy_engine *engine,
+                          struct flag_documents *out, struct err *e)
+{
+    struct maker m = { .engine = engine, .out = out, .e = e };
+
+    *out = (struct flag_documents){ 0 };
     /* The order is that of the specification: who may come in is asked before who they are. */
-    if (add_restrict_ips(p, document, e) == -1 || add_basic_auth(p, document, e) == -1 ||
-        add_headers(p, FLAG_REQUEST, document, e) == -1 || add_host(p, document, e) == -1 ||
-        add_headers(p, FLAG_RESPONSE, document, e) == -1)
-        goto done;
-    rc = 0;
-    if (json_object_size(document) == 0)
-        goto done;
-    *out = policy_compile(document, &why);
-    if (*out == NULL)
-        rc = err_set(e, E_POLICY_INVALID, "%s (%u)", why.msg, err_number(why.code));
-done:
-    json_decref(document);
-    return rc;
+    if (add_restrict_ips(p, &m) == 0 && add_webhook(p, &m) == 0 && add_breaker(p, &m) == 0 &&
+        add_basic_auth(p, &m) == 0 && add_headers(p, &m, FLAG_REQUEST) == 0 &&
+        add_host(p, &m) == 0 && add_headers(p, &m, FLAG_RESPONSE) == 0 &&
+        add_compression(p, &m) == 0)
+        return 0;
+    flag_documents_fini(out);
+    return -1;
+}
+
+void flag_documents_fini(struct flag_documents *d)
+{
+    policy_document_free(d->front);
+    policy_document_free(d->back);
+    *d = (struct flag_documents){ 0 };
 }

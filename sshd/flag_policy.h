@@ -1,5 +1,5 @@
 /*
- * flag_policy: from the flags that guard or change traffic to a compiled policy (spec 5.6).
+ * flag_policy: from the flags that guard or change traffic to policy documents (spec 5.6).
  * Nothing is checked here that an action checks itself: this builds configs, asks the policy
  * engine, and turns its answer into the code and the name of the flag.
  * Owns:   what was collected, until flag_policy_fini().
@@ -11,8 +11,10 @@
 #include <jansson.h>
 
 #include "base/err.h"
-#include "base/ref.h"
 #include "base/str.h"
+
+struct policy_document;
+struct policy_engine;
 
 enum flag_side { FLAG_REQUEST, FLAG_RESPONSE };
 enum { FLAG_SIDES = FLAG_RESPONSE + 1 };
@@ -24,6 +26,18 @@ struct flag_policy {
     json_t *header_add[FLAG_SIDES];    /* owned: name to value */
     json_t *header_remove[FLAG_SIDES]; /* owned: list of names */
     json_t *host;                      /* owned: {"host": value}, or empty */
+    json_t *webhook;                   /* owned: {"provider": value, "secret": value} */
+    json_t *breaker;                   /* owned: {"error_threshold": number}, or empty */
+    bool compression;
+};
+
+/*
+ * What the flags come to: rules that run before those of the user's own document and rules that run
+ * behind them. Each NULL when there are none.
+ */
+struct flag_documents {
+    struct policy_document *front; /* owned: who may come in */
+    struct policy_document *back;  /* owned: what changes on the way out */
 };
 
 void flag_policy_init(struct flag_policy *p);
@@ -35,15 +49,21 @@ void flag_policy_add_allow(struct flag_policy *p, struct str cidr);
 void flag_policy_add_deny(struct flag_policy *p, struct str cidr);
 void flag_policy_remove_header(struct flag_policy *p, enum flag_side side, struct str name);
 void flag_policy_set_host(struct flag_policy *p, struct str host);
+void flag_policy_set_webhook(struct flag_policy *p, struct str provider);
+void flag_policy_set_webhook_secret(struct flag_policy *p, struct str secret);
+void flag_policy_set_breaker(struct flag_policy *p, double error_threshold);
+void flag_policy_set_compression(struct flag_policy *p, bool on);
 /* "name: value". -1 with E_HEADER_ADD_REQUEST, E_HEADER_ADD_RESPONSE or E_HEADER_TWICE. */
 int flag_policy_add_header(struct flag_policy *p, enum flag_side side, struct str field,
                            struct err *e);
 
 /*
- * Compiles what was collected; *out is NULL when that is nothing. -1 with the code of the flag's
- * value (E_AUTH_*, E_CIDR, E_CIDR_DENY_ONLY, E_HEADER_*), E_FLAG_UNSUPPORTED for expressions, or
- * E_POLICY_INVALID; the message begins with the flag.
+ * Makes the documents. -1 with the code of the flag's value (E_AUTH_*, E_CIDR, E_CIDR_DENY_ONLY,
+ * E_HEADER_*, E_POLICY_WEBHOOK_*, E_BREAKER_RATIO), or E_POLICY_INVALID; the message begins with the
+ * flag. `out` is then empty.
  */
-int flag_policy_compile(const struct flag_policy *p, struct counted **out, struct err *e);
+int flag_policy_documents(const struct flag_policy *p, const struct policy_engine *engine,
+                          struct flag_documents *out, struct err *e);
+void flag_documents_fini(struct flag_documents *d);
 
 #endif

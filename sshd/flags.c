@@ -5,6 +5,8 @@
  */
 #include "sshd/flags.h"
 
+#include <stdlib.h>
+
 #include "base/mem.h"
 #include "sshd/command.h"
 #include "sshd/flag_policy.h"
@@ -118,6 +120,63 @@ static void set_upstream_host(struct flag_values *v)
     if (h->port == scheme_default_port(SCHEME_HTTP))
         authority = str_slice(authority, 0, str_rfind_char(authority, ':'));
     flag_policy_set_host(&v->policy, authority);
+}
+
+static int set_webhook(struct flag_values *v, struct str value, struct err *e)
+{
+    (void)e;
+    flag_policy_set_webhook(&v->policy, value);
+    return 0;
+}
+
+static int set_webhook_secret(struct flag_values *v, struct str value, struct err *e)
+{
+    (void)e;
+    flag_policy_set_webhook_secret(&v->policy, value);
+    return 0;
+}
+
+static int set_circuit_breaker(struct flag_values *v, struct str value, struct err *e)
+{
+    char *text = str_dup(value);
+    char *end;
+    double ratio = strtod(text, &end);
+    bool read = end != text && *end == '\0' && ratio >= 0.0 && ratio <= 1.0;
+
+    mem_free(text);
+    if (!read)
+        return err_set(e, E_BREAKER_RATIO, "'%.*s' is not possible; give a number from 0.0 to 1.0",
+                       STR_ARG(str_slice(value, 0, 40)));
+    flag_policy_set_breaker(&v->policy, ratio);
+    return 0;
+}
+
+static int check_one_policy(const struct command *c, struct err *e)
+{
+    if (c->policy_from_input || c->policy_text.p != NULL)
+        return err_set(e, E_POLICY_TWICE, "only one policy can be given; put all rules into it");
+    return 0;
+}
+
+static int set_traffic_policy(struct flag_values *v, struct str value, struct err *e)
+{
+    if (check_one_policy(v->command, e) == -1)
+        return -1;
+    v->command->policy_text = value;
+    return 0;
+}
+
+static int set_traffic_policy_file(struct flag_values *v, struct str value, struct err *e)
+{
+    if (!str_eq(value, STR("-")))
+        return err_set(e, E_FLAG_UNSUPPORTED,
+                       "'%.*s' is a file on your machine, which the gateway cannot read; send it: "
+                       "ssh ... http --traffic-policy-file - < %.*s",
+                       STR_ARG(str_slice(value, 0, 40)), STR_ARG(str_slice(value, 0, 40)));
+    if (check_one_policy(v->command, e) == -1)
+        return -1;
+    v->command->policy_from_input = true;
+    return 0;
 }
 
 static int set_host_header(struct flag_values *v, struct str value, struct err *e)
@@ -271,19 +330,27 @@ static int set_list(struct flag_values *v, const struct flag_use *use, struct er
     return 0;
 }
 
+static int set_switch(struct flag_values *v, const struct flag_use *use)
+{
+    if (str_eq(str_from(use->flag->name), STR("compression")))
+        flag_policy_set_compression(&v->policy, use->on);
+    return 0;
+}
+
 static int apply_one(struct flag_values *v, const struct flag_use *use, struct err *e)
 {
     int rc;
 
     if (use->flag->status > FLAG_ALIAS)
         return refuse_flag(use, e);
-    if (use->flag->set == NULL)
-        return 0;
+    if (use->flag->shape == FLAG_SWITCH)
+        return set_switch(v, use);
     rc = use->flag->shape == FLAG_LIST ? set_list(v, use, e) : use->flag->set(v, use->value, e);
     return rc == -1 ? err_prefix(e, "%.*s", STR_ARG(use->typed)) : 0;
 }
 
-int flags_apply(const struct flag_use *uses, size_t count, struct command *out, struct err *e)
+int flags_apply(const struct flag_use *uses, size_t count, const struct policy_engine *engine,
+                struct command *out, struct err *e)
 {
     struct flag_values values = { .command = out };
     int rc = 0;
@@ -292,7 +359,7 @@ int flags_apply(const struct flag_use *uses, size_t count, struct command *out, 
     for (size_t i = 0; i < count && rc == 0; i++)
         rc = apply_one(&values, &uses[i], e);
     if (rc == 0)
-        rc = flag_policy_compile(&values.policy, &out->policy, e);
+        rc = flag_policy_documents(&values.policy, engine, &out->flags, e);
     flag_policy_fini(&values.policy);
     return rc;
 }

@@ -15,6 +15,7 @@
 
 struct command;
 struct flag_values;
+struct policy_engine;
 
 enum flag_status { FLAG_WORKS, FLAG_ALIAS, FLAG_LATER, FLAG_NEVER };
 enum flag_shape { FLAG_TEXT, FLAG_LIST, FLAG_SWITCH };
@@ -51,7 +52,8 @@ bool flag_is_help(const struct flag *flag);
  * Carries out all flags of a command whose upstream is already known. On failure returns -1 with
  * E_FLAG_UNSUPPORTED, E_FLAG_SYNTAX or the code of the value; `out` may then be half-filled.
  */
-int flags_apply(const struct flag_use *uses, size_t count, struct command *out, struct err *e);
+int flags_apply(const struct flag_use *uses, size_t count, const struct policy_engine *engine,
+                struct command *out, struct err *e);
 
 /* One line for each flag that works. */
 void flags_help(struct buf *out);

@@ -5,6 +5,7 @@
 #include <uthash.h>
 
 #include "base/mem.h"
+#include "policy/policy.h"
 
 enum tally_kind { TALLY_KEY, TALLY_ADDR };
 
@@ -124,6 +125,7 @@ struct sshd_shared *sshd_shared_new(const char *const *host_keys, size_t host_ke
     (void)ssh_init();
     (void)pthread_mutex_init(&sh->lock, NULL);
     sh->settings = *settings;
+    policy_terms_ref(sh->settings.policy);
     sh->keys = keys;
     authkeys_ref(keys);
     sh->suffixes = suffixes;
@@ -155,6 +157,7 @@ void sshd_shared_free(struct sshd_shared *sh)
         HASH_DEL(sh->tallies, t);
         mem_free(t);
     }
+    policy_terms_unref(sh->settings.policy);
     authkeys_unref(sh->keys);
     (void)pthread_mutex_destroy(&sh->lock);
     mem_free(sh);

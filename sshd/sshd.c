@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "policy/policy.h"
 #include "sshd/chan.h"
 #include "sshd/farewell.h"
 #include "sshd/session_int.h"
@@ -166,6 +167,7 @@ struct sshd *sshd_new(struct worker *w, struct sshd_shared *shared, const int *l
     front->worker = w;
     front->shared = shared;
     front->settings = shared->settings;
+    policy_terms_ref(front->settings.policy);
     front->keys = shared->keys;
     authkeys_ref(front->keys);
     front->bind = bind_new(shared);
@@ -198,6 +200,8 @@ void sshd_configure(struct sshd *front, const struct sshd_settings *settings, st
         mem_free(front->scratch);
         front->scratch = NULL;
     }
+    policy_terms_ref(settings->policy);
+    policy_terms_unref(front->settings.policy);
     front->settings = *settings;
     authkeys_ref(keys);
     authkeys_unref(front->keys);
@@ -280,6 +284,7 @@ void sshd_free(struct sshd *front)
     chans_forget_orphans(front);
     farewells_stop(front);
     front->closed = NULL;
+    policy_terms_unref(front->settings.policy);
     authkeys_unref(front->keys);
     front->keys = NULL;
     ssh_bind_free(front->bind);

@@ -20,6 +20,7 @@
 struct authkeys;
 struct control;
 struct host_suffixes;
+struct policy_terms;
 struct sshd;
 struct sshd_shared;
 
@@ -42,6 +43,9 @@ struct sshd_settings {
     uint64_t keepalive_interval_ms;
     uint32_t keepalive_count; /* unanswered ones before a session counts as dead */
     uint64_t rekey_bytes;     /* 0: libssh's default */
+    uint64_t policy_document_max_bytes;
+    uint64_t policy_input_timeout_ms; /* for a policy that the client sends */
+    struct policy_terms *policy;      /* what policies of endpoints may use; counted by its users */
 };
 
 /*

@@ -24,20 +24,45 @@ static struct terminal *terminal_of(void *arg)
 
 /* ---- what libssh tells: recorded only ---------------------------------------------------- */
 
+/* Keeps input for a command that reads it. Past the limit it fails, which the command finds. */
+static void take_input(struct terminal *t, struct str data)
+{
+    if (t->in_unread || t->in_complete)
+        return;
+    /* With a pty the client cannot send an end of file but as a key. */
+    if (t->pty && str_find_char(data, KEY_CTRL_D) < data.n) {
+        data = str_slice(data, 0, str_find_char(data, KEY_CTRL_D));
+        t->in_complete = true;
+    }
+    buf_add_str(&t->in, data);
+}
+
 static int on_data(ssh_session ssh, ssh_channel ch, void *data, uint32_t n, int is_stderr,
                    void *arg)
 {
     struct terminal *t = terminal_of(arg);
+    bool reads = exec_reads_input(t->exec);
 
     (void)ssh;
     (void)ch;
     (void)is_stderr;
     if (t->pty && n > 0 &&
-        (memchr(data, KEY_CTRL_C, n) != NULL || memchr(data, KEY_CTRL_D, n) != NULL)) {
+        (memchr(data, KEY_CTRL_C, n) != NULL || (!reads && memchr(data, KEY_CTRL_D, n) != NULL)))
         t->quit = true;
+    take_input(t, str_of(data, n));
+    if (t->quit || reads)
         session_wake(t->session);
-    }
     return (int)n;
+}
+
+static void on_eof(ssh_session ssh, ssh_channel ch, void *arg)
+{
+    struct terminal *t = terminal_of(arg);
+
+    (void)ssh;
+    (void)ch;
+    t->in_complete = true;
+    session_wake(t->session);
 }
 
 static void on_close(ssh_session ssh, ssh_channel ch, void *arg)
@@ -169,8 +194,10 @@ ssh_channel terminal_on_open(ssh_session ssh, void *arg)
     }
     buf_init(&t->out, TERMINAL_BYTES);
     buf_init(&t->err, TERMINAL_BYTES);
+    buf_init(&t->in, s->front->settings.policy_document_max_bytes);
     t->cb.userdata = t;
     t->cb.channel_data_function = on_data;
+    t->cb.channel_eof_function = on_eof;
     t->cb.channel_close_function = on_close;
     t->cb.channel_signal_function = on_signal;
     t->cb.channel_pty_request_function = on_pty;
@@ -198,6 +225,7 @@ static void terminal_free(struct terminal *t)
     exec_free(t->exec);
     buf_fini(&t->out);
     buf_fini(&t->err);
+    buf_fini(&t->in);
     mem_free(t->line);
     t->magic = 0;
     mem_free(t);
@@ -269,6 +297,12 @@ void terminal_error(struct terminal *t, const struct err *e)
     terminal_line(t, SESSION_STDERR, "%s", text);
 }
 
+void terminal_ignore_input(struct terminal *t)
+{
+    t->in_unread = true;
+    buf_fini(&t->in);
+}
+
 void terminal_end(struct terminal *t, int status)
 {
     if (t->state == TERMINAL_ENDS)
@@ -325,6 +359,8 @@ static bool terminal_settle(struct terminal *t)
     }
     if (t->quit && t->state == TERMINAL_RUNS)
         exec_end(t->exec, 0);
+    if (t->state == TERMINAL_RUNS)
+        exec_read_input(t->exec);
     terminal_flush(t);
     return !t->peer_closed && !(t->state == TERMINAL_ENDS && t->out.len == 0 && t->err.len == 0);
 }

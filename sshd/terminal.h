@@ -3,7 +3,8 @@
  * Owns:   its SSH channel, its command, output that was not sent yet.
  * Thread: its worker's.
  * Limits: TERMINAL_BYTES of unsent output each for stdout and stderr; request lines are dropped
- *         above TERMINAL_LINES_BYTES, so that URLs and errors always fit.
+ *         above TERMINAL_LINES_BYTES, so that URLs and errors always fit. Input for a command that
+ *         reads it: policy_document_max_bytes.
  */
 #ifndef SSHD_TERMINAL_H
 #define SSHD_TERMINAL_H
@@ -45,6 +46,9 @@ struct terminal {
     bool pty;
     bool quit; /* the user typed Ctrl-C or Ctrl-D, or sent a signal */
     bool peer_closed;
+    struct buf in;     /* what the client sent, until the command says that it does not read it */
+    bool in_complete;  /* the client has sent all */
+    bool in_unread;    /* the command does not read: it is dropped */
     char *line;        /* owned: the command line; NULL: a shell was asked for */
     struct exec *exec; /* owned; NULL before it runs */
     struct buf out;
@@ -68,6 +72,9 @@ void terminal_line(struct terminal *t, enum session_output to, const char *fmt, 
 void terminal_request_line(struct terminal *t, enum session_output to, struct str line);
 /* "ERR_SALLYPORT_<n>: text" on stderr. */
 void terminal_error(struct terminal *t, const struct err *e);
+
+/* The command reads no input: what came and comes is dropped. */
+void terminal_ignore_input(struct terminal *t);
 
 /* Ends it with this exit status once all was written. */
 void terminal_end(struct terminal *t, int status);

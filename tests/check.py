@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 #: Set for every run, so that the program under test does not start itself again outside valgrind.
 TUNABLES = "glibc.cpu.x86_rep_movsb_threshold=1073741824"
 
-VALGRIND = ("valgrind --quiet --leak-check=full --show-leak-kinds=definite,indirect "
+VALGRIND = (f"valgrind --quiet --suppressions={ROOT}/tests/valgrind.supp --leak-check=full --show-leak-kinds=definite,indirect "
             "--errors-for-leak-kinds=definite,indirect --error-exitcode=99")
 
 

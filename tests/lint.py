@@ -34,10 +34,19 @@ LIBRARIES = [
     (r"openssl/(ssl|tls1)\.h", r"gateway/tls\w*\.[ch]"),
     (r"openssl/.*", r"(tunnel|policy)/.*|gateway/(tls|local_ca)\w*\.[ch]"),
     (r"http_parser\.h", r"gateway/http1\w*\.[ch]"),
-    (r"libconfig\.h", r"gateway/config\.c"),
+    (r"libconfig\.h", r"gateway/config\w*\.[ch]"),
+    (r"curl/.*", r"gateway/fetch\.c"),
     (r"systemd/.*", r"gateway/(main|lifecycle)\.c"),
     (r"(idn2|libpsl)\.h", r"tunnel/host\.c"),
     (r"jansson\.h", r"(policy|sshd)/.*|gateway/.*"),
+    (r"re2/.*", r"policy/regex\.cc"),
+    (r"libfyaml\.h", r"policy/doc\w*\.[ch]"),
+    (r"curl/.*", r"gateway/fetch\w*\.[ch]"),
+    (r"cjose/.*", r"policy/(jw|key)\w*\.[ch]"),
+    (r"(zlib|zstd)\.h|brotli/.*", r"policy/coding\.c|policy/cel/fn_hash\.c"),
+    (r"xxhash\.h", r"policy/(cel/)?\w+\.c"),
+    (r"maxminddb\.h", r"policy/geo\.c"),
+    (r"crypt\.h", r"policy/password\.c"),
     (r"uthash\.h|utlist\.h", r".*"),
     (r"(sys/(socket|un|epoll|uio)|netdb|netinet/.*|arpa/.*|poll)\.h",
      r"base/(addr|log)\.[ch]|(sshd|gateway)/.*"),
@@ -180,9 +189,10 @@ def check_tidy():
 
 
 def limits():
-    """The rows of gateway/config.def: (name, unit, min, max, default, text)."""
+    """The rows of gateway/config.def and what it includes: (name, unit, min, max, default, text)."""
     row = r'^LIMIT\((\w+),\s*"([^"]*)",\s*(\d+),\s*(\d+),\s*(\d+),\s*"([^"]*)"\)'
-    return [m.groups() for m in re.finditer(row, read("gateway/config.def"), re.M)]
+    text = read("gateway/config.def") + read("policy/limits.def")
+    return [m.groups() for m in re.finditer(row, text, re.M)]
 
 
 def limit_line(name, unit, low, high, preset, text):

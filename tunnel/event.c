@@ -128,6 +128,12 @@ static void add_policy(struct fields *f, const struct event *ev)
     add_str(f, "basic_auth.decision", ev->basic_auth_decision);
     add_str(f, "basic_auth.username", ev->basic_auth_username);
     add_str(f, "ip_policy.decision", ev->ip_policy_decision);
+    add_str(f, "circuit_breaker.decision", ev->circuit_breaker_decision);
+    add_str(f, "webhook_verification.decision", ev->webhook_decision);
+    add_str(f, "compression.algorithm", ev->compression_algorithm);
+    if (ev->compression_saved_bytes > 0)
+        add(f, LU("compression.bytes_saved", ev->compression_saved_bytes));
+    add_str(f, "traffic_policy.logs", ev->policy_logs);
 }
 
 size_t event_fields(const struct event *ev, struct log_field out[EVENT_FIELDS_MAX])

@@ -56,6 +56,11 @@ struct event {
     struct str basic_auth_decision; /* "" when no such action ran */
     struct str basic_auth_username;
     struct str ip_policy_decision;
+    struct str circuit_breaker_decision;
+    struct str webhook_decision;
+    struct str compression_algorithm;
+    uint64_t compression_saved_bytes;
+    struct str policy_logs; /* a JSON list */
     struct str tls_version;
     struct str tls_cipher;
 };

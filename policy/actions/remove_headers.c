@@ -9,46 +9,64 @@ struct remove_headers {
     char *names[HEADER_RULE_FIELDS_MAX]; /* owned */
 };
 
-static int read_headers(struct fields *c, struct remove_headers *r)
+static void read_name(const struct field *f, struct remove_headers *r)
 {
-    const json_t *list;
+    struct str name;
 
-    if (fields_list(c, "headers", HEADER_RULE_FIELDS_MAX, &list) == -1)
-        return -1;
-    if (json_array_size(list) == 0)
-        return fields_missing(c, "headers");
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        struct str name;
-
-        if (fields_list_str(c, "headers", list, i, &name) == -1 ||
-            fields_check_literal(c, name) == -1 || header_rule_check_name(c, name) == -1)
-            return -1;
-        if (str_eq_nocase(name, STR("host")))
-            return err_set(c->e, E_HEADER_NEEDS_REPLACEMENT,
-                           "a message cannot be without 'host'; replace it with add-headers");
-        r->names[r->count++] = str_dup(name);
+    if (field_text(f, &name) == -1 || header_rule_check_name(f, HEADER_RULE_CHANGE, name) == -1)
+        return;
+    if (str_eq_nocase(name, STR("host"))) {
+        (void)field_problem(f, E_HEADER_NEEDS_REPLACEMENT,
+                            "a message cannot be without 'host'; replace it with add-headers");
+        return;
     }
-    return 0;
+    r->names[r->count] = str_dup(name);
+    for (char *p = r->names[r->count]; *p != '\0'; p++)
+        *p = char_lower(*p);
+    r->count++;
 }
 
-void *remove_headers_compile(struct fields *c)
+void *remove_headers_compile(const struct fields *c)
 {
     static const char *const known[] = { "headers", NULL };
     struct remove_headers *r = mem_zalloc(sizeof(*r));
+    struct field headers = fields_need(c, "headers");
+    size_t count = 0;
 
-    if (fields_open(c, known) == -1 || read_headers(c, r) == -1) {
-        remove_headers_free(r);
-        return NULL;
+    (void)fields_known(c, known);
+    (void)field_list(&headers, 1, HEADER_RULE_FIELDS_MAX, &count);
+    for (size_t i = 0; i < count; i++) {
+        struct field name = field_item(&headers, i);
+
+        read_name(&name, r);
     }
     return r;
 }
 
-enum policy_verdict remove_headers_run(const void *compiled, const struct action_run *run)
+static void set_result(struct action_run *run, const struct cel_value *removed, size_t count)
+{
+    struct cel_map_builder *result = cel_map_new(action_values(run), 1);
+
+    if (result == NULL)
+        return;
+    (void)cel_map_set(result, cel_string(STR("headers_removed")),
+                      cel_list_new(action_values(run), removed, count));
+    action_set_result(run, cel_map_value(result));
+}
+
+enum policy_verdict remove_headers_run(const void *compiled, struct action_run *run)
 {
     const struct remove_headers *r = compiled;
+    enum policy_message m = run->phase == POLICY_ON_HTTP_REQUEST ? POLICY_REQUEST : POLICY_RESPONSE;
+    struct cel_value removed[HEADER_RULE_FIELDS_MAX];
+    size_t count = 0;
 
-    for (size_t i = 0; i < r->count; i++)
-        (void)run->host->header_remove(run->ctx, str_from(r->names[i]));
+    for (size_t i = 0; i < r->count; i++) {
+        if (run->host->header_remove(run->ctx, m, str_from(r->names[i])) > 0)
+            removed[count++] = cel_string(str_from(r->names[i]));
+    }
+    if (action_wants_result(run))
+        set_result(run, removed, count);
     return POLICY_CONTINUE;
 }
 

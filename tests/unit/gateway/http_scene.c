@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gateway/conn.h"
+#include "gateway/fetch_rules.h"
 #include "gateway/tls.h"
 #include "tunnel/host.h"
 #include "tunnel/routes.h"
@@ -33,6 +34,7 @@ static void preset(struct config *c)
 #define LIMIT(name, unit, min, max, value, text) c->name = value;
 #include "gateway/config.def"
 #undef LIMIT
+    c->fetch_rules = fetch_rules_new();
 }
 
 static void remove_state_dir(void)
@@ -93,6 +95,7 @@ void scene_start(struct scene *s)
 {
     log_configure(LOG_ERROR, LOG_TEXT);
     make_tls(s);
+    s->jobs = job_pool_new(1);
     s->suffixes = host_suffixes_new(STR("example.com"), NULL, 0, NULL);
     s->peers = (struct gateway_peers){ .gateways = s->gateways,
                                        .metrics = s->metrics,
@@ -105,6 +108,7 @@ void scene_start(struct scene *s)
             .suffixes = s->suffixes,
             .config = s->config,
             .tls = s->tls,
+            .jobs = s->jobs,
         };
 
         for (unsigned k = 0; k < SCENE_WORKERS; k++)
@@ -150,6 +154,7 @@ void scene_free(struct scene *s)
     }
     for (unsigned i = 0; i < SCENE_WORKERS; i++)
         gateway_free(s->gateways[i]);
+    job_pool_free(s->jobs);
     for (unsigned i = 0; i < SCENE_WORKERS; i++)
         worker_free(s->workers[i]);
     for (unsigned i = 0; i < SCENE_WORKERS; i++) {
@@ -208,7 +213,7 @@ static void configure(struct worker *w, void *arg)
 {
     struct reload *r = arg;
 
-    gateway_configure(r->scene->gateways[worker_id(w)], r->config, r->scene->tls);
+    gateway_configure(r->scene->gateways[worker_id(w)], r->config, r->scene->tls, NULL);
     config_unref(r->config);
     mem_free(r);
 }

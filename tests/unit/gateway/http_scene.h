@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/job.h"
 #include "base/metrics.h"
 #include "gateway/config.h"
 #include "gateway/gateway.h"
@@ -41,6 +42,7 @@ struct scene {
     const struct metrics *metrics[SCENE_WORKERS];
     struct host_suffixes *suffixes;
     struct tls *tls;
+    struct job_pool *jobs;
     atomic_uint drained; /* gateways that are */
     bool draining;
     bool cut;

@@ -1,6 +1,7 @@
 /*
  * Unit tests of gateway/config: every key, every kind of mistake, and limits at N and N + 1.
- * Links: gateway/config gateway/config_text tunnel/domains tunnel/host tunnel/url base/addr base/arena base/buf base/err base/mem base/str
+ * Links: gateway/config gateway/config_policy gateway/config_reader gateway/config_text gateway/fetch_rules
+ * Links: gateway/file_read tunnel/domains tunnel/host tunnel/url base/addr base/arena base/buf base/err base/mem base/str
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +16,7 @@
 
 #include "base/mem.h"
 #include "gateway/config.h"
+#include "gateway/fetch_rules.h"
 #include "tunnel/domains.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -76,6 +78,14 @@ static void config_parse_minimal_file_has_defaults(void **state)
     assert_int_equal(c->ssh.addrs[0].port, 22);
     assert_int_equal(c->http.count, 1);
     assert_int_equal(c->https.count, 0);
+    assert_string_equal(c->server_region, "local");
+    assert_int_equal(c->expression_errors, POLICY_EXPRESSION_FAILS);
+    assert_null(c->vaults);
+    assert_null(c->ip_categories);
+    assert_int_equal(c->ip_policy_count, 0);
+    assert_int_equal(c->geo_databases.count, 0);
+    assert_int_equal(c->policy_count, 0);
+    assert_int_equal(fetch_rules_reach(c->fetch_rules, STR("example.com")), FETCH_NOWHERE);
 #define LIMIT(name, unit, min, max, preset, text) assert_int_equal(c->name, (preset));
 #include "gateway/config.def"
 #undef LIMIT
@@ -130,6 +140,86 @@ static void config_parse_every_key_is_read(void **state)
     config_unref(c);
 }
 
+/* ---- traffic policies ---- */
+
+static const char document_path[] = "/tmp/test_config_policy.yml";
+
+static void write_document(size_t bytes)
+{
+    FILE *f = fopen(document_path, "w");
+
+    assert_non_null(f);
+    for (size_t i = 0; i < bytes; i++)
+        (void)fputc('#', f);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void config_parse_keys_of_policies_are_read(void **state)
+{
+    struct policy_limits limits;
+    struct config *c;
+
+    (void)state;
+    write_document(3);
+    c = accept(MINIMAL "server_region = \"eu\"; expression_errors = \"no-match\";\n"
+                       "http_request = { allow = [\"*.example.org\", \"10.0.0.0/8\"]; };\n"
+                       "vaults = \"/v\"; ip_categories = \"/i\";\n"
+                       "geo = { databases = [\"/city\", \"/asn\"]; };\n"
+                       "ip_policies = ( { name = \"office\"; allow = [\"192.0.2.7/24\"];\n"
+                       "                  deny = [\"192.0.2.9\", \"::1\"]; },\n"
+                       "                { name = \"ipp_2\"; deny = [\"::/0\"]; } );\n"
+                       "policies = ( { file = \"/tmp/test_config_policy.yml\"; },\n"
+                       "             { account = \"alice\"; domain = \"*.App.example.com\";\n"
+                       "               file = \"/tmp/test_config_policy.yml\"; } );\n"
+                       "limits = { policy_rules_max = 7; policy_body_max_bytes = 2048; };\n");
+    assert_string_equal(c->server_region, "eu");
+    assert_int_equal(c->expression_errors, POLICY_EXPRESSION_NO_MATCH);
+    assert_int_equal(fetch_rules_reach(c->fetch_rules, STR("a.example.org")), FETCH_PUBLIC);
+    assert_int_equal(fetch_rules_reach(c->fetch_rules, STR("a.example.com")), FETCH_BLOCKS);
+    assert_string_equal(c->vaults, "/v");
+    assert_string_equal(c->ip_categories, "/i");
+    assert_int_equal(c->geo_databases.count, 2);
+    assert_string_equal(c->geo_databases.items[1], "/asn");
+    assert_int_equal(c->ip_policy_count, 2);
+    assert_string_equal(c->ip_policies[0].name, "office");
+    assert_int_equal(c->ip_policies[0].allow.count, 1);
+    assert_int_equal(c->ip_policies[0].allow.items[0].bits, 24);
+    assert_int_equal(c->ip_policies[0].deny.count, 2);
+    assert_int_equal(c->ip_policies[1].allow.count, 0);
+    assert_int_equal(c->policy_count, 2);
+    assert_null(c->policies[0].account);
+    assert_null(c->policies[0].domain);
+    assert_string_equal(c->policies[0].text, "###");
+    assert_string_equal(c->policies[1].account, "alice");
+    assert_string_equal(c->policies[1].domain, "*.app.example.com");
+    assert_string_equal(c->policies[1].where, "f:12");
+    limits = config_policy_limits(c);
+    assert_int_equal(limits.policy_rules_max, 7);
+    assert_int_equal(limits.policy_body_max_bytes, 2048);
+    assert_int_equal(limits.policy_actions_max, c->policy_actions_max);
+    config_unref(c);
+    (void)unlink(document_path);
+}
+
+/* The limit of a document's size holds wherever it stands. */
+static void config_parse_document_at_the_limit_and_one_more(void **state)
+{
+    static const char text[] =
+        MINIMAL "policies = ( { file = \"/tmp/test_config_policy.yml\"; } );\n"
+                "limits = { policy_document_max_bytes = 1024; };\n";
+    char *problems;
+
+    (void)state;
+    write_document(1024);
+    config_unref(accept(text));
+    write_document(1025);
+    problems = refuse(text);
+    assert_non_null(
+        strstr(problems, "f:4: policies: /tmp/test_config_policy.yml: it has more than"));
+    mem_free(problems);
+    (void)unlink(document_path);
+}
+
 static void config_parse_mistake_is_refused_with_its_line(void **state)
 {
     /* Each is appended to MINIMAL, so its first line is line 4. */
@@ -182,6 +272,29 @@ static void config_parse_mistake_is_refused_with_its_line(void **state)
         { "tls = { certificates = ( { cert = \"/c\"; key = 1; } ); };",
           "f:4: tls.certificates.key must be a string" },
         { "tls = { certificates = { }; };", "f:4: tls.certificates must be a list of groups" },
+        { "expression_errors = \"maybe\";",
+          "f:4: expression_errors is \"maybe\"; it must be one of \"error\", \"no-match\"" },
+        { "server_region = \"\";", "f:4: server_region is empty" },
+        { "http_request = { allow = [\"10.0.0.0/33\"]; };", "f:4: http_request.allow: " },
+        { "http_request = { allow = [\"a..b\"]; };", "f:4: http_request.allow: " },
+        { "http_request = { allow = \"a.example\"; };",
+          "f:4: http_request.allow must be a list of host names and CIDR blocks" },
+        { "http_request = { deny = []; };", "f:4: http_request.deny is not a key" },
+        { "vaults = [\"/v\"];", "f:4: vaults must be a string" },
+        { "geo = [\"/city\"];", "f:4: geo must be a group" },
+        { "geo = { databases = \"/city\"; };", "f:4: geo.databases must be a list of strings" },
+        { "ip_policies = ( { allow = [\"::/0\"]; } );", "f:4: ip_policies.name is missing; add: " },
+        { "ip_policies = ( { name = \"a\"; } );", "f:4: ip_policies: \"a\" is empty; add: " },
+        { "ip_policies = ( { name = \"a\"; allow = [\"1.2.3\"]; } );", "f:4: ip_policies.allow: " },
+        { "ip_policies = ( { name = \"a\"; allow = [\"::/0\"]; },\n"
+          "                { name = \"a\"; deny = [\"::/0\"]; } );",
+          "f:5: ip_policies: \"a\" is given twice" },
+        { "policies = ( { account = \"a\"; } );", "f:4: policies.file is missing; add: " },
+        { "policies = ( { domain = \"a..b\"; file = \"/x\"; } );", "f:4: policies.domain: " },
+        { "policies = ( { file = \"/nonexistent/p.yml\"; } );",
+          "f:4: policies: /nonexistent/p.yml: cannot open it" },
+        { "limits = { policy_rules_max = 0; };",
+          "f:4: limits.policy_rules_max is 0; it must be from 1 to 100000 rules" },
         { "domain = \"again.example\";", "f:4: duplicate setting name" },
         { "x = ;", "f:4: syntax error" },
         { "limits = {", "f:5: syntax error" },
@@ -455,6 +568,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(config_parse_minimal_file_has_defaults),
         cmocka_unit_test(config_parse_every_key_is_read),
+        cmocka_unit_test(config_parse_keys_of_policies_are_read),
+        cmocka_unit_test(config_parse_document_at_the_limit_and_one_more),
         cmocka_unit_test(config_parse_mistake_is_refused_with_its_line),
         cmocka_unit_test(config_parse_wrong_listener_is_refused),
         cmocka_unit_test(config_parse_empty_file_names_all_that_is_missing),

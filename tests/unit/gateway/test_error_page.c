@@ -102,6 +102,29 @@ static void error_page_make_writes_json(void **state)
     arena_fini(&a);
 }
 
+/* A rate limit has no number. */
+static void error_page_make_without_a_number_shows_no_code(void **state)
+{
+    static const char *const accepts[] = { "", "application/json", "text/html" };
+    struct err e = { E_RATE_LIMITED, "slow down" };
+    struct error_page page;
+    struct arena a;
+
+    (void)state;
+    arena_init(&a);
+    for (size_t i = 0; i < sizeof(accepts) / sizeof(accepts[0]); i++) {
+        error_page_make(&e, str_from(accepts[i]), true, &a, &page);
+        assert_int_equal(page.status, 429);
+        assert_true(contains(page.body, "slow down"));
+        assert_false(contains(page.body, "ERR_"));
+        assert_null(http_headers_find(&page.headers, STR("sallyport-error-code"), 0));
+        assert_null(http_headers_find(&page.headers, STR("ngrok-error-code"), 0));
+    }
+    error_page_make(&e, STR("application/json"), false, &a, &page);
+    assert_true(str_eq(page.body, STR("{\"status_code\":429,\"msg\":\"slow down\"}\n")));
+    arena_fini(&a);
+}
+
 static void error_page_make_writes_html(void **state)
 {
     struct err e = { E_ENDPOINT_OFFLINE, "<script>alert(\"x\" & 'y')</script>" };
@@ -213,6 +236,7 @@ int main(void)
         cmocka_unit_test(error_page_make_chooses_by_accept),
         cmocka_unit_test(error_page_make_writes_text),
         cmocka_unit_test(error_page_make_writes_json),
+        cmocka_unit_test(error_page_make_without_a_number_shows_no_code),
         cmocka_unit_test(error_page_make_writes_html),
         cmocka_unit_test(error_page_make_adds_the_ngrok_code_if_asked),
         cmocka_unit_test(error_page_make_replaces_what_is_not_printable),

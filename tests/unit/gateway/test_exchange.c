@@ -1,19 +1,22 @@
 /*
  * Unit tests of gateway/exchange: how one request and its response pass, over real workers and a fake
  * agent; the exact bytes on both sides.
- * Links: gateway/admin gateway/config gateway/config_text gateway/conn gateway/error_page
- * Links: gateway/exchange gateway/exchange_event gateway/exchange_policy gateway/gateway
- * Links: gateway/head_buf gateway/headers gateway/http gateway/http1 gateway/http1_body
- * Links: gateway/http1_write gateway/http_authority gateway/idle gateway/linger gateway/listener
- * Links: gateway/local_ca gateway/local_ca_mint gateway/outbuf gateway/relay gateway/sock
- * Links: gateway/tls gateway/tls_certs gateway/tls_hello gateway/tls_pem gateway/tls_tickets
- * Links: gateway/upstream policy/actions/add_headers policy/actions/basic_auth
- * Links: policy/actions/remove_headers policy/actions/restrict_ips policy/fields
- * Links: policy/header_rule policy/policy tunnel/close tunnel/domains tunnel/endpoint
- * Links: tunnel/event tunnel/host tunnel/id tunnel/routes tunnel/splice tunnel/url base/addr
- * Links: base/arena base/base64 base/buf base/clock base/err base/log base/mem base/metrics
- * Links: base/rand base/str base/worker tests/unit/gateway/http_scene
- * Links: tests/unit/gateway/fake_agent
+ * Links: gateway/admin gateway/config gateway/config_policy gateway/config_reader
+ * Links: gateway/config_text gateway/conn gateway/error_page gateway/exchange
+ * Links: gateway/exchange_answer gateway/exchange_body gateway/exchange_event
+ * Links: gateway/exchange_connect gateway/exchange_policy gateway/exchange_response gateway/fetch gateway/fetch_rules
+ * Links: gateway/fetch_shared gateway/file_read gateway/gateway gateway/head_buf gateway/headers
+ * Links: gateway/http gateway/http1 gateway/http1_body gateway/http1_write
+ * Links: gateway/http_authority gateway/idle gateway/linger gateway/listener gateway/local_ca
+ * Links: gateway/local_ca_mint gateway/outbuf gateway/policy_data gateway/relay gateway/sock
+ * Links: gateway/tls gateway/tls_cert gateway/tls_certs gateway/tls_hello gateway/tls_pem
+ * Links: gateway/tls_tickets gateway/upstream gateway/vaults policy/coding policy/decode_filter
+ * Links: policy/cel/number_text policy/geo policy/ip_lists policy/ip_table
+ * Links: policy/message_text tunnel/close
+ * Links: tunnel/domains tunnel/endpoint tunnel/event tunnel/host tunnel/id tunnel/routes
+ * Links: tunnel/splice tunnel/url base/addr base/arena base/base64 base/buf base/clock base/err
+ * Links: base/job base/log base/mem base/metrics base/rand base/str base/utf8 base/worker
+ * Links: tests/unit/gateway/fake_agent tests/unit/gateway/fake_policy tests/unit/gateway/http_scene
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,7 +28,7 @@
 
 #include <cmocka.h>
 
-#include "policy/policy.h"
+#include "tests/unit/gateway/fake_policy.h"
 #include "tests/unit/gateway/http_scene.h"
 
 #define UPGRADE                                                                                    \
@@ -502,23 +505,16 @@ static void exchange_limit_taken_away_by_a_reload_is_gone(void **state)
 
 /* ---- what policies make of heads ---- */
 
-/* A policy of `rules` rules that add a header of 4,000 bytes each. */
-static struct counted *fat_policy(enum policy_phase phase, size_t rules)
+/* Adds 600,000 bytes of headers to the message of the phase. */
+static enum policy_verdict fatten(struct policy_run *run)
 {
     static char value[4001];
-    json_t *document = json_object();
-    struct counted *policy;
-    struct err e;
+    enum policy_message m = run->phase == POLICY_ON_HTTP_REQUEST ? POLICY_REQUEST : POLICY_RESPONSE;
 
     memset(value, 'v', sizeof(value) - 1);
-    for (size_t i = 0; i < rules; i++)
-        policy_document_add(document, phase, "add-headers",
-                            json_pack("{s:{s:s}}", "headers", "x-fat", value));
-    policy = policy_compile(document, &e);
-    if (policy == NULL)
-        fail_msg("%s", e.msg);
-    json_decref(document);
-    return policy;
+    for (size_t i = 0; i < 150; i++)
+        run->host->header_add(run->ctx, m, STR("x-fat"), str_from(value));
+    return POLICY_CONTINUE;
 }
 
 static void exchange_request_overgrown_by_a_policy_is_431(void **state)
@@ -527,7 +523,7 @@ static void exchange_request_overgrown_by_a_policy_is_431(void **state)
     int visitor;
 
     s->config->request_head_max_bytes = 1024;
-    s->endpoints[0]->policy = fat_policy(POLICY_ON_HTTP_REQUEST, 150);
+    s->endpoints[0]->policy = fake_policy_new(FAKE_PHASES_REQUEST, fatten, NULL);
     scene_start(s);
     visitor = scene_visit(s, 0);
     scene_send(visitor, SCENE_GET);
@@ -542,7 +538,7 @@ static void exchange_response_overgrown_by_a_policy_is_502(void **state)
     int upstream;
 
     s->config->response_head_max_bytes = 1024;
-    s->endpoints[0]->policy = fat_policy(POLICY_ON_HTTP_RESPONSE, 150);
+    s->endpoints[0]->policy = fake_policy_new(FAKE_PHASES_RESPONSE, fatten, NULL);
     scene_start(s);
     visitor = scene_visit(s, 0);
     scene_send(visitor, SCENE_GET);

@@ -1,9 +1,13 @@
 /*
- * Unit tests of policy/policy: documents, their errors, and the order of a run.
- * Links: policy/policy policy/fields policy/header_rule policy/actions/add_headers
- * Links: policy/actions/remove_headers policy/actions/basic_auth policy/actions/restrict_ips
- * Links: base/str base/mem base/err base/buf base/arena base/addr base/base64
- * Links: tests/unit/policy/fake_host
+ * Unit tests of policy/policy, policy/compile and policy/compiler: what a document may look like, and that
+ * each problem has its code and place. Actions take any config here.
+ * Links: policy/action policy/action_type policy/compile policy/compiler policy/doc policy/doc_parse
+ * Links: policy/doc_scalar policy/engine policy/fields policy/fn_request policy/local policy/objects
+ * Links: policy/pattern policy/policy policy/problems policy/run policy/run_values policy/secrets
+ * Links: policy/sse policy/tables policy/template policy/regex policy/regex_cache policy/regex_weight
+ * Links: policy/counters policy/counters_breaker policy/counters_rate policy/cookies
+ * Links: policy/cookie_date policy/message_text policy/pairs_map policy/request_url policy/cel/ base/
+ * Links: policy/doc_text tests/unit/policy/fake_host tests/unit/policy/fake_actions
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,193 +18,529 @@
 
 #include <cmocka.h>
 
-#include "base/mem.h"
+#include "base/buf.h"
+#include "policy/compiled.h"
 #include "tests/unit/policy/fake_host.h"
 
-static void policy_compile_bad_documents_are_refused_with_place(void **state)
+enum { TEXT_MAX_BYTES = 4 * 1024 * 1024 };
+
+static void compile_takes_every_documented_shape(void **state)
+{
+    static const char *const documents[] = {
+        "on_http_request: [{actions: [{type: deny}]}]",
+        "{\"on_http_request\": [{\"actions\": [{\"type\": \"deny\", \"config\": {}}]}]}",
+        "on_http_request: []\non_http_response: [{actions: [{type: log}]}]",
+        "on_http_request:\non_http_response: [{actions: [{type: log}]}]",
+        "on_tcp_connect: [{name: x, expressions: [], actions: [{type: deny, name: y, config: ~}]}]",
+        "on_tcp_connect: [{name: 5, expressions: , actions: [{type: deny}]}]",
+        "on_event_stream_message: [{actions: [{type: sse-find-replace}, {type: set-vars}]}]",
+        "on_http_request: [{expressions: [false, \"req.host != 'a: b'\"], actions: [{type: log}]}]",
+        "on_http_request: [{actions: [{type: webhook-validation}]}]",
+        "on_http_request:\n- actions: &a\n  - type: deny\n- actions: *a\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(documents) / sizeof(documents[0]); i++)
+        counted_unref(fake_host_compile(documents[i]));
+}
+
+/* Spec traffic-policy 1.10, and everything else that is no policy. */
+static void compile_refuses_other_shapes(void **state)
 {
     static const struct {
-        const char *json;
+        const char *document;
         enum err_code code;
         const char *needle;
     } cases[] = {
-        { "[]", E_POLICY_DOCUMENT, "a policy must be a mapping" },
-        { "{}", E_POLICY_NO_ACTION, "no action" },
-        { "{'on_http_request': []}", E_POLICY_NO_ACTION, "no action" },
-        { "{'on_http_requests': []}", E_POLICY_DOCUMENT,
-          "unknown key 'on_http_requests'; known: on_tcp_connect, on_http_request, "
-          "on_http_response" },
-        { "{'on_http_request': {}}", E_POLICY_DOCUMENT, "on_http_request: it must be a list" },
-        { "{'on_http_request': [1]}", E_POLICY_DOCUMENT, "on_http_request[0]: a rule must be" },
-        { "{'on_http_request': [{}]}", E_POLICY_NO_ACTION, "on_http_request[0]: actions needs" },
-        { "{'on_http_request': [{'actions': []}]}", E_POLICY_NO_ACTION, "on_http_request[0]: " },
-        { "{'on_http_request': [{'actions': {}}]}", E_POLICY_DOCUMENT, "actions must be a list" },
-        { "{'on_http_request': [{'name': 1, 'actions': []}]}", E_POLICY_DOCUMENT, "name must be" },
-        { "{'on_http_request': [{'if': 'x', 'actions': []}]}", E_POLICY_DOCUMENT,
-          "on_http_request[0]: unknown key 'if'; known: name, actions" },
-        { "{'on_http_request': [{'expressions': ['true'], 'actions': []}]}", E_POLICY_EXPRESSION,
-          "on_http_request[0]: expressions are not available" },
-        { "{'on_http_request': [{'actions': [1]}]}", E_POLICY_DOCUMENT,
-          "on_http_request[0].actions[0]: an action must be a mapping" },
-        { "{'on_http_request': [{'actions': [{}]}]}", E_POLICY_MISSING, "type is required" },
-        { "{'on_http_request': [{'actions': [{'type': 'deny', 'if': 1}]}]}", E_POLICY_DOCUMENT,
-          "unknown key 'if'; known: type, config, name" },
-        { "{'on_http_request': [{'actions': [{'type': 'add-header'}]}]}", E_POLICY_ACTION,
-          "on_http_request[0].actions[0]: unknown action 'add-header'; the nearest is "
-          "'add-headers'" },
-        { "{'on_http_response': [{'actions': [{'type': 'basic-auth'}]}]}", E_POLICY_PHASE,
-          "'basic-auth' is not available in on_http_response" },
-        { "{'on_tcp_connect': [{'actions': [{'type': 'add-headers'}]}]}", E_POLICY_PHASE,
-          "not available in on_tcp_connect" },
-        { "{'on_http_request': [{'actions': [{'type': 'add-headers', 'config': 'x'}]}]}",
-          E_POLICY_CONFIG, "on_http_request[0].actions[0].config: it must be a mapping" },
-        { "{'on_http_request': [{'actions': [{'type': 'add-headers', 'config': {'a': 1}}]}]}",
-          E_POLICY_CONFIG,
-          "on_http_request[0].actions[0].config: unknown key 'a'; known: headers" },
-        { "{'on_http_request': ["
-          "{'actions': [{'type': 'add-headers', 'config': {'headers': {'a': 'b'}}}]},"
-          "{'actions': [{'type': 'add-headers', 'config': {'headers': {'a': 'b'}}},"
-          "             {'type': 'add-headers', 'config': {'headers': {'a b': 'b'}}}]}]}",
-          E_POLICY_HEADER_NAME, "on_http_request[1].actions[1].config.headers.a b: header name" },
+        { "", E_POLICY_NO_ACTION, "test.yml:1:1: " },
+        { "{}", E_POLICY_NO_ACTION, "the policy has no action" },
+        { "on_http_request: []", E_POLICY_NO_ACTION, "the policy has no action" },
+        { "- a", E_POLICY_DOCUMENT, "a policy must be a mapping of phases, not a list" },
+        { "text", E_POLICY_DOCUMENT, "not a string" },
+        { "on_http_requests: []", E_POLICY_DOCUMENT, "test.yml:1:1: " },
+        { "on_http_requests: []", E_POLICY_DOCUMENT, "unknown key 'on_http_requests'" },
+        { "on_http_request: {actions: []}", E_POLICY_DOCUMENT,
+          "on_http_request: it must be a list of rules, not a mapping" },
+        { "on_http_request: deny", E_POLICY_DOCUMENT, "not a string" },
+        { "on_http_request: [deny]", E_POLICY_DOCUMENT,
+          "on_http_request[0]: a rule must be a mapping, not a string" },
+        { "on_http_request: [{type: deny}]", E_POLICY_NO_ACTION,
+          "on_http_request[0]: a rule needs at least one action" },
+        { "on_http_request: [{name: x}]", E_POLICY_NO_ACTION, "(rule 'x')" },
+        { "on_http_request: [{actions: []}]", E_POLICY_NO_ACTION, "at least one action" },
+        { "on_http_request: [{actions: }]", E_POLICY_NO_ACTION, "at least one action" },
+        { "on_http_request: [{actions: {type: deny}}]", E_POLICY_DOCUMENT,
+          "on_http_request[0].actions: it must be a list, not a mapping" },
+        { "on_http_request: [{actions: [deny]}]", E_POLICY_DOCUMENT,
+          "on_http_request[0].actions[0]: an action must be a mapping, not a string" },
+        { "on_http_request: [{actions: [{actions: [{type: deny}]}]}]", E_POLICY_DOCUMENT,
+          "a rule stands where an action must be" },
+        { "on_http_request: [{if: x, actions: [{type: deny}]}]", E_POLICY_DOCUMENT,
+          "unknown key 'if'" },
+        { "on_http_request: [{actions: [{type: deny, when: x}]}]", E_POLICY_DOCUMENT,
+          "on_http_request[0].actions[0]: unknown key 'when'" },
+        { "on_http_request: [{name: [], actions: [{type: deny}]}]", E_POLICY_DOCUMENT,
+          "on_http_request[0].name: it must be a string" },
+        { "on_http_request: [{actions: [{type: dney}]}]", E_POLICY_ACTION,
+          "unknown action 'dney'" },
+        { "on_http_request: [{actions: [{}]}]", E_POLICY_MISSING, "actions[0].type: " },
+        { "on_http_request: [{actions: [{type: }]}]", E_POLICY_MISSING, "actions[0].type: " },
+        { "on_http_request: [{actions: [{type: []}]}]", E_POLICY_DOCUMENT, "actions[0].type: " },
+        { "on_http_request: [{actions: [{type: deny, config: text}]}]", E_POLICY_CONFIG,
+          "actions[0].config: it must be a mapping, not a string" },
+        { "on_http_request: [{expressions: 'true', actions: [{type: deny}]}]", E_POLICY_DOCUMENT,
+          "on_http_request[0].expressions: it must be a list, not a string" },
+        { "on_http_request: [{expressions: [{a: b}], actions: [{type: deny}]}]",
+          E_POLICY_EXPRESSION, "expressions[0]: it must be a string, not a mapping" },
+        { "on_http_request: [{expressions: [~], actions: [{type: deny}]}]", E_POLICY_EXPRESSION,
+          "expressions[0]: it must be a string, not nothing" },
+        { "on_http_request: [{expressions: ['${vars.x} == 1'], actions: [{type: deny}]}]",
+          E_POLICY_EXPRESSION, "expressions[0]: " },
+        { "on_http_request: [{expressions: [req.host], actions: [{type: deny}]}]",
+          E_POLICY_EXPRESSION, "expressions[0]: " },
+        { "on_http_request: [{expressions: ['req.path == \"\"'], actions: [{type: deny}]}]",
+          E_POLICY_EXPRESSION, "expressions[0]: " },
+        { "on_http_response: [{expressions: ['res.status_code < \"200\"'], actions: [{type: "
+          "log}]}]",
+          E_POLICY_EXPRESSION, "expressions[0]: " },
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-        fake_host_expect_refused(cases[i].json, cases[i].code, cases[i].needle);
+        fake_host_expect_refused(cases[i].document, cases[i].code, cases[i].needle);
 }
 
-static void add_rules(json_t *document, size_t count)
+static void compile_names_line_and_column(void **state)
 {
-    for (size_t i = 0; i < count; i++)
-        policy_document_add(document, i % 2 == 0 ? POLICY_ON_HTTP_REQUEST : POLICY_ON_HTTP_RESPONSE,
-                            "add-headers", json_pack("{s:{s:s}}", "headers", "a", "b"));
+    (void)state;
+    fake_host_expect_refused("on_http_request:\n"
+                             "  - name: bots\n"
+                             "    expressions:\n"
+                             "      - \"req.host == 'a' && nope\"\n"
+                             "    actions:\n"
+                             "      - type: deny\n",
+                             E_POLICY_EXPRESSION, "test.yml:4:29: ");
+    fake_host_expect_refused("on_http_request:\n"
+                             "  - expressions:\n"
+                             "      - >\n"
+                             "        req.host ==\n"
+                             "        nope\n"
+                             "    actions: [{type: deny}]\n",
+                             E_POLICY_EXPRESSION, "(at character 13)");
 }
 
-static void policy_compile_rules_at_limit(void **state)
+static void compile_reports_every_problem(void **state)
 {
-    json_t *document = json_object();
-    struct counted *policy;
-    struct err e;
+    static const char document[] = "on_http_request:\n"
+                                   "- if: x\n"
+                                   "  expressions: [nope1, nope2]\n"
+                                   "  actions:\n"
+                                   "  - type: unknown1\n"
+                                   "  - {type: unknown2, more: 1}\n"
+                                   "- 5\n"
+                                   "on_nothing: []\n"
+                                   "on_http_response: [{}]\n";
+    static const struct {
+        enum err_code code;
+        const char *needle;
+    } all[] = {
+        { E_POLICY_DOCUMENT, "test.yml:2:3: " },    { E_POLICY_EXPRESSION, "test.yml:3:17: " },
+        { E_POLICY_EXPRESSION, "test.yml:3:24: " }, { E_POLICY_ACTION, "test.yml:5:11: " },
+        { E_POLICY_ACTION, "test.yml:6:12: " },     { E_POLICY_DOCUMENT, "test.yml:6:22: " },
+        { E_POLICY_DOCUMENT, "test.yml:7:3: " },    { E_POLICY_DOCUMENT, "test.yml:8:1: " },
+        { E_POLICY_NO_ACTION, "test.yml:9:20: " },
+    };
 
     (void)state;
-    add_rules(document, POLICY_RULES_MAX);
-    policy = policy_compile(document, &e);
-    assert_non_null(policy);
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        fake_host_expect_refused(document, all[i].code, all[i].needle);
+}
+
+/* ---- actions and phases ---------------------------------------------------------------------- */
+
+static void each_action_stands_in_its_phases_only(void **state)
+{
+    char document[256];
+
+    (void)state;
+    for (size_t i = 0; i < ACTION_TYPE_COUNT; i++) {
+        for (unsigned phase = 0; phase < POLICY_PHASE_COUNT; phase++) {
+            const char *name = policy_phase_name((enum policy_phase)phase);
+
+            (void)snprintf(document, sizeof(document), "%s: [{actions: [{type: %s}]}]", name,
+                           action_types[i].name);
+            if ((action_types[i].phases >> phase & 1) != 0)
+                counted_unref(fake_host_compile(document));
+            else
+                fake_host_expect_refused(document, E_POLICY_PHASE, "is not available in");
+        }
+    }
+}
+
+static void actions_that_are_not_here_say_so(void **state)
+{
+    static const char *const names[] = { "oauth",
+                                         "openid-connect",
+                                         "oidc",
+                                         "saml",
+                                         "ai-gateway",
+                                         "owasp-crs-request",
+                                         "owasp-crs-response",
+                                         "terminate-tls" };
+    char document[256];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        (void)snprintf(document, sizeof(document), "on_http_request: [{actions: [{type: %s}]}]",
+                       names[i]);
+        fake_host_expect_refused(document, E_POLICY_ACTION,
+                                 "this gateway does not have the action");
+    }
+}
+
+/* D44: several logins need an auth_id of their own. */
+static void logins_are_told_apart_by_auth_id(void **state)
+{
+    static const char twice[] =
+        "on_http_request: [{actions: [{type: oauth, config: {auth_id: %s}}, "
+        "{type: oidc, config: {auth_id: %s}}]}]";
+    struct policy_problems *problems = policy_problems_new();
+    const struct policy_document *documents[1];
+    struct policy_document *d;
+    char document[256];
+    struct buf text;
+
+    (void)state;
+    (void)snprintf(document, sizeof(document), twice, "a", "a");
+    fake_host_expect_refused(document, E_POLICY_AUTH_TWICE, "a second login action");
+    fake_host_expect_refused("on_http_request: [{actions: [{type: oauth}, {type: oidc}]}]",
+                             E_POLICY_AUTH_TWICE, "a second login action");
+    (void)snprintf(document, sizeof(document), twice, "a", "b");
+    d = policy_document_parse(STR("t"), str_from(document), &policy_default_limits, problems);
+    documents[0] = d;
+    assert_null(policy_compile(&(struct policy_params){ .engine = fake_host_engine(),
+                                                        .limits = &policy_default_limits,
+                                                        .documents = documents,
+                                                        .document_count = 1 },
+                               problems));
+    buf_init(&text, TEXT_MAX_BYTES);
+    policy_problems_format(problems, &text);
+    assert_true(str_find(buf_str(&text), STR("2239")) == buf_str(&text).n);
+    buf_fini(&text);
+    policy_document_free(d);
+    policy_problems_free(problems);
+}
+
+static void unreachable_actions_are_warned_about(void **state)
+{
+    struct policy_problems *problems = policy_problems_new();
+
+    (void)state;
+    fake_host_expect_warning(
+        "on_http_request: [{actions: [{type: custom-response}, {type: deny}]}]",
+        "actions[1]: it can never run, because custom-response before it");
+    fake_host_expect_warning("on_http_request: [{actions: [{type: forward-internal, config: "
+                             "{on_error: halt}}, {type: deny}]}]",
+                             "it can never run");
+    counted_unref(fake_host_compile("on_http_request: [{actions: [{type: forward-internal, config: "
+                                    "{on_error: continue}}, {type: deny}]}]"));
+    policy_problems_free(problems);
+}
+
+static void old_names_of_phases_are_understood(void **state)
+{
+    struct counted *policy = fake_host_compile("inbound: [{actions: [{type: deny}]}]\n"
+                                               "outbound: [{actions: [{type: log}]}]\n");
+
+    (void)state;
+    assert_true(policy_has_phase(policy, POLICY_ON_HTTP_REQUEST));
+    assert_true(policy_has_phase(policy, POLICY_ON_HTTP_RESPONSE));
     counted_unref(policy);
-    add_rules(document, 1);
-    assert_null(policy_compile(document, &e));
-    assert_int_equal(e.code, E_POLICY_RULES);
-    json_decref(document);
+    fake_host_expect_warning("inbound: [{actions: [{type: deny}]}]",
+                             "'inbound' is an old name of 'on_http_request'");
+    fake_host_expect_refused("inbound: [{actions: [{type: deny}]}]\non_http_response: []",
+                             E_POLICY_DOCUMENT, "old and new names of phases");
 }
 
-static void policy_compile_actions_at_limit(void **state)
+/* ---- endpoints ------------------------------------------------------------------------------- */
+
+/* Compiles for endpoints of these protocols; the formatted problems, or "". */
+static const char *problems_for(unsigned protocols, const char *document, struct counted **out)
 {
-    json_t *actions = json_array();
-    json_t *document = json_pack("{s:[{s:o}]}", "on_tcp_connect", "actions", actions);
+    static char text[1024];
+    struct policy_problems *problems = policy_problems_new();
+    struct policy_document *d =
+        policy_document_parse(STR("t"), str_from(document), &policy_default_limits, problems);
+    const struct policy_document *documents[] = { d };
+    const struct policy_params params = { .engine = fake_host_engine(),
+                                          .limits = &policy_default_limits,
+                                          .documents = documents,
+                                          .document_count = 1,
+                                          .protocols = protocols };
+    struct counted *policy = policy_compile(&params, problems);
+    struct buf formatted;
+
+    buf_init(&formatted, TEXT_MAX_BYTES);
+    policy_problems_format(problems, &formatted);
+    (void)snprintf(text, sizeof(text), "%.*s", STR_ARG(buf_str(&formatted)));
+    buf_fini(&formatted);
+    policy_document_free(d);
+    policy_problems_free(problems);
+    if (out != NULL)
+        *out = policy;
+    else
+        counted_unref(policy);
+    return text;
+}
+
+static void phases_fit_the_protocol(void **state)
+{
+    static const char http[] = "on_http_request: [{actions: [{type: deny}]}]";
+    static const char tcp[] = "on_tcp_connect: [{actions: [{type: deny}]}]";
+    static const char forward[] = "on_tcp_connect: [{actions: [{type: forward-internal}]}]";
     struct counted *policy;
-    struct err e;
 
     (void)state;
-    for (size_t i = 0; i < POLICY_RULE_ACTIONS_MAX; i++)
-        json_array_append_new(actions, json_pack("{s:s, s:{s:[s]}}", "type", "restrict-ips",
-                                                 "config", "allow", "::/0"));
-    policy = policy_compile(document, &e);
-    assert_non_null(policy);
-    counted_unref(policy);
-    json_array_append_new(actions, json_object());
-    assert_null(policy_compile(document, &e));
-    assert_int_equal(e.code, E_POLICY_RULE_ITEMS);
-    json_decref(document);
-}
-
-static void policy_compile_takes_names_of_rules_and_actions(void **state)
-{
-    struct counted *policy =
-        fake_host_compile("{'on_tcp_connect': [{'name': 'r', 'actions': [{'name': 'a', 'type': "
-                          "'restrict-ips', 'config': {'allow': ['::/0']}}]}]}");
-
-    (void)state;
+    assert_string_equal(problems_for(0, http, NULL), "");
+    assert_string_equal(problems_for(POLICY_HTTP | POLICY_HTTPS, http, NULL), "");
+    assert_non_null(strstr(problems_for(POLICY_TCP, http, NULL), "[ERR_SALLYPORT_2230]"));
+    assert_non_null(strstr(problems_for(POLICY_TLS | POLICY_HTTPS, http, NULL), "2230"));
+    assert_string_equal(problems_for(POLICY_TLS,
+                                     "on_http_request: []\non_tcp_connect: "
+                                     "[{actions: [{type: deny}]}]",
+                                     NULL),
+                        "");
+    assert_string_equal(problems_for(POLICY_HTTPS, tcp, NULL), "");
+    assert_string_equal(problems_for(POLICY_TCP, forward, NULL), "");
+    assert_string_equal(problems_for(0, forward, NULL), "");
+    assert_non_null(strstr(problems_for(POLICY_HTTPS, forward, NULL), "[ERR_SALLYPORT_2205]"));
+    (void)problems_for(POLICY_TCP, "inbound: [{actions: [{type: deny}]}]", &policy);
     assert_true(policy_has_phase(policy, POLICY_ON_TCP_CONNECT));
-    assert_false(policy_has_phase(policy, POLICY_ON_HTTP_REQUEST));
-    assert_false(policy_has_phase(NULL, POLICY_ON_HTTP_REQUEST));
     counted_unref(policy);
 }
 
-static void policy_run_goes_through_rules_in_order(void **state)
+static void documents_run_in_their_order(void **state)
 {
-    struct counted *policy = fake_host_compile(
-        "{'on_http_request': ["
-        "{'actions': [{'type': 'add-headers', 'config': {'headers': {'x-a': '1'}}},"
-        "             {'type': 'remove-headers', 'config': {'headers': ['X-A']}}]},"
-        "{'actions': [{'type': 'add-headers', 'config': {'headers': {'x-a': '2'}}}]}]}");
-    struct fake_host h;
+    struct policy_problems *problems = policy_problems_new();
+    struct policy_document *flags = policy_document_new(STR("flags"));
+    struct policy_document *file;
+    const struct policy_document *documents[2];
+    const struct policy_params params = { .engine = fake_host_engine(),
+                                          .limits = &policy_default_limits,
+                                          .documents = documents,
+                                          .document_count = 2 };
+    struct counted *policy;
+    const struct compiled_phase *phase;
 
     (void)state;
-    fake_host_init(&h, "192.0.2.1");
-    assert_int_equal(fake_host_run(&h, policy, POLICY_ON_HTTP_REQUEST), POLICY_CONTINUE);
-    assert_string_equal(fake_host_values(&h, "x-a"), "2");
-    assert_int_equal(fake_host_run(&h, policy, POLICY_ON_HTTP_RESPONSE), POLICY_CONTINUE);
-    fake_host_fini(&h);
+    policy_document_add(flags, POLICY_ON_HTTP_REQUEST, "deny", NULL);
+    file = policy_document_parse(STR("f"),
+                                 STR("on_http_request: [{name: second, actions: [{type: log}]}]"),
+                                 &policy_default_limits, problems);
+    documents[0] = flags;
+    documents[1] = file;
+    policy = policy_compile(&params, problems);
+    policy_document_free(flags);
+    policy_document_free(file);
+    assert_non_null(policy);
+    phase = &policy_of(policy)->phases[POLICY_ON_HTTP_REQUEST];
+    assert_int_equal(phase->count, 2);
+    assert_null(phase->rules[0].name);
+    assert_string_equal(phase->rules[1].name, "second");
+    assert_int_equal(phase->rules[1].index, 0); /* in its own document */
     counted_unref(policy);
+    policy_problems_free(problems);
 }
 
-static void policy_run_stops_at_a_verdict(void **state)
+static void a_policy_without_documents_is_refused(void **state)
 {
-    struct counted *policy = fake_host_compile(
-        "{'on_http_request': ["
-        "{'actions': [{'type': 'restrict-ips', 'config': {'allow': ['10.0.0.0/8']}},"
-        "             {'type': 'add-headers', 'config': {'headers': {'x-a': '1'}}}]},"
-        "{'actions': [{'type': 'add-headers', 'config': {'headers': {'x-a': '2'}}}]}]}");
-    struct fake_host h;
-
-    (void)state;
-    fake_host_init(&h, "192.0.2.1");
-    assert_int_equal(fake_host_run(&h, policy, POLICY_ON_HTTP_REQUEST), POLICY_RESPOND);
-    assert_null(fake_host_values(&h, "x-a"));
-    fake_host_fini(&h);
-    counted_unref(policy);
-}
-
-static void policy_check_action_leaves_the_place_out(void **state)
-{
-    json_t *config = json_pack("{s:[s]}", "allow", "10.0.0.0/33");
+    struct policy_problems *problems = policy_problems_new();
+    const struct policy_params params = { .engine = fake_host_engine(),
+                                          .limits = &policy_default_limits };
     struct err e;
 
     (void)state;
-    assert_int_equal(policy_check_action(POLICY_ON_HTTP_REQUEST, "restrict-ips", config, &e), -1);
-    assert_int_equal(e.code, E_POLICY_CIDR);
-    assert_string_equal(e.msg, "'10.0.0.0/33' has no valid prefix length (0-32)");
-    json_array_set_new(json_object_get(config, "allow"), 0, json_string("10.0.0.0/32"));
-    assert_int_equal(policy_check_action(POLICY_ON_HTTP_REQUEST, "restrict-ips", config, &e), 0);
-    json_decref(config);
+    assert_null(policy_compile(&params, problems));
+    policy_problems_first(problems, &e);
+    assert_int_equal(e.code, E_POLICY_NO_ACTION);
+    policy_problems_free(problems);
 }
 
-static void policy_reference_outlives_the_first_holder(void **state)
+/* D56, D57: once for each kind of data. */
+static void variables_without_data_are_warned_about(void **state)
 {
-    struct counted *policy = fake_host_compile_action(POLICY_ON_HTTP_REQUEST, "add-headers",
-                                                      "{'headers': {'x-a': '1'}}");
-    struct fake_host h;
+    static const char document[] =
+        "on_http_request: [{expressions: [conn.geo.city != '', conn.client_ip.geo.location.is_eu, "
+        "conn.server_ip.as.number == 1, conn.client_ip.is_tor_node], actions: [{type: log}]}]";
+    struct policy_problems *problems = policy_problems_new();
+    struct policy_document *d =
+        policy_document_parse(STR("t"), str_from(document), &policy_default_limits, problems);
+    const struct policy_document *documents[] = { d };
+    struct policy_params params = { .engine = fake_host_engine(),
+                                    .limits = &policy_default_limits,
+                                    .documents = documents,
+                                    .document_count = 1 };
 
     (void)state;
-    counted_ref(policy);
+    counted_unref(policy_compile(&params, problems));
+    assert_int_equal(policy_problems_warnings(problems), 0);
+    params.lacks = POLICY_LACKS_GEO;
+    counted_unref(policy_compile(&params, problems));
+    assert_int_equal(policy_problems_warnings(problems), 1);
+    params.lacks |= POLICY_LACKS_IP_LISTS;
+    counted_unref(policy_compile(&params, problems));
+    assert_int_equal(policy_problems_warnings(problems), 3);
+    assert_int_equal(policy_problems_errors(problems), 0);
+    policy_document_free(d);
+    policy_problems_free(problems);
+}
+
+/* ---- secrets --------------------------------------------------------------------------------- */
+
+static bool has_secret(void *arg, struct str vault, struct str name)
+{
+    (void)arg;
+    return str_eq(vault, STR("v")) && str_eq(name, STR("known"));
+}
+
+static const char *secret_problems(const char *expression)
+{
+    static char text[512];
+    struct policy_problems *problems = policy_problems_new();
+    struct policy_document *d;
+    const struct policy_document *documents[1];
+    const struct policy_params params = { .engine = fake_host_engine(),
+                                          .limits = &policy_default_limits,
+                                          .documents = documents,
+                                          .document_count = 1,
+                                          .has_secret = has_secret };
+    char document[512];
+    struct err e = { .code = E_OK };
+
+    (void)snprintf(document, sizeof(document),
+                   "on_http_request:\n- expressions:\n  - \"%s\"\n  actions: [{type: deny}]\n",
+                   expression);
+    d = policy_document_parse(STR("t"), str_from(document), &policy_default_limits, problems);
+    documents[0] = d;
+    counted_unref(policy_compile(&params, problems));
+    policy_problems_first(problems, &e);
+    (void)snprintf(text, sizeof(text), "%s", e.code == E_OK ? "" : e.msg);
+    policy_document_free(d);
+    policy_problems_free(problems);
+    return text;
+}
+
+/* D29: what is written out is looked for at load, wherever it stands. */
+static void literal_secrets_are_looked_for(void **state)
+{
+    static const char *const unknown[] = {
+        "secrets.get('v', 'nope') == ''",
+        "[1].exists(x, secrets.get('v', 'nope') == '')",
+        "{'a': [secrets.get('v', 'nope')]}.size() == 1",
+        "true ? secrets.get('v', 'nope') == '' : false",
+        "secrets.get('v', 'nope').startsWith('a') || false",
+        "secrets.get('v', 'known') == secrets.get('v', 'nope')",
+    };
+
+    (void)state;
+    assert_string_equal(secret_problems("secrets.get('v', 'known') == ''"), "");
+    assert_string_equal(secret_problems("secrets.get('v', req.host) == ''"), "");
+    assert_string_equal(secret_problems("'secrets.get(1)' == req.host"), "");
+    for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
+        if (strstr(secret_problems(unknown[i]), "there is no secret 'nope' in a vault 'v'") == NULL)
+            fail_msg("%s: %s", unknown[i], secret_problems(unknown[i]));
+    }
+}
+
+/* ---- limits ---------------------------------------------------------------------------------- */
+
+static void add_times(struct buf *b, const char *text, size_t times)
+{
+    for (size_t i = 0; i < times; i++)
+        buf_add_str(b, str_from(text));
+}
+
+/* `head`, `times` times `piece`, `tail` compiles, and once more is refused with the code. */
+static void expect_limit(const char *head, const char *piece, size_t times, const char *tail,
+                         enum err_code code, const char *needle)
+{
+    struct buf text;
+
+    buf_init(&text, TEXT_MAX_BYTES);
+    add_times(&text, head, 1);
+    add_times(&text, piece, times);
+    add_times(&text, tail, 1);
+    buf_add_char(&text, '\0');
+    counted_unref(fake_host_compile(buf_str(&text).p));
+    buf_clear(&text);
+    add_times(&text, head, 1);
+    add_times(&text, piece, times + 1);
+    add_times(&text, tail, 1);
+    buf_add_char(&text, '\0');
+    fake_host_expect_refused(buf_str(&text).p, code, needle);
+    buf_fini(&text);
+}
+
+static void documents_have_limits(void **state)
+{
+    (void)state;
+    expect_limit("on_http_response: [{actions: [{type: log}]}]\non_http_request:\n",
+                 "- actions: [{type: deny}]\n", 199, "", E_POLICY_RULES, "more than 200 rules");
+    expect_limit("on_http_request: [{actions: [", "{type: log},", 50, "]}]", E_POLICY_RULE_ITEMS,
+                 "on_http_request[0].actions: 51 actions, at most 50 are allowed");
+    expect_limit("on_http_request: [{expressions: [", "true,", 50, "], actions: [{type: log}]}]",
+                 E_POLICY_RULE_ITEMS,
+                 "on_http_request[0].expressions: 51 expressions, at most 50 are allowed");
+    expect_limit("on_http_request: [{expressions: [\"'", "a", 16384 - 8,
+                 "' != ''\"], actions: "
+                 "[{type: log}]}]",
+                 E_POLICY_EXPRESSION, "expressions[0]: ");
+}
+
+/* Limits are those of the configuration, and a policy keeps its own copy. */
+static void limits_come_with_the_params(void **state)
+{
+    struct policy_limits limits = policy_default_limits;
+    struct policy_problems *problems = policy_problems_new();
+    struct policy_document *d = policy_document_parse(
+        STR("t"), STR("on_http_request: [{actions: [{type: log}, {type: log}]}]"), &limits,
+        problems);
+    const struct policy_document *documents[] = { d };
+    const struct policy_params params = {
+        .engine = fake_host_engine(), .limits = &limits, .documents = documents, .document_count = 1
+    };
+    struct counted *policy = policy_compile(&params, problems);
+
+    (void)state;
+    limits.policy_actions_max = 1;
+    assert_int_equal(policy_of(policy)->limits.policy_actions_max, 50);
+    assert_null(policy_compile(&params, problems));
+    limits.policy_document_max_bytes = 10;
+    assert_null(policy_document_parse(STR("t"), STR("12345678901"), &limits, problems));
     counted_unref(policy);
-    fake_host_init(&h, "192.0.2.1");
-    assert_int_equal(fake_host_run(&h, policy, POLICY_ON_HTTP_REQUEST), POLICY_CONTINUE);
-    fake_host_fini(&h);
-    counted_unref(policy);
+    policy_document_free(d);
+    policy_problems_free(problems);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(policy_compile_bad_documents_are_refused_with_place),
-        cmocka_unit_test(policy_compile_rules_at_limit),
-        cmocka_unit_test(policy_compile_actions_at_limit),
-        cmocka_unit_test(policy_compile_takes_names_of_rules_and_actions),
-        cmocka_unit_test(policy_run_goes_through_rules_in_order),
-        cmocka_unit_test(policy_run_stops_at_a_verdict),
-        cmocka_unit_test(policy_check_action_leaves_the_place_out),
-        cmocka_unit_test(policy_reference_outlives_the_first_holder),
+        cmocka_unit_test(compile_takes_every_documented_shape),
+        cmocka_unit_test(compile_refuses_other_shapes),
+        cmocka_unit_test(compile_names_line_and_column),
+        cmocka_unit_test(compile_reports_every_problem),
+        cmocka_unit_test(each_action_stands_in_its_phases_only),
+        cmocka_unit_test(actions_that_are_not_here_say_so),
+        cmocka_unit_test(logins_are_told_apart_by_auth_id),
+        cmocka_unit_test(unreachable_actions_are_warned_about),
+        cmocka_unit_test(old_names_of_phases_are_understood),
+        cmocka_unit_test(phases_fit_the_protocol),
+        cmocka_unit_test(documents_run_in_their_order),
+        cmocka_unit_test(a_policy_without_documents_is_refused),
+        cmocka_unit_test(variables_without_data_are_warned_about),
+        cmocka_unit_test(literal_secrets_are_looked_for),
+        cmocka_unit_test(documents_have_limits),
+        cmocka_unit_test(limits_come_with_the_params),
     };
 
     return cmocka_run_group_tests_name("policy/policy", tests, NULL, NULL);

@@ -1,0 +1,78 @@
+#include "sshd/exec_policy.h"
+
+#include "policy/policy.h"
+#include "sshd/command.h"
+#include "sshd/sshd_int.h"
+#include "tunnel/url.h"
+
+enum { DOCUMENTS_MAX = 3 };
+
+/* The order of spec 5.6: guards by flags, the user's rules, changes by flags. */
+static size_t collect(const struct exec_policy *p, const struct command *c,
+                      const struct policy_document *out[DOCUMENTS_MAX])
+{
+    size_t n = 0;
+
+    if (c->flags.front != NULL)
+        out[n++] = c->flags.front;
+    if (p->document != NULL)
+        out[n++] = p->document;
+    if (c->flags.back != NULL)
+        out[n++] = c->flags.back;
+    return n;
+}
+
+static int compile(const struct exec_policy *p, const struct exec_policy_source *source,
+                   struct str host, unsigned protocols, struct counted **out,
+                   struct policy_problems *problems)
+{
+    const struct policy_document *documents[DOCUMENTS_MAX];
+    struct policy_request request = {
+        .account = str_from(source->account),
+        .host = host,
+        .protocols = protocols,
+        .documents = documents,
+    };
+
+    request.count = collect(p, source->command, documents);
+    return policy_terms_compile(source->front->settings.policy, &request, out, problems);
+}
+
+int exec_policy_read(struct exec_policy *p, const struct exec_policy_source *source,
+                     struct str name, struct str text, struct policy_problems *problems)
+{
+    const struct policy_terms *terms = source->front->settings.policy;
+    struct counted *policy;
+
+    p->document = policy_document_parse(name, text, &terms->limits, problems);
+    if (p->document == NULL)
+        return -1;
+    if (compile(p, source, STR_NONE, POLICY_HTTP | POLICY_HTTPS, &policy, problems) == 0) {
+        counted_unref(policy);
+        return 0;
+    }
+    exec_policy_fini(p);
+    return -1;
+}
+
+void exec_policy_fini(struct exec_policy *p)
+{
+    policy_document_free(p->document);
+    p->document = NULL;
+}
+
+int exec_policy_compile(const struct exec_policy *p, const struct exec_policy_source *source,
+                        const struct url *url, struct counted **out, struct err *e)
+{
+    struct policy_problems *problems = policy_problems_new();
+    unsigned protocol = url->scheme == SCHEME_HTTP ? POLICY_HTTP : POLICY_HTTPS;
+    int rc = compile(p, source, str_from(url->host), protocol, out, problems);
+    struct err why;
+
+    if (rc == -1) {
+        policy_problems_first(problems, &why);
+        (void)err_set(e, E_POLICY_INVALID, "%s (%u)", why.msg, err_number(why.code));
+    }
+    policy_problems_free(problems);
+    return rc;
+}
