@@ -80,7 +80,7 @@ def rss_bytes(pids):
 
 
 def start(argv, **kw):
-    return subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, **kw)
+    return subprocess.Popen([str(a) for a in argv], **{"stdin": subprocess.DEVNULL, **kw})
 
 
 def stop(process):
@@ -173,11 +173,14 @@ log = {{ level = "warn"; }};
         self.process = start([program, "serve", "-c", conf], stderr=open(work / "sallyport.log", "wb"))
         wait_for(lambda: is_listening(self.https_port), "sallyport")
 
-    def tunnel(self, host, upstream_port):
-        client = start(["ssh", "-F", "none", "-p", self.ssh_port, "-i", self.key,
-                        "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-                        "-o", "LogLevel=ERROR", "-R", f"{host}:443:127.0.0.1:{upstream_port}",
-                        "v2@127.0.0.1", "http"], stdout=subprocess.PIPE)
+    def tunnel(self, host, upstream_port, policy=None):
+        """`policy` is the file of a traffic policy."""
+        command = "http" if policy is None else "http --traffic-policy-file -"
+        with open(policy or "/dev/null", "rb") as document:
+            client = start(["ssh", "-F", "none", "-p", self.ssh_port, "-i", self.key,
+                            "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+                            "-o", "LogLevel=ERROR", "-R", f"{host}:443:127.0.0.1:{upstream_port}",
+                            "v2@127.0.0.1", command], stdin=document, stdout=subprocess.PIPE)
         self.clients.append(client)
         line = client.stdout.readline().decode().strip()
         if not line.startswith("https://"):
@@ -199,7 +202,8 @@ class NginxSshd:
 
     def __init__(self, work, key):
         self.ssh_port, self.https_port = free_port(), free_port()
-        self.key, self.work, self.clients, self.backends = key, work, [], {}
+        self.key, self.work, self.clients = key, work, []
+        self.backends, self.directives, self.maps = {}, {}, ""
         host_key = work / "sshd_host"
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", host_key], check=True)
         keys = work / "sshd_keys"
@@ -230,7 +234,8 @@ AllowTcpForwarding remote
   server {{ listen 127.0.0.1:{self.https_port} ssl; server_name {host};
     location / {{ proxy_pass http://u{port}; proxy_http_version 1.1; proxy_set_header Connection "";
       proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr;
-      proxy_set_header X-Forwarded-Proto https; proxy_request_buffering off; proxy_max_temp_file_size 0; }} }}
+      proxy_set_header X-Forwarded-Proto https; proxy_request_buffering off; proxy_max_temp_file_size 0;
+      {self.directives.get(host, "")} }} }}
 """ for host, port in self.backends.items())
         conf = self.work / "front.conf"
         work = self.work
@@ -242,12 +247,14 @@ http {{
   ssl_certificate {work}/tls.crt; ssl_certificate_key {work}/tls.key; ssl_protocols TLSv1.2 TLSv1.3;
   client_body_temp_path {work}/f1; proxy_temp_path {work}/f2; fastcgi_temp_path {work}/f3;
   uwsgi_temp_path {work}/f4; scgi_temp_path {work}/f5;
+  {self.maps}
   {servers}
 }}
 """)
         return conf
 
-    def tunnel(self, host, upstream_port):
+    def tunnel(self, host, upstream_port, directives=""):
+        """`directives` go into the location of this host; self.maps stands in front of all servers."""
         port = free_port()
         self.clients.append(start(
             ["ssh", "-F", "none", "-N", "-p", self.ssh_port, "-i", self.key,
@@ -255,7 +262,7 @@ http {{
              "-o", "LogLevel=ERROR", "-R", f"127.0.0.1:{port}:127.0.0.1:{upstream_port}",
              "root@127.0.0.1"]))
         wait_for(lambda: is_listening(port), "the sshd forward")
-        self.backends[host] = port
+        self.backends[host], self.directives[host] = port, directives
         conf = self._write_conf()
         if self.nginx is None:
             self.nginx = start(["nginx", "-c", conf, "-p", self.work], stderr=subprocess.DEVNULL)

@@ -129,8 +129,7 @@ def test_command_of_a_later_release_is_refused(scene, command):
 
 UNSUPPORTED = [
     "--oauth=google", "--oauth-allow-email a@example.com", "--oidc https://issuer.example",
-    "--traffic-policy-url https://example.com/p.yml", "--traffic-policy-file -",
-    "--compression", "--circuit-breaker 0.5", "--verify-webhook github",
+    "--traffic-policy-url https://example.com/p.yml",
     "--ua-filter-allow curl", "--websocket-tcp-converter", "--mutual-tls-cas -",
     "--upstream-proxy-protocol 2", "--proxy-proto 1", "--upstream-protocol http2",
     "--authtoken abc", "--config x.yml", "--label a=b",

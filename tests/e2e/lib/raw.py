@@ -274,6 +274,13 @@ class Conn:
             left -= len(data)
             sink(data)
 
+    def read_chunk(self, seconds=None):
+        """The next chunk of a chunked body; empty at its end (which has no trailers)."""
+        size = int(self.read_until(b"\r\n", seconds), 16)
+        data = self.read_exactly(size, seconds)
+        assert self.read_exactly(2, seconds) == b"\r\n"
+        return data
+
     def read_chunked(self, response, sink, seconds):
         while True:
             line = self.read_until(b"\r\n", seconds)
