@@ -210,6 +210,8 @@ install: $(PROGRAM) ## install below DESTDIR, PREFIX=/usr/local; an existing con
 	install -D -m 644 etc/sallyport.cfg.5 $(DESTDIR)$(PREFIX)/share/man/man5/sallyport.cfg.5
 	install -D -m 644 etc/sallyport.cfg $(DESTDIR)$(PREFIX)/share/doc/sallyport/sallyport.cfg
 	install -D -m 644 etc/authorized_keys.example $(DESTDIR)$(PREFIX)/share/doc/sallyport/authorized_keys.example
+	install -D -m 644 etc/traffic-policy.md $(DESTDIR)$(PREFIX)/share/doc/sallyport/traffic-policy.md
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/sallyport/policies etc/policies/*.yml
 	test -e $(DESTDIR)$(SYSCONFDIR)/sallyport/sallyport.cfg || \
 	    install -D -m 644 etc/sallyport.cfg $(DESTDIR)$(SYSCONFDIR)/sallyport/sallyport.cfg
 	test -e $(DESTDIR)$(SYSCONFDIR)/sallyport/authorized_keys || \
@@ -220,7 +222,7 @@ install: $(PROGRAM) ## install below DESTDIR, PREFIX=/usr/local; an existing con
 	chmod 644 $(DESTDIR)$(UNITDIR)/sallyport.service
 
 deps: ## install the Debian packages that are missing, for everything above
-	@etc/deps.sh $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_CHECK) $(DEPS_LINT) $(DEPS_BENCH)
+	@etc/deps.sh $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_CHECK) $(DEPS_LINT) $(DEPS_BENCH) python3-yaml
 
 clean: ## remove what was built; the state of `make run` stays
 	rm -rf build

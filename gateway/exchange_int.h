@@ -63,6 +63,7 @@ struct exchange {
     struct policy_run *run;   /* owned */
     struct policy_data *data; /* counted: values borrow from it, also over a reload */
     const struct policy_outcome *connect_outcome; /* of the connection's; NULL: ran before */
+    unsigned hops;                                /* requests of policies that led to this one */
     struct policy_facts *facts;    /* in the arena: what variables were worked out to */
     uint64_t body_received_ms;     /* when the request was whole, wall clock; 0: not yet */
     struct exchange_wait *waits;   /* owned: what the policy waits for */

@@ -291,7 +291,7 @@ static enum policy_ready host_fetch(void *ctx, const struct policy_fetch *reques
         params = (struct fetch_params){ .request = request,
                                         .rules = x->gateway->config->fetch_rules,
                                         .max = x->gateway->config->policy_fetches_max,
-                                        .hops = fetch_hops(&x->request.headers),
+                                        .hops = x->hops,
                                         .done = on_done,
                                         .arg = w };
         w->fetch = fetch_start(x->gateway->fetcher, &params);
@@ -401,6 +401,7 @@ enum policy_verdict exchange_start_policy(struct exchange *x)
         g->policy_local = policy_local_new();
     policy_data_ref(g->policy_data);
     x->data = g->policy_data;
+    x->hops = fetch_hops(&x->request.headers); /* before a rule can remove it */
     params = (struct policy_run_params){
         .policy = x->endpoint->policy,
         .host = &exchange_policy_host,

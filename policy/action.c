@@ -88,7 +88,7 @@ struct cel_value action_error_value(struct action_run *run, const struct err *e)
     if (map == NULL)
         return cel_spent(values);
     if (e != NULL) {
-        (void)snprintf(text, sizeof(text), "ERR_SALLYPORT_%u", err_number(e->code));
+        (void)snprintf(text, sizeof(text), "ERR_NGROK_%u", err_number(e->code));
         code = cel_copy(values, CEL_STRING, str_from(text));
         message = cel_copy(values, CEL_STRING, str_from(e->msg));
     }

@@ -56,7 +56,7 @@ bool action_wants_result(const struct action_run *run);
 void action_set_result(struct action_run *run, struct cel_value result);
 /* For making values (cel_map_new() and so on) that live as long as the exchange. */
 struct cel_run *action_values(struct action_run *run);
-/* {"code": "ERR_SALLYPORT_n", "message": text}, or both empty for NULL: what many results have under
+/* {"code": "ERR_NGROK_n", "message": text}, or both empty for NULL: what many results have under
  * "error". */
 struct cel_value action_error_value(struct action_run *run, const struct err *e);
 

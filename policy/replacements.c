@@ -4,6 +4,7 @@
 #include "base/utf8.h"
 #include "policy/action.h"
 #include "policy/regex_replace.h"
+#include "policy/result.h"
 
 static void read_one(const struct field *f, enum replacements_kind kind, struct replacement *out)
 {
@@ -76,24 +77,19 @@ int replacement_apply(const struct replacement *r, struct action_run *run, struc
 
 struct cel_value replacement_result(struct action_run *run, size_t index, struct str matched)
 {
-    struct cel_run *values = action_values(run);
-    struct cel_map_builder *map = cel_map_new(values, 2);
     enum cel_kind kind = utf8_is_valid(matched) ? CEL_STRING : CEL_BYTES;
+    const struct result_field result[] = {
+        { "replacement_index", cel_int((int64_t)index) },
+        { "matched_content", cel_copy(action_values(run), kind, matched) },
+    };
 
-    if (map == NULL)
-        return cel_null();
-    (void)cel_map_set(map, cel_string(STR("replacement_index")), cel_int((int64_t)index));
-    (void)cel_map_set(map, cel_string(STR("matched_content")), cel_copy(values, kind, matched));
-    return cel_map_value(map);
+    return result_map(run, result, 2);
 }
 
 void replacements_set_result(struct action_run *run, const struct cel_value *items, size_t count)
 {
-    struct cel_map_builder *result = cel_map_new(action_values(run), 1);
+    const struct result_field result = { "replacements",
+                                         cel_list_new(action_values(run), items, count) };
 
-    if (result == NULL)
-        return;
-    (void)cel_map_set(result, cel_string(STR("replacements")),
-                      cel_list_new(action_values(run), items, count));
-    action_set_result(run, cel_map_value(result));
+    result_set(run, &result, 1);
 }

@@ -7,6 +7,7 @@
 #include "policy/action.h"
 #include "policy/message_text.h"
 #include "policy/regex_replace.h"
+#include "policy/result.h"
 #include "policy/target_url.h"
 #include "policy/template_int.h"
 
@@ -348,12 +349,9 @@ int url_edit_target(struct action_run *run, struct str url, struct str *target, 
 void url_edit_set_result(struct action_run *run, const struct url_edited *edited,
                          const struct err *why)
 {
-    struct cel_map_builder *result = cel_map_new(action_values(run), 3);
+    const struct result_field result[] = { { "matches", edited->matches },
+                                           { "url", cel_string(edited->url) },
+                                           { "error", action_error_value(run, why) } };
 
-    if (result == NULL)
-        return;
-    (void)cel_map_set(result, cel_string(STR("matches")), edited->matches);
-    (void)cel_map_set(result, cel_string(STR("url")), cel_string(edited->url));
-    (void)cel_map_set(result, cel_string(STR("error")), action_error_value(run, why));
-    action_set_result(run, cel_map_value(result));
+    result_set(run, result, 3);
 }

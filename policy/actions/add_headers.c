@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "policy/action.h"
 #include "policy/header_rule.h"
+#include "policy/result.h"
 
 struct add_headers {
     struct header_rules headers;
@@ -38,16 +39,13 @@ static void add(struct action_run *run, struct str name, struct str value)
 static void set_result(struct action_run *run, const struct header_rules *rules,
                        const struct str *values)
 {
-    struct cel_map_builder *result = cel_map_new(action_values(run), 1);
-    struct cel_map_builder *added = cel_map_new(action_values(run), rules->count);
+    struct result_field added[HEADER_RULE_FIELDS_MAX];
+    struct result_field result;
 
-    if (result == NULL || added == NULL)
-        return;
     for (size_t i = 0; i < rules->count; i++)
-        (void)cel_map_set(added, cel_string(str_from(rules->fields[i].name)),
-                          cel_string(values[i]));
-    (void)cel_map_set(result, cel_string(STR("headers_added")), cel_map_value(added));
-    action_set_result(run, cel_map_value(result));
+        added[i] = (struct result_field){ rules->fields[i].name, cel_string(values[i]) };
+    result = (struct result_field){ "headers_added", result_map(run, added, rules->count) };
+    result_set(run, &result, 1);
 }
 
 enum policy_verdict add_headers_run(const void *compiled, struct action_run *run)

@@ -19,6 +19,7 @@
 #include "policy/compiler.h"
 #include "policy/local.h"
 #include "policy/password.h"
+#include "policy/result.h"
 
 enum {
     CREDENTIALS_MAX = 10,
@@ -477,17 +478,14 @@ static int weigh(const struct basic_auth *b, struct action_run *run, const struc
 
 static void set_result(struct action_run *run, const struct presented *p, bool authorized)
 {
-    struct cel_map_builder *result = cel_map_new(action_values(run), 1);
-    struct cel_map_builder *credentials = cel_map_new(action_values(run), 3);
+    const struct result_field credentials[] = {
+        { "presented", cel_bool(p->given) },
+        { "username", cel_string(utf8_is_valid(p->user) ? p->user : STR_NONE) },
+        { "authorized", cel_bool(authorized) },
+    };
+    const struct result_field result = { "credentials", result_map(run, credentials, 3) };
 
-    if (result == NULL || credentials == NULL)
-        return;
-    (void)cel_map_set(credentials, cel_string(STR("presented")), cel_bool(p->given));
-    (void)cel_map_set(credentials, cel_string(STR("username")),
-                      cel_string(utf8_is_valid(p->user) ? p->user : STR_NONE));
-    (void)cel_map_set(credentials, cel_string(STR("authorized")), cel_bool(authorized));
-    (void)cel_map_set(result, cel_string(STR("credentials")), cel_map_value(credentials));
-    action_set_result(run, cel_map_value(result));
+    result_set(run, &result, 1);
 }
 
 static enum policy_verdict decide(const struct basic_auth *b, struct action_run *run,

@@ -8,6 +8,7 @@
 #include "policy/action.h"
 #include "policy/coding.h"
 #include "policy/filter.h"
+#include "policy/result.h"
 
 /* The known names; LZW is accepted and never chosen. */
 enum algorithm { ALGORITHM_LZW = CODING_COUNT };
@@ -281,13 +282,10 @@ static bool start_filter(struct action_run *run, enum coding coding)
 
 static void set_result(struct action_run *run, bool already, struct str algorithm)
 {
-    struct cel_map_builder *result = cel_map_new(action_values(run), 2);
+    const struct result_field result[] = { { "already_compressed", cel_bool(already) },
+                                           { "negotiated_algorithm", cel_string(algorithm) } };
 
-    if (result == NULL)
-        return;
-    (void)cel_map_set(result, cel_string(STR("already_compressed")), cel_bool(already));
-    (void)cel_map_set(result, cel_string(STR("negotiated_algorithm")), cel_string(algorithm));
-    action_set_result(run, cel_map_value(result));
+    result_set(run, result, 2);
 }
 
 enum policy_verdict compress_response_run(const void *compiled, struct action_run *run)

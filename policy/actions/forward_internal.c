@@ -6,6 +6,7 @@
  */
 #include "base/mem.h"
 #include "policy/action.h"
+#include "policy/result.h"
 
 enum { ON_ERROR_HALT, ON_ERROR_CONTINUE };
 
@@ -86,17 +87,14 @@ void *forward_internal_compile(const struct fields *c)
 
 static void set_result(struct action_run *run, struct str url, const struct err *e)
 {
-    struct cel_map_builder *result = cel_map_new(action_values(run), 2);
+    struct result_field result[] = { { "url", cel_string(url) },
+                                     { "error", action_error_value(run, e) } };
     struct target t;
 
-    if (result == NULL)
-        return;
     if (read_target(url, &t))
-        url = arena_fmt(run->arena, "%.*s://%.*s:%u", STR_ARG(t.scheme), STR_ARG(t.host),
-                        (unsigned)t.port);
-    (void)cel_map_set(result, cel_string(STR("url")), cel_string(url));
-    (void)cel_map_set(result, cel_string(STR("error")), action_error_value(run, e));
-    action_set_result(run, cel_map_value(result));
+        result[0].value = cel_string(arena_fmt(run->arena, "%.*s://%.*s:%u", STR_ARG(t.scheme),
+                                               STR_ARG(t.host), (unsigned)t.port));
+    result_set(run, result, 2);
 }
 
 enum policy_verdict forward_internal_run(const void *compiled, struct action_run *run)

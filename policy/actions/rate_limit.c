@@ -11,6 +11,7 @@
 #include "policy/cel/text.h"
 #include "policy/counters.h"
 #include "policy/engine.h"
+#include "policy/result.h"
 
 enum {
     KEYS_MAX = 10,
@@ -139,18 +140,16 @@ static int evaluate_key(struct action_run *run, const struct cel_program *key, s
 
 static void set_result(struct action_run *run, const struct str *parts, size_t count, bool limited)
 {
-    struct cel_map_builder *result = cel_map_new(action_values(run), 3);
+    struct result_field result[] = { { .name = "bucket_key" },
+                                     { "limited", cel_bool(limited) },
+                                     { "error", action_error_value(run, NULL) } };
     struct cel_value items[KEYS_MAX];
     const struct cel_list keys = { .items = items, .count = count };
 
-    if (result == NULL)
-        return;
     for (size_t i = 0; i < count; i++)
         items[i] = cel_string(parts[i]);
-    (void)cel_map_set(result, cel_string(STR("bucket_key")), join(run, &keys));
-    (void)cel_map_set(result, cel_string(STR("limited")), cel_bool(limited));
-    (void)cel_map_set(result, cel_string(STR("error")), action_error_value(run, NULL));
-    action_set_result(run, cel_map_value(result));
+    result[0].value = join(run, &keys);
+    result_set(run, result, 3);
 }
 
 static enum policy_verdict refuse(struct action_run *run, uint64_t wait_ms)

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "policy/action.h"
 #include "policy/header_rule.h"
+#include "policy/result.h"
 
 struct remove_headers {
     size_t count;
@@ -45,13 +46,10 @@ void *remove_headers_compile(const struct fields *c)
 
 static void set_result(struct action_run *run, const struct cel_value *removed, size_t count)
 {
-    struct cel_map_builder *result = cel_map_new(action_values(run), 1);
+    const struct result_field result = { "headers_removed",
+                                         cel_list_new(action_values(run), removed, count) };
 
-    if (result == NULL)
-        return;
-    (void)cel_map_set(result, cel_string(STR("headers_removed")),
-                      cel_list_new(action_values(run), removed, count));
-    action_set_result(run, cel_map_value(result));
+    result_set(run, &result, 1);
 }
 
 enum policy_verdict remove_headers_run(const void *compiled, struct action_run *run)

@@ -7,6 +7,7 @@
 #include "base/addr.h"
 #include "base/mem.h"
 #include "policy/action.h"
+#include "policy/result.h"
 
 /* Blocks are tried one after the other, so their number bounds the cost of a request. */
 enum { RESTRICT_IPS_BLOCKS_MAX = 1000, RESTRICT_IPS_POLICIES_MAX = 32 };
@@ -163,19 +164,14 @@ static void find_in_policies(const struct restrict_ips *r, struct action_run *ru
 
 static void set_result(struct action_run *run, bool allowed, const struct cidr *matched)
 {
-    struct cel_map_builder *result = cel_map_new(action_values(run), 3);
-    char text[CIDR_TEXT_BYTES] = "";
+    struct result_field result[] = { { "action", cel_string(allowed ? STR("allow") : STR("deny")) },
+                                     { "matched_cidr", cel_string(STR("")) },
+                                     { "error", action_error_value(run, NULL) } };
+    char text[CIDR_TEXT_BYTES];
 
-    if (result == NULL)
-        return;
     if (matched->family != 0)
-        (void)cidr_format(matched, text);
-    (void)cel_map_set(result, cel_string(STR("action")),
-                      cel_string(allowed ? STR("allow") : STR("deny")));
-    (void)cel_map_set(result, cel_string(STR("matched_cidr")),
-                      cel_string(arena_str(run->arena, str_from(text))));
-    (void)cel_map_set(result, cel_string(STR("error")), action_error_value(run, NULL));
-    action_set_result(run, cel_map_value(result));
+        result[1].value = cel_string(arena_str(run->arena, str_from(cidr_format(matched, text))));
+    result_set(run, result, 3);
 }
 
 static enum policy_verdict refuse(const struct restrict_ips *r, struct action_run *run,

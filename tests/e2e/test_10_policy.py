@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from lib.gateway import BINARY, DOMAIN
+from lib.gateway import BINARY, DOMAIN, ROOT
 from lib.policy import Guarded, answer_with, merge, on_request, on_response, rule, stdin_of, text_of
 
 DENY = """
@@ -139,6 +139,14 @@ def test_program_evaluates_with_variables(tmp_path):
     done = subprocess.run([BINARY, "policy", "eval", "req.method == 'GET'", "--vars", file],
                           capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) is True
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "etc/policies").glob("*.yml")),
+                         ids=lambda path: path.name)
+def test_example_policies_load(example):
+    done = subprocess.run([BINARY, "policy", "check", example], capture_output=True, text=True,
+                          check=False)
+    assert done.returncode == 0 and "warning:" not in done.stdout + done.stderr, done
 
 
 # ---- phases ----

@@ -315,17 +315,31 @@ def test_http_request_body_that_fails(guarded, other):
     assert answer.status == 500 and not other.seen and not g.app.seen
 
 
-def test_http_request_loop(scene):
-    """A policy that asks its own endpoint, which asks ...: the fourth is one too many."""
+def loop(scene, *first):
+    """A policy that asks its own endpoint, which asks ...: what the first visitor gets."""
     gateway = scene.start_gateway({**SETTINGS, "limits": {"keepalive_timeout_ms": 1000}})
     host = f"{scene.name()}.localhost"
     g = Guarded(scene, merge(
-        asks(f"http://{host}:{gateway.http_port}/again"),
+        *first, asks(f"http://{host}:{gateway.http_port}/again"),
         answer_with("actions.ngrok.http_request.error.code + "
                     "actions.ngrok.http_request.res.body + '<'")), host=host, port=80)
-    assert re.fullmatch(r"ERR_(NGROK|SALLYPORT)_3603<<<<", g.request("/first").text)
-    wait_until(lambda: len(gateway.entries(event="http_request_complete")) == 4, "four events")
+    text = g.request("/first").text
     assert not g.app.seen
+    return text
+
+
+def test_http_request_loop(scene):
+    """The fourth is one too many."""
+    assert re.fullmatch(r"ERR_(NGROK|SALLYPORT)_3603<<<<", loop(scene))
+    events = scene.gateway.entries
+    wait_until(lambda: len(events(event="http_request_complete")) == 4, "four events")
+
+
+def test_http_request_loop_that_hides(scene):
+    """A policy cannot take away the count of hops, be it refused or without effect."""
+    hides = on_request(("remove-headers", {"headers": ["sallyport-req-hops"]}))
+    if problems(hides) != [2219]:
+        assert re.fullmatch(r"ERR_(NGROK|SALLYPORT)_3603<<<<", loop(scene, hides))
 
 
 def test_many_http_requests_at_once(guarded, other):

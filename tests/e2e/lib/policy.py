@@ -11,8 +11,8 @@ from lib.gateway import BINARY, DOMAIN
 
 class Guarded:
     """
-    An app behind a tunnel that has a policy document: YAML text, or a value that becomes JSON. It is
-    sent to ssh's standard input, as a user would do it.
+    An app behind a tunnel that has a policy document: YAML text, or a value that becomes JSON. It
+    is sent to ssh's standard input, as a user would do it.
     """
 
     def __init__(self, scene, document, upstream=None, name=None, flags="", port=443, host=None,

@@ -135,7 +135,7 @@ static void run_with_continue_goes_on_and_tells(void **state)
         scene_expect_verdict(Q, action, scene_fmt("{url: '%s', on_error: continue}", cases[i].url),
                              POLICY_CONTINUE);
         scene_expect_eval(Q, "actions.ngrok.forward_internal",
-                          scene_fmt("{\"url\":\"%s\",\"error\":{\"code\":\"ERR_SALLYPORT_3200\","
+                          scene_fmt("{\"url\":\"%s\",\"error\":{\"code\":\"ERR_NGROK_3200\","
                                     "\"message\":\"it did not work\"}}",
                                     cases[i].resolved));
     }
@@ -181,7 +181,7 @@ static void forward_that_fails_later_goes_on_behind_it(void **state)
     (void)state;
     assert_int_equal(fake_run(&scene, fallback, Q), POLICY_FORWARD);
     assert_int_equal(fake_host_forward_failed(&scene, E_ENDPOINT_OFFLINE, "gone"), POLICY_RESPOND);
-    scene_expect_text(scene.response->body, "no backend: ERR_SALLYPORT_3200");
+    scene_expect_text(scene.response->body, "no backend: ERR_NGROK_3200");
     scene_expect_eval(Q, "actions.ngrok.forward_internal.url", "https://one.internal:443");
     scene_expect_eval(Q, "actions.ngrok.forward_internal.error.message", "gone");
 }

@@ -382,11 +382,11 @@ static void failures_halt_or_go_on(void **state)
         const char *number;
         unsigned answer;
     } cases[] = {
-        { E_FETCH_FAILED, 0, "ERR_SALLYPORT_3600", 502 },
-        { E_FETCH_TOO_LARGE, 200, "ERR_SALLYPORT_3601", 502 },
-        { E_FETCH_TIMEOUT, 0, "ERR_SALLYPORT_3602", 504 },
-        { E_FETCH_LOOP, 0, "ERR_SALLYPORT_3603", 508 },
-        { E_FETCH_REDIRECTS, 302, "ERR_SALLYPORT_3214", 502 },
+        { E_FETCH_FAILED, 0, "ERR_NGROK_3600", 502 },
+        { E_FETCH_TOO_LARGE, 200, "ERR_NGROK_3601", 502 },
+        { E_FETCH_TIMEOUT, 0, "ERR_NGROK_3602", 504 },
+        { E_FETCH_LOOP, 0, "ERR_NGROK_3603", 508 },
+        { E_FETCH_REDIRECTS, 302, "ERR_NGROK_3214", 502 },
     };
 
     (void)state;
@@ -523,7 +523,7 @@ static void timeout_is_of_all_attempts(void **state)
     assert_int_equal(s.h.response->error, E_FETCH_TIMEOUT);
     assert_int_equal(s.asked[0].fetch.timeout_ms, 2000);
     assert_int_equal(s.asked[1].fetch.timeout_ms, 800);
-    expect_eval(&s, RESULT ".error.code", "ERR_SALLYPORT_3602");
+    expect_eval(&s, RESULT ".error.code", "ERR_NGROK_3602");
     expect_eval(&s, "size(" RESULT ".attempts)", "2");
     fetch_scene_fini(&s);
 }

@@ -609,7 +609,7 @@ static void results_tell_of_the_refusal(void **state)
     answer_keys(&s);
     add_bearer(&s, token(&s, keys.stranger, "ES256", "{\"alg\":\"ES256\",\"kid\":\"e\"}", "{}"));
     expect_refused(&s, simple, E_CREDENTIALS);
-    expect_eval(&s, RESULT ".error.code", "ERR_SALLYPORT_3401");
+    expect_eval(&s, RESULT ".error.code", "ERR_NGROK_3401");
     expect_eval(&s, RESULT ".error.message",
                 "jwt-validation: http.tokens[0]: the signature of the token is wrong");
     expect_eval(&s, RESULT ".tokens[0].verified", "false");

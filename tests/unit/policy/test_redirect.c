@@ -192,7 +192,7 @@ static void run_that_fails_leaves_nothing_of_its_answer(void **state)
         scene_restart();
         scene_expect_failure(Q, action, cases[i].config, cases[i].code, cases[i].needle);
         scene_expect_eval(Q, "actions.ngrok.redirect.error.code",
-                          scene_fmt("ERR_SALLYPORT_%u", cases[i].number));
+                          scene_fmt("ERR_NGROK_%u", cases[i].number));
         assert_non_null(strstr(scene.response->message,
                                fake_host_eval(&scene, Q, "actions.ngrok.redirect.error.message")));
     }

@@ -443,12 +443,16 @@ static void run_result_with_odd_matches(void **state)
 }
 
 /* They may be large, and then the action still does its work. */
-static void run_result_beyond_the_memory_of_the_phase_is_left_out(void **state)
+static void run_result_beyond_the_memory_of_the_phase_is_an_error(void **state)
 {
     (void)state;
     request()->body = str_from(scene_fmt("%0*d", BODY_MAX_BYTES, 0));
     scene_expect_verdict(Q, action, "{replacements: [{from: '0+', to: x}]}", POLICY_CONTINUE);
     scene_expect_text(request()->body, "x");
+    assert_true(str_starts(str_from(fake_host_eval(&scene, Q,
+                                                   "actions.ngrok.request_body_find_replace"
+                                                   ".replacements[0].matched_content")),
+                           STR("error: ")));
 }
 
 int main(void)
@@ -476,7 +480,7 @@ int main(void)
         SCENE_TEST(run_without_the_body_fails),
         SCENE_TEST(run_result_lists_what_matched),
         SCENE_TEST(run_result_with_odd_matches),
-        SCENE_TEST(run_result_beyond_the_memory_of_the_phase_is_left_out),
+        SCENE_TEST(run_result_beyond_the_memory_of_the_phase_is_an_error),
     };
 
     return cmocka_run_group_tests_name("policy/request_body", tests, NULL, NULL);

@@ -44,6 +44,8 @@ static void compile_bad_configs_refuses_them(void **state)
         { "{enforce: '${true}', allow: ['::/0']}", E_POLICY_CONFIG, "config.enforce" },
         { "{ip_policies: [staff]}", E_POLICY_IP_POLICY, "config.ip_policies[0]: there is no" },
         { "{ip_policies: [ipp_1, '${1}']}", E_POLICY_IP_POLICY, "config.ip_policies[1]" },
+        { "{ip_policies: [[ipp_1]]}", E_POLICY_CONFIG,
+          "config.ip_policies[0]: it must be a string" },
         { "{ip_policies: ipp_1}", E_POLICY_CONFIG, "config.ip_policies: it must be a list" },
         { "{allowed: ['::/0']}", E_POLICY_CONFIG, "unknown field 'allowed'" },
     };

@@ -2,6 +2,7 @@
  * Unit tests of policy/run, policy/run_values and policy/action: phases, verdicts, suspension, results,
  * variables, limits. "deny" is replaced by an action that returns the verdict in its config, and
  * "forward-internal" by one that forwards.
+ * Links: policy/result
  * Links: policy/actions/set_vars policy/actions/custom_response policy/actions/add_headers
  * Links: policy/actions/log_metadata policy/any_value policy/header_rule
  * Links: policy/action policy/action_type policy/compile policy/compiler policy/doc policy/doc_parse
@@ -341,7 +342,7 @@ static void forward_failure_with_continue_goes_on_behind_it(void **state)
                      POLICY_RESPOND);
     assert_string_equal(forward_failure.msg, "it is offline");
     assert_int_equal(h.response->error, E_OK);
-    assert_true(str_eq(h.response->body, STR("no: ERR_SALLYPORT_3200")));
+    assert_true(str_eq(h.response->body, STR("no: ERR_NGROK_3200")));
 }
 
 static void forward_failure_with_halt_responds(void **state)

@@ -240,6 +240,22 @@ static void run_with_values_too_large_ends(void **state)
     }
 }
 
+/* Lists end at 10,000 items, and mappings need the most memory. */
+static void run_with_literals_too_large_ends(void **state)
+{
+    (void)state;
+    scene_expect_verdict(Q, action, scene_fmt("{vars: [{a: [%s]}]}", scene_repeat(10000, "1", ",")),
+                         POLICY_CONTINUE);
+    scene_expect_failure(Q, action, scene_fmt("{vars: [{a: [%s]}]}", scene_repeat(10001, "1", ",")),
+                         E_POLICY_MEMORY, "too much memory");
+    scene_expect_failure(Q, action,
+                         scene_fmt("{vars: [{a: {b: [%s]}}]}", scene_repeat(10001, "1", ",")),
+                         E_POLICY_MEMORY, "too much memory");
+    scene_expect_failure(Q, action,
+                         scene_fmt("{vars: [{a: [%s]}]}", scene_repeat(10000, "{b: 1}", ",")),
+                         E_POLICY_MEMORY, "too much memory");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +268,7 @@ int main(void)
         SCENE_TEST(run_with_a_failing_value_ends),
         SCENE_TEST(run_with_variables_at_their_limit),
         SCENE_TEST(run_with_values_too_large_ends),
+        SCENE_TEST(run_with_literals_too_large_ends),
     };
 
     return cmocka_run_group_tests_name("policy/set_vars", tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /*
  * Unit tests of policy/sse. "sse-find-replace" is replaced by an action that changes, fails or looks.
+ * Links: policy/result
  * Links: policy/actions/set_vars policy/actions/add_headers policy/any_value policy/header_rule
  * Links: policy/action policy/action_type policy/compile policy/compiler policy/doc policy/doc_parse
  * Links: policy/doc_scalar policy/engine policy/fields policy/fn_request policy/local policy/objects

@@ -174,7 +174,7 @@ static void apply_that_grows_too_much_fails(void **state)
                          "{from: '^.*$', to: '/${req.headers.x[0].replace(\"x\", \" \")}'}",
                          E_POLICY_MEMORY, "");
     scene_expect_eval(Q, "actions.ngrok.redirect.url", "https://app.example.com/");
-    scene_expect_eval(Q, "actions.ngrok.redirect.error.code", "ERR_SALLYPORT_2249");
+    scene_expect_eval(Q, "actions.ngrok.redirect.error.code", "ERR_NGROK_2249");
     scene_expect_eval(Q, "actions.ngrok.redirect.matches", "[]");
 }
 

@@ -166,7 +166,7 @@ static void run_that_fails_changes_nothing(void **state)
         scene_expect_failure(Q, action, cases[i].config, cases[i].code, cases[i].needle);
         assert_false(scene.target_set);
         scene_expect_eval(Q, "actions.ngrok.url_rewrite.error.code",
-                          scene_fmt("ERR_SALLYPORT_%u", cases[i].number));
+                          scene_fmt("ERR_NGROK_%u", cases[i].number));
     }
 }
 

@@ -99,7 +99,7 @@ static void verify_webhook_wrong_signature_is_answered_with_403(void **state)
     assert_null(strstr(h.response->message, "abc"));
     check_decision(&h, "block");
     assert_string_equal(eval(&h, verified), "false");
-    assert_string_equal(eval(&h, error_code), "ERR_SALLYPORT_3204");
+    assert_string_equal(eval(&h, error_code), "ERR_NGROK_3204");
     fake_host_fini(&h);
 }
 
@@ -112,7 +112,7 @@ static void verify_webhook_without_enforce_goes_on(void **state)
     assert_int_equal(run(&h, "{provider: github, secret: abc, enforce: false}"), POLICY_CONTINUE);
     check_decision(&h, "block");
     assert_string_equal(eval(&h, verified), "false");
-    assert_string_equal(eval(&h, error_code), "ERR_SALLYPORT_3204");
+    assert_string_equal(eval(&h, error_code), "ERR_NGROK_3204");
     assert_non_null(strstr(eval(&h, error_message), "is missing"));
     fake_host_fini(&h);
 }
@@ -225,7 +225,7 @@ static void verify_webhook_xero_intent_with_wrong_signature_gets_401(void **stat
     assert_int_equal(h.response->body.n, 0);
     assert_int_equal(h.response->header_count, 0);
     check_decision(&h, "block");
-    assert_string_equal(eval(&h, error_code), "ERR_SALLYPORT_3204");
+    assert_string_equal(eval(&h, error_code), "ERR_NGROK_3204");
     fake_host_fini(&h);
 }
 
