@@ -60,6 +60,10 @@ struct policy_terms *policy_setup(const struct config *config, struct policy_eng
     bool is_good;
 
     t->expression_errors = config->expression_errors;
+    if (policy_data_geo(data) == NULL)
+        t->lacks |= POLICY_LACKS_GEO;
+    if (policy_data_lists(data) == NULL)
+        t->lacks |= POLICY_LACKS_IP_LISTS;
     t->has_ip_policy = has_ip_policy;
     t->has_secret = has_secret;
     policy_data_ref(data);

@@ -108,8 +108,7 @@ struct policy_params {
     unsigned protocols; /* POLICY_HTTP and so on: of the endpoints; 0: not known, all are fine */
     struct str account; /* whose counters and secrets it uses */
     enum policy_expression_errors expression_errors;
-    unsigned
-        lacks; /* POLICY_LACKS_GEO and so on: a policy that reads such variables gets a warning */
+    unsigned lacks; /* POLICY_LACKS_*: a policy that reads such variables gets a warning */
     /* True if the name of an IP policy (restrict-ips) is known; NULL: none is. */
     bool (*has_ip_policy)(void *arg, struct str name);
     /* True if the account has this secret; NULL: not known, unknown ones show at run time. */
@@ -144,6 +143,7 @@ struct policy_terms {
     struct policy_limits limits;
     char *domain; /* owned: random names lie below it */
     enum policy_expression_errors expression_errors;
+    unsigned lacks;                                    /* POLICY_LACKS_* */
     bool (*has_ip_policy)(void *arg, struct str name); /* NULL: there are none */
     /* NULL: not known, unknown ones show at run time. */
     bool (*has_secret)(void *arg, struct str account, struct str vault, struct str name);

@@ -144,6 +144,7 @@ int policy_terms_compile(const struct policy_terms *t, const struct policy_reque
         .protocols = request->protocols,
         .account = request->account,
         .expression_errors = t->expression_errors,
+        .lacks = t->lacks,
         .has_ip_policy = t->has_ip_policy != NULL ? has_ip_policy : NULL,
         .has_secret = t->has_secret != NULL ? has_secret : NULL,
         .arg = &scope,

@@ -1,42 +1,10 @@
 /*
  * Unit tests of gateway/policy_data and gateway/policy_setup: what the configuration gives to policies,
  * with the real engine.
- * Links: gateway/config gateway/config_policy gateway/config_reader gateway/config_text
- * Links: gateway/fetch_rules gateway/file_read gateway/policy_data gateway/policy_setup
- * Links: gateway/vaults policy/action policy/action_type policy/any_value policy/base64url
- * Links: policy/body_field policy/body_replace policy/coding policy/compile policy/compiler
- * Links: policy/cookie_date policy/cookies policy/counters policy/counters_breaker
- * Links: policy/counters_rate policy/decode_filter policy/doc policy/doc_parse policy/doc_scalar
- * Links: policy/doc_text policy/engine policy/fetch_report policy/fields policy/fn_request
- * Links: policy/geo policy/header_rule policy/ip_lists policy/ip_table policy/jwks policy/jwt
- * Links: policy/key_source policy/local policy/media_type policy/message_text policy/objects
- * Links: policy/pairs_map policy/password policy/pattern policy/policy policy/problems
- * Links: policy/regex_cache policy/regex_replace policy/regex_weight policy/replacements
- * Links: policy/request_url policy/run policy/run_values policy/secrets policy/sse policy/tables
- * Links: policy/target_url policy/template policy/terms policy/token_place policy/url_edit
- * Links: policy/user_agent policy/webhook policy/webhook_challenge policy/webhook_sns
- * Links: policy/webhook_special policy/webhook_url policy/regex policy/actions/add_headers
- * Links: policy/actions/basic_auth policy/actions/circuit_breaker policy/actions/close_connection
- * Links: policy/actions/compress_response policy/actions/custom_response policy/actions/deny
- * Links: policy/actions/forward_internal policy/actions/http_fetch policy/actions/jwt_validation
- * Links: policy/actions/log_metadata policy/actions/rate_limit policy/actions/redirect
- * Links: policy/actions/remove_headers policy/actions/request_body policy/actions/response_body
- * Links: policy/actions/restrict_ips policy/actions/set_vars policy/actions/sse_find_replace
- * Links: policy/actions/url_rewrite policy/actions/verify_webhook policy/cel/access
- * Links: policy/cel/check policy/cel/check_call policy/cel/check_const policy/cel/check_macro
- * Links: policy/cel/check_name policy/cel/check_unify policy/cel/env policy/cel/eval
- * Links: policy/cel/eval_call policy/cel/eval_macro policy/cel/fn_conversions
- * Links: policy/cel/fn_credentials policy/cel/fn_encoders policy/cel/fn_hash policy/cel/fn_json
- * Links: policy/cel/fn_lists policy/cel/fn_math policy/cel/fn_network policy/cel/fn_operators
- * Links: policy/cel/fn_optionals policy/cel/fn_policy policy/cel/fn_query policy/cel/fn_random
- * Links: policy/cel/fn_ranges policy/cel/fn_regex policy/cel/fn_strings policy/cel/fn_time
- * Links: policy/cel/fn_url policy/cel/format policy/cel/json policy/cel/lex policy/cel/libraries
- * Links: policy/cel/list policy/cel/lower policy/cel/lower_call policy/cel/map policy/cel/map_order
- * Links: policy/cel/number_text policy/cel/parse policy/cel/parse_macro policy/cel/parse_text
- * Links: policy/cel/program policy/cel/run policy/cel/sort policy/cel/text policy/cel/time
- * Links: policy/cel/type policy/cel/tzif policy/cel/unicode policy/cel/url_text policy/cel/value
- * Links: policy/cel/zone tunnel/domains tunnel/host tunnel/url base/addr base/arena base/base64
- * Links: base/buf base/clock base/err base/log base/mem base/rand base/str base/utf8
+ * Links: policy/ policy/cel/ policy/actions/ base/ gateway/config gateway/config_policy
+ * Links: gateway/config_reader gateway/config_text gateway/fetch_rules gateway/file_read
+ * Links: gateway/policy_data gateway/policy_setup gateway/vaults tunnel/domains tunnel/host
+ * Links: tunnel/url
  */
 #include <ftw.h>
 #include <setjmp.h>
