@@ -34,8 +34,8 @@ enum {
 /* The answer of an action. Text is in the arena or static. */
 struct policy_response {
     enum err_code error; /* the gateway's error page for it; E_OK: the response below */
-    char message[POLICY_RESPONSE_MESSAGE_BYTES];               /* of the error page */
-    unsigned status;                                           /* also of the page, when not 0 */
+    char message[POLICY_RESPONSE_MESSAGE_BYTES]; /* of the error page */
+    unsigned status; /* 0 with an error: the page has that of its code */
     struct policy_header headers[POLICY_RESPONSE_HEADERS_MAX]; /* also of the page */
     size_t header_count;
     struct str body;
