@@ -335,7 +335,8 @@ static void exchange_large_replaced_request_waits_for_the_upstream(void **state)
 
 /* ---- jobs ---- */
 
-/* A job that waits until the test lets it go on. */
+/* A job that waits until the test lets it go on. It may end with the scene, after the test: so each
+ * test's gate is static. */
 struct slow_job {
     struct policy_job job; /* first */
     atomic_bool *go;
@@ -399,7 +400,7 @@ static void open_gate(struct gate *gate)
 
 static void exchange_job_done_goes_on_with_the_request(void **state)
 {
-    struct gate gate = { .after = POLICY_CONTINUE };
+    static struct gate gate = { .after = POLICY_CONTINUE };
     struct scene *s = *state;
     int visitor;
     int upstream;
@@ -424,7 +425,7 @@ static void exchange_job_done_goes_on_with_the_request(void **state)
 
 static void exchange_job_done_answers_and_the_connection_goes_on(void **state)
 {
-    struct gate gate = { .after = POLICY_RESPOND };
+    static struct gate gate = { .after = POLICY_RESPOND };
     struct scene *s = *state;
     int visitor;
 
@@ -443,7 +444,7 @@ static void exchange_job_done_answers_and_the_connection_goes_on(void **state)
 
 static void exchange_visitor_who_leaves_during_a_job_is_forgotten(void **state)
 {
-    struct gate gate = { .after = POLICY_CONTINUE };
+    static struct gate gate = { .after = POLICY_CONTINUE };
     struct scene *s = *state;
     int visitor;
 
@@ -467,7 +468,7 @@ static void exchange_visitor_who_leaves_during_a_job_is_forgotten(void **state)
 
 static void exchange_cut_with_a_job_under_way_frees_it(void **state)
 {
-    static struct gate gate = { .after = POLICY_CONTINUE }; /* the job ends with the scene */
+    static struct gate gate = { .after = POLICY_CONTINUE };
     struct scene *s = *state;
     int visitor;
 
@@ -483,7 +484,7 @@ static void exchange_cut_with_a_job_under_way_frees_it(void **state)
 
 static void exchange_job_that_lasts_too_long_is_given_up(void **state)
 {
-    struct gate gate = { .after = POLICY_CONTINUE };
+    static struct gate gate = { .after = POLICY_CONTINUE };
     struct scene *s = *state;
     int visitor;
 
@@ -498,7 +499,7 @@ static void exchange_job_that_lasts_too_long_is_given_up(void **state)
 
 static void exchange_upgrade_waits_for_a_job_and_becomes_a_tunnel(void **state)
 {
-    struct gate gate = { .after = POLICY_CONTINUE };
+    static struct gate gate = { .after = POLICY_CONTINUE };
     struct scene *s = *state;
     int visitor;
     int upstream;
@@ -522,7 +523,7 @@ static void exchange_upgrade_waits_for_a_job_and_becomes_a_tunnel(void **state)
 /* The upstream is asked before the visitor sends the body, or both would wait for each other. */
 static void exchange_client_that_expects_100_is_not_left_alone_behind_a_job(void **state)
 {
-    struct gate gate = { .after = POLICY_CONTINUE };
+    static struct gate gate = { .after = POLICY_CONTINUE };
     struct scene *s = *state;
     int visitor;
     int upstream;
@@ -551,7 +552,7 @@ static void exchange_client_that_expects_100_is_not_left_alone_behind_a_job(void
 /* Nothing of a tunnel may pass before the policy has let it begin. */
 static void exchange_upgrade_says_nothing_before_its_response_may_pass(void **state)
 {
-    struct gate gate = { .after = POLICY_RESPOND };
+    static struct gate gate = { .after = POLICY_RESPOND };
     struct scene *s = *state;
     int visitor;
     int upstream;
@@ -575,7 +576,7 @@ static void exchange_upgrade_says_nothing_before_its_response_may_pass(void **st
 
 static void exchange_response_waits_for_a_job_unread(void **state)
 {
-    struct gate gate = { .after = POLICY_CONTINUE };
+    static struct gate gate = { .after = POLICY_CONTINUE };
     struct scene *s = *state;
     size_t n = 8 * 1024 * 1024;
     int visitor;
@@ -598,7 +599,7 @@ static void exchange_response_waits_for_a_job_unread(void **state)
 
 static void exchange_short_response_waits_for_a_job_and_its_stream_is_kept(void **state)
 {
-    struct gate gate = { .after = POLICY_CONTINUE };
+    static struct gate gate = { .after = POLICY_CONTINUE };
     struct scene *s = *state;
     int visitor;
     int upstream;
@@ -624,7 +625,7 @@ static void exchange_short_response_waits_for_a_job_and_its_stream_is_kept(void 
 /* What an upstream sends unasked must never become the answer to another request. */
 static void exchange_bytes_behind_a_response_that_waits_end_the_stream(void **state)
 {
-    struct gate gate = { .after = POLICY_CONTINUE };
+    static struct gate gate = { .after = POLICY_CONTINUE };
     struct scene *s = *state;
     int visitor;
     int upstream;
@@ -650,7 +651,7 @@ static void exchange_bytes_behind_a_response_that_waits_end_the_stream(void **st
 
 static void exchange_upstream_that_fails_while_the_response_waits_is_502(void **state)
 {
-    struct gate gate = { .after = POLICY_CONTINUE };
+    static struct gate gate = { .after = POLICY_CONTINUE };
     struct scene *s = *state;
     int visitor;
     int upstream;
@@ -670,7 +671,7 @@ static void exchange_upstream_that_fails_while_the_response_waits_is_502(void **
 
 static void exchange_visitor_who_leaves_while_the_response_waits_is_forgotten(void **state)
 {
-    struct gate gate = { .after = POLICY_CONTINUE };
+    static struct gate gate = { .after = POLICY_CONTINUE };
     struct scene *s = *state;
     int visitor;
     int upstream;
