@@ -98,7 +98,15 @@ run: ## build, then serve *.localhost on loopback, with your own SSH keys
 	@$(MAKE) $(SUBMAKE) all
 	@etc/run.sh $(PROGRAM)
 
-# ---- small programs: each names in "Links:" lines of its top comment the objects it is linked with ----
+# ---- small programs: each takes what it needs from the program's objects, and names in a "Links:" line
+# of its top comment what else it is linked with: helpers, and fakes that stand in for the real thing ----
+
+ARCHIVE := $(BUILD)/libsallyport.a
+
+$(ARCHIVE): $(filter-out $(BUILD)/gateway/main.o,$(OBJECTS))
+	$(call say,archive $@)
+	@rm -f $@
+	$(QUIET)$(AR) rcs $@ $^
 
 UNIT_SOURCES  := $(wildcard tests/unit/*/test_*.c)
 UNIT_TESTS    := $(UNIT_SOURCES:%.c=$(BUILD)/%)
@@ -109,12 +117,10 @@ BENCHES       := $(BENCH_SOURCES:%.c=$(BUILD)/%)
 CONFORMANCE_SOURCES := $(wildcard tests/conformance/*_conformance.c)
 CONFORMANCE         := $(CONFORMANCE_SOURCES:%.c=$(BUILD)/%)
 
-# "policy/cel/" stands for all of a folder.
-linked_object  = $(if $(filter %/,$(1)),$(addsuffix .o,$(addprefix $(BUILD)/,$(basename $(wildcard $(1)*.c $(1)*.cc)))),$(BUILD)/$(1).o)
-linked_objects = $(sort $(foreach l,$(shell sed -n 's/^ \* Links: *//p' $(1)),$(call linked_object,$(l))))
+linked_objects = $(patsubst %,$(BUILD)/%.o,$(shell sed -n 's/^ \* Links: \(.*[^ */]\).*/\1/p' $(1)))
 
 define SMALL_RULE
-$(BUILD)/$(1:.c=): $(BUILD)/$(1:.c=.o) $$(call linked_objects,$(1))
+$(BUILD)/$(1:.c=): $(BUILD)/$(1:.c=.o) $(call linked_objects,$(1)) $(ARCHIVE)
 	$$(call say,link $$@)
 	$$(QUIET)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIB_LDLIBS) $(2)
 endef

@@ -2,7 +2,6 @@
  * What an expression costs: nanoseconds for one evaluation of each of ten typical ones, over a
  * request in memory. Prints a line a case; the figure is that of the fastest batch, so that a busy
  * machine changes it little.
- * Links: policy/ policy/cel/ policy/actions/ base/
  */
 #include <stdio.h>
 #include <stdlib.h>

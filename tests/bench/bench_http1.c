@@ -2,9 +2,6 @@
  * What a head costs: nanoseconds to find, parse and write one, with the work the proxy does on its
  * fields. Prints a line a case; the figure is that of the fastest batch, so that a busy machine
  * changes it little.
- * Links: gateway/http gateway/http1 gateway/http1_body gateway/http1_write gateway/headers
- * Links: gateway/http_authority tunnel/host
- * Links: base/addr base/arena base/buf base/err base/mem base/str
  */
 #include <float.h>
 #include <stdio.h>

@@ -4,8 +4,6 @@
  * Prints a line for each case that fails, with the stage at which an error came up that was not
  * expected, and at the end "N passed, N failed". With -v also the stage of each error that was
  * expected: a checker that refuses too much would else pass for the wrong reason.
- * Links: policy/cel/ policy/regex policy/regex_weight policy/regex_cache
- * Links: base/str base/mem base/buf base/arena base/err base/addr base/base64 base/rand base/utf8
  */
 #include <dirent.h>
 #include <math.h>

@@ -1,7 +1,6 @@
 /*
  * Fuzz target of base/addr: what was accepted is in normal form, so writing and reading it again
  * changes nothing.
- * Links: base/addr base/err base/mem base/str
  */
 #include <assert.h>
 #include <stddef.h>

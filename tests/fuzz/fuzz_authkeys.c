@@ -1,7 +1,6 @@
 /*
  * Fuzz target of tunnel/authkeys: no text makes it crash or leak; a refusal comes with a reason, and
  * every key that was accepted is whole.
- * Links: tunnel/authkeys tunnel/authkeys_options tunnel/authkeys_blob tunnel/acl tunnel/host base/addr base/base64 base/buf base/clock base/err base/mem base/str
  */
 #include <assert.h>
 #include <stddef.h>

@@ -2,8 +2,6 @@
  * Fuzz target of programs and their evaluation. The first byte says how the rest becomes an
  * expression: as it is, or by picking from templates, which gives deep and well-typed ones. What
  * compiles is evaluated with variables of each type, and what the language promises must hold.
- * Links: policy/cel/ policy/regex policy/regex_weight policy/regex_cache
- * Links: base/addr base/arena base/base64 base/buf base/err base/mem base/rand base/str base/utf8
  */
 #include <assert.h>
 #include <math.h>

@@ -2,8 +2,6 @@
  * Fuzz target of the functions of CEL: expressions that hold for all texts s and t and any int i are
  * evaluated with the input. None may be false; an error (a limit, an index) is as good as true.
  * Input: a byte of i, a byte that is the length of t, t, s.
- * Links: policy/cel/ policy/regex policy/regex_weight policy/regex_cache
- * Links: base/str base/mem base/buf base/arena base/err base/addr base/base64 base/rand base/utf8
  */
 #include <assert.h>
 #include <stdio.h>

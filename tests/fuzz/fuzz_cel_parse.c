@@ -1,8 +1,6 @@
 /*
  * Fuzz target of the CEL parser: the input is an expression. A tree keeps its limits, has no part
  * missing and holds only text that is valid UTF-8; what was refused says why and where.
- * Links: policy/cel/parse policy/cel/parse_macro policy/cel/parse_text policy/cel/lex
- * Links: base/str base/mem base/utf8 base/arena
  */
 #include <assert.h>
 #include <stddef.h>

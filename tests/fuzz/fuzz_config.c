@@ -1,7 +1,5 @@
 /*
  * Fuzz target of gateway/config: no text makes it crash, leak, or refuse without saying why.
- * Links: gateway/config gateway/config_policy gateway/config_reader gateway/config_text gateway/fetch_rules
- * Links: gateway/file_read tunnel/domains tunnel/host tunnel/url base/addr base/arena base/buf base/err base/mem base/str
  */
 #include <assert.h>
 

@@ -1,8 +1,6 @@
 /*
  * Fuzzes the rewriting of Location and Set-Cookie, and the stripping of fields named in Connection.
  * The input is three lines: the rewritten Host, the visitor's authority, and the value.
- * Links: gateway/headers gateway/http gateway/http_authority tunnel/host
- * Links: base/addr base/arena base/buf base/err base/mem base/str
  */
 #include <assert.h>
 #include <stdint.h>

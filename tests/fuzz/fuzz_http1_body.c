@@ -1,8 +1,6 @@
 /*
  * Fuzzes the body reader. The first byte says how the rest is cut into pieces; content, end and
  * verdict must be those of reading it in one piece.
- * Links: gateway/http1_body gateway/http1 gateway/http gateway/http_authority tunnel/host
- * Links: base/addr base/arena base/buf base/err base/mem base/str
  */
 #include <assert.h>
 #include <stdint.h>

@@ -1,8 +1,6 @@
 /*
  * Fuzzes the request head: what is accepted, written again as the proxy does and parsed again must
  * be the same request, so that the upstream cannot see another one than we did.
- * Links: gateway/http1 gateway/http1_write gateway/http gateway/http_authority tunnel/host
- * Links: base/addr base/arena base/buf base/err base/mem base/str
  */
 #include <assert.h>
 #include <stdint.h>

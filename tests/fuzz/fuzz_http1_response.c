@@ -1,8 +1,6 @@
 /*
  * Fuzzes the response head, for GET and HEAD: what is accepted, written again and parsed again must
  * be the same response.
- * Links: gateway/http1 gateway/http1_write gateway/http gateway/http_authority tunnel/host
- * Links: base/addr base/arena base/buf base/err base/mem base/str
  */
 #include <assert.h>
 #include <stdint.h>

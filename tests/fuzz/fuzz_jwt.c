@@ -3,8 +3,6 @@
  * rest a JWK set or a body. A token that was read is the text that came, in parts that mean one thing
  * only; a set keeps its limits; and checking one with the other leaves no error behind that a TLS
  * connection could stumble over.
- * Links: policy/jwt policy/jwks policy/base64url policy/body_field
- * Links: base/arena base/base64 base/buf base/err base/mem base/str
  */
 #include <assert.h>
 #include <stddef.h>

@@ -2,7 +2,6 @@
  * Fuzz target of traffic policies: a document, YAML or JSON, up to the first NUL byte. What loads is
  * compiled with all actions, and what compiles is run in every phase over a message whose headers,
  * target and bodies are the text behind the NUL.
- * Links: policy/ policy/actions/ policy/cel/ base/
  */
 #include <assert.h>
 #include <stddef.h>

@@ -1,8 +1,6 @@
 /*
  * Fuzz target of policy/regex_replace: the input is pattern, replacement and text, in lines. "$0"
  * changes nothing, groups lie in the text, and the output keeps its maximum.
- * Links: policy/regex_replace policy/regex policy/regex_weight base/utf8 base/buf base/err base/str
- * Links: base/mem
  */
 #include <assert.h>
 #include <stddef.h>

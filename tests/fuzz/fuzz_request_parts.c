@@ -1,9 +1,6 @@
 /*
  * Fuzzes what reads the parts of a message for expressions: the first byte picks URL, parameters,
  * cookies, media type, user agent or a date. All text that comes out is valid UTF-8.
- * Links: policy/request_url policy/media_type policy/cookies policy/cookie_date policy/user_agent
- * Links: policy/pairs_map policy/message_text policy/cel/time policy/cel/run
- * Links: base/str base/mem base/arena base/rand base/utf8
  */
 #include <assert.h>
 #include <stddef.h>

@@ -1,7 +1,6 @@
 /*
  * Fuzz target of gateway/tls_hello: no extension makes it read outside its bytes, and what it calls
  * a host name is one.
- * Links: gateway/tls_hello tunnel/host base/err base/mem base/str
  */
 #include <assert.h>
 #include <string.h>

@@ -1,7 +1,6 @@
 /*
  * Fuzz target of the readers of names and URLs. The first byte picks parser, command and binding.
  * What was accepted must be in normal form: writing and reading it again changes nothing.
- * Links: tunnel/url tunnel/upstream_hint tunnel/host base/addr base/err base/mem base/str
  */
 #include <assert.h>
 #include <stddef.h>

@@ -3,9 +3,6 @@
  * parts of the request up to a NUL byte each: headers as "name: value" lines, URL, body.
  * Nothing is verified: the secrets are not in the input. A provider's headers are there also without
  * their names, so that it gets far: a line without a colon is the value of any header.
- * Links: policy/webhook policy/webhook_special policy/webhook_url policy/webhook_sns
- * Links: policy/webhook_challenge policy/coding policy/cel/
- * Links: policy/regex policy/regex_cache policy/regex_weight base/
  */
 #include <assert.h>
 #include <stddef.h>

@@ -1,6 +1,5 @@
 /*
  * Fuzzes the reader of time zone files: 8 bytes of a moment, then the file.
- * Links: policy/cel/tzif policy/cel/time policy/cel/run base/str base/mem base/arena base/rand
  */
 #include <assert.h>
 #include <stddef.h>

@@ -1,6 +1,5 @@
 /*
  * Unit tests of base/addr.
- * Links: base/addr base/err base/str base/mem
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,5 @@
 /*
  * Unit tests of base/arena.
- * Links: base/arena base/str base/mem
  */
 #include <setjmp.h>
 #include <stdarg.h>

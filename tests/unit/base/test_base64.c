@@ -1,6 +1,5 @@
 /*
  * Unit tests of base/base64.
- * Links: base/base64 base/str base/mem
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,5 @@
 /*
  * Unit tests of base/buf.
- * Links: base/buf base/str base/mem
  */
 #include <setjmp.h>
 #include <stdarg.h>

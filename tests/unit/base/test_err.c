@@ -1,6 +1,5 @@
 /*
  * Unit tests of base/err.
- * Links: base/err
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,5 @@
 /*
  * Unit tests of base/log.
- * Links: base/log base/addr base/buf base/clock base/str base/mem base/err
  */
 #include <setjmp.h>
 #include <stdarg.h>

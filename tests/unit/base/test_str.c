@@ -1,6 +1,5 @@
 /*
  * Unit tests of base/str.
- * Links: base/str base/mem
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,5 @@
 /*
  * Unit tests of base/utf8.
- * Links: base/utf8 base/str base/mem
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,6 @@
  * Unit tests of base/worker and base/job.
  * cmocka's checks work on the main thread only, so workers note what they saw and the main thread
  * looks at it after worker_join().
- * Links: base/worker base/job base/log base/addr base/buf base/clock base/str base/mem base/err
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,13 +1,5 @@
 /*
  * Unit tests of policy/cel/check*: expressions in, types or messages out.
- * Links: policy/cel/check policy/cel/check_name policy/cel/check_unify policy/cel/check_call
- * Links: policy/cel/check_const policy/cel/check_macro policy/cel/env policy/cel/type
- * Links: policy/cel/parse policy/cel/parse_macro policy/cel/parse_text policy/cel/lex
- * Links: policy/cel/run policy/cel/format policy/cel/text policy/cel/number_text policy/cel/value
- * Links: policy/cel/map policy/cel/list policy/cel/json policy/cel/access policy/cel/time policy/cel/sort
- * Links: policy/cel/map_order policy/regex policy/regex_weight
- * Links: base/str base/mem base/buf base/arena base/utf8 base/rand base/err base/addr
- * Links: base/base64
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,5 @@
 /*
  * Unit tests of policy/cel/env.
- * Links: policy/cel/env policy/cel/type base/str base/mem base/buf base/arena
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,6 @@
 /*
  * Unit tests of what expressions evaluate to: policy/cel/eval*, fn_operators, fn_conversions and
  * access, with the real parser and checker.
- * Links: policy/cel/ policy/regex policy/regex_weight policy/regex_cache
- * Links: base/addr base/arena base/base64 base/buf base/err base/mem base/rand base/str base/utf8
  * Links: tests/unit/cel/scene
  */
 #include <setjmp.h>

@@ -1,8 +1,5 @@
 /*
  * Unit tests of policy/cel/fn_network.
- * Links: policy/cel/fn_network policy/cel/text policy/cel/json policy/cel/number_text
- * Links: policy/cel/value policy/cel/map policy/cel/access policy/cel/time policy/cel/run
- * Links: base/addr base/str base/mem base/arena base/rand base/err base/utf8 base/base64
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,7 @@
 /*
  * Unit tests of the functions that policies have beyond the language: policy/cel/fn_encoders,
  * fn_credentials, fn_hash, fn_json, fn_random, fn_ranges.
- * Links: tests/unit/cel/fn_scene policy/cel/ policy/regex policy/regex_weight policy/regex_cache
- * Links: base/str base/mem base/buf base/arena base/err base/addr base/base64 base/rand base/utf8
+ * Links: tests/unit/cel/fn_scene
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,6 @@
 /*
  * Unit tests of policy/cel/format.
- * Links: tests/unit/cel/fn_scene policy/cel/ policy/regex policy/regex_weight policy/regex_cache
- * Links: base/str base/mem base/buf base/arena base/err base/addr base/base64 base/rand base/utf8
+ * Links: tests/unit/cel/fn_scene
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,5 @@
 /*
  * Unit tests of policy/cel/lex.
- * Links: policy/cel/lex base/str base/mem base/utf8
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,5 @@
 /*
  * Unit tests of policy/cel/map: small maps, which are searched, and large ones, which are hashed.
- * Links: policy/cel/map policy/cel/run policy/cel/value
- * Links: base/addr base/arena base/err base/mem base/rand base/str
  */
 #include <math.h>
 #include <setjmp.h>

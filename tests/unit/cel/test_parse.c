@@ -1,8 +1,6 @@
 /*
  * Unit tests of the parser: trees are compared as text, (operator operand operand); see tree_text.h.
- * Links: policy/cel/parse policy/cel/parse_macro policy/cel/parse_text policy/cel/lex
  * Links: tests/unit/cel/tree_text
- * Links: base/str base/mem base/utf8 base/buf base/arena
  */
 #include <setjmp.h>
 #include <stdarg.h>

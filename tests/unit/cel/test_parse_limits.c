@@ -1,7 +1,5 @@
 /*
  * Unit tests of the parser's limits: what must fit, and N against N + 1.
- * Links: policy/cel/parse policy/cel/parse_macro policy/cel/parse_text policy/cel/lex
- * Links: base/str base/mem base/utf8 base/buf base/arena
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,6 @@
 /*
  * Unit tests of programs: what is settled when they are compiled, and the limits of an evaluation.
  * policy/cel/{program,lower,eval}*, with the real parser and checker.
- * Links: policy/cel/ policy/regex policy/regex_weight policy/regex_cache
- * Links: base/addr base/arena base/base64 base/buf base/err base/mem base/rand base/str base/utf8
  * Links: tests/unit/cel/scene
  */
 #include <setjmp.h>

@@ -1,8 +1,5 @@
 /*
  * Unit tests of policy/cel/text and policy/cel/number_text.
- * Links: policy/cel/text policy/cel/number_text policy/cel/json policy/cel/time
- * Links: policy/cel/map policy/cel/run policy/cel/value
- * Links: base/addr base/arena base/base64 base/err base/mem base/rand base/str base/utf8
  */
 #include <math.h>
 #include <setjmp.h>

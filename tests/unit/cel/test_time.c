@@ -1,6 +1,5 @@
 /*
  * Unit tests of policy/cel/time.
- * Links: policy/cel/time policy/cel/run base/str base/mem base/arena base/rand
  */
 #include <setjmp.h>
 #include <stdarg.h>

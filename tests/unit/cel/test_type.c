@@ -1,6 +1,5 @@
 /*
  * Unit tests of policy/cel/type.
- * Links: policy/cel/type base/str base/mem base/buf base/arena
  */
 #include <setjmp.h>
 #include <stdarg.h>

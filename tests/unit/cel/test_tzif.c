@@ -1,7 +1,5 @@
 /*
  * Unit tests of policy/cel/tzif.
- * Links: policy/cel/tzif policy/cel/time policy/cel/run
- * Links: base/str base/mem base/arena base/rand base/buf
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,5 @@
 /*
  * Unit tests of policy/cel/value, policy/cel/run and policy/cel/sort.
- * Links: policy/cel/value policy/cel/run policy/cel/map policy/cel/sort policy/cel/list
- * Links: base/addr base/arena base/err base/mem base/rand base/str
  */
 #include <math.h>
 #include <setjmp.h>

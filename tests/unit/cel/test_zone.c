@@ -1,7 +1,5 @@
 /*
  * Unit tests of policy/cel/zone, with the zones of the system.
- * Links: policy/cel/zone policy/cel/tzif policy/cel/time policy/cel/run
- * Links: base/str base/mem base/arena base/rand base/err
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,5 @@
 /*
  * Unit tests of gateway/config: every key, every kind of mistake, and limits at N and N + 1.
- * Links: gateway/config gateway/config_policy gateway/config_reader gateway/config_text gateway/fetch_rules
- * Links: gateway/file_read tunnel/domains tunnel/host tunnel/url base/addr base/arena base/buf base/err base/mem base/str
  */
 #include <setjmp.h>
 #include <stdarg.h>

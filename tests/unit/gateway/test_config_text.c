@@ -1,6 +1,5 @@
 /*
  * Unit tests of gateway/config_text.
- * Links: gateway/config_text base/buf base/err base/mem base/str
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,5 @@
 /*
  * Unit tests of gateway/error_page.
- * Links: gateway/error_page gateway/http
- * Links: base/arena base/buf base/err base/mem base/str
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,22 +1,8 @@
 /*
  * Unit tests of gateway/exchange: how one request and its response pass, over real workers and a fake
  * agent; the exact bytes on both sides.
- * Links: gateway/admin gateway/config gateway/config_policy gateway/config_reader
- * Links: gateway/config_text gateway/conn gateway/error_page gateway/exchange
- * Links: gateway/exchange_answer gateway/exchange_body gateway/exchange_event
- * Links: gateway/exchange_connect gateway/exchange_policy gateway/exchange_response gateway/fetch gateway/fetch_rules
- * Links: gateway/fetch_shared gateway/file_read gateway/gateway gateway/head_buf gateway/headers
- * Links: gateway/http gateway/http1 gateway/http1_body gateway/http1_write
- * Links: gateway/http_authority gateway/idle gateway/linger gateway/listener gateway/local_ca
- * Links: gateway/local_ca_mint gateway/outbuf gateway/policy_data gateway/relay gateway/sock
- * Links: gateway/tls gateway/tls_cert gateway/tls_certs gateway/tls_hello gateway/tls_pem
- * Links: gateway/tls_tickets gateway/upstream gateway/vaults policy/coding policy/decode_filter
- * Links: policy/cel/number_text policy/geo policy/ip_lists policy/ip_table
- * Links: policy/message_text tunnel/close
- * Links: tunnel/domains tunnel/endpoint tunnel/event tunnel/host tunnel/id tunnel/routes
- * Links: tunnel/splice tunnel/url base/addr base/arena base/base64 base/buf base/clock base/err
- * Links: base/job base/log base/mem base/metrics base/rand base/str base/utf8 base/worker
- * Links: tests/unit/gateway/fake_agent tests/unit/gateway/fake_policy tests/unit/gateway/http_scene
+ * Links: tests/unit/gateway/fake_agent tests/unit/gateway/fake_policy
+ * Links: tests/unit/gateway/http_scene
  */
 #include <setjmp.h>
 #include <stdarg.h>

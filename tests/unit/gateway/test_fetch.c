@@ -1,9 +1,7 @@
 /*
  * Unit tests of gateway/fetch: requests over real sockets to a server on loopback, and where they may
  * not go.
- * Links: gateway/fetch gateway/fetch_rules gateway/http gateway/http_authority tunnel/host base/addr
- * Links: base/arena base/buf base/clock base/err base/log base/mem base/metrics base/rand base/str
- * Links: base/worker tests/unit/gateway/web_server
+ * Links: tests/unit/gateway/web_server
  */
 #include <poll.h>
 #include <setjmp.h>

@@ -1,6 +1,5 @@
 /*
  * Unit tests of gateway/fetch_rules: what the operator's list lets pass.
- * Links: gateway/fetch_rules tunnel/host base/addr base/buf base/err base/mem base/str
  */
 #include <setjmp.h>
 #include <stdarg.h>

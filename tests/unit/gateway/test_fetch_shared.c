@@ -1,8 +1,6 @@
 /*
  * Unit tests of gateway/fetch_shared: one document for many, old ones, and failures.
- * Links: gateway/fetch_shared gateway/fetch gateway/fetch_rules gateway/http gateway/http_authority
- * Links: tunnel/host base/addr base/arena base/buf base/clock base/err base/log base/mem
- * Links: base/metrics base/rand base/str base/worker tests/unit/gateway/web_server
+ * Links: tests/unit/gateway/web_server
  */
 #include <poll.h>
 #include <setjmp.h>

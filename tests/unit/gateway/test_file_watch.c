@@ -1,6 +1,5 @@
 /*
  * Unit tests of gateway/file_watch, on a real loop and real files.
- * Links: gateway/file_watch base/mem
  */
 #include <setjmp.h>
 #include <stdarg.h>

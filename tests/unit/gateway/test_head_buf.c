@@ -1,7 +1,5 @@
 /*
  * Unit tests of gateway/head_buf.
- * Links: gateway/head_buf gateway/http1 gateway/http gateway/http_authority tunnel/host base/addr
- * Links: base/arena base/buf base/err base/mem base/str
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,5 @@
 /*
  * Unit tests of gateway/headers. Messages are written as "name: value" lines.
- * Links: gateway/headers gateway/http gateway/http1_write gateway/http_authority tunnel/host
- * Links: base/addr base/arena base/buf base/err base/mem base/str
  */
 #include <setjmp.h>
 #include <stdarg.h>

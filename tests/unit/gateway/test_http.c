@@ -1,7 +1,5 @@
 /*
  * Unit tests of gateway/http.
- * Links: gateway/http gateway/http_authority tunnel/host
- * Links: base/addr base/arena base/buf base/err base/mem base/str
  */
 #include <setjmp.h>
 #include <stdarg.h>

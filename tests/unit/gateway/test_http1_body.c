@@ -1,9 +1,6 @@
 /*
  * Unit tests of the bodies of gateway/http1. Each case is read whole, byte by byte, and in every
  * split into two; all must give the same.
- * Links: gateway/http1_body gateway/http1 gateway/http gateway/http1_write
- * Links: gateway/http_authority tunnel/host
- * Links: base/addr base/arena base/buf base/err base/mem base/str
  */
 #include <setjmp.h>
 #include <stdarg.h>

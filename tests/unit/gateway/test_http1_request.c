@@ -1,8 +1,6 @@
 /*
  * Unit tests of the request side of gateway/http1: where a head ends, what is refused, what
  * comes out.
- * Links: gateway/http1 gateway/http gateway/http1_write gateway/http_authority tunnel/host
- * Links: base/addr base/arena base/buf base/err base/mem base/str
  */
 #include <setjmp.h>
 #include <stdarg.h>

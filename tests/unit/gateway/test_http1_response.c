@@ -1,7 +1,5 @@
 /*
  * Unit tests of the response side of gateway/http1: what is refused, how a body is framed.
- * Links: gateway/http1 gateway/http gateway/http1_write gateway/http_authority tunnel/host
- * Links: base/addr base/arena base/buf base/err base/mem base/str
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,6 @@
 /*
  * Unit tests of gateway/idle.
- * Links: gateway/idle tunnel/endpoint base/worker base/metrics base/log base/mem base/buf base/str
- * Links: base/clock base/addr base/err tests/unit/tunnel/fake_stream
+ * Links: tests/unit/tunnel/fake_stream
  */
 #include <setjmp.h>
 #include <stdarg.h>

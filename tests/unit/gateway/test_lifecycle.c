@@ -1,6 +1,5 @@
 /*
  * Unit tests of gateway/lifecycle, with real workers and real signals.
- * Links: gateway/lifecycle base/worker base/addr base/buf base/clock base/err base/log base/mem base/metrics base/str
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,5 @@
 /*
  * Unit tests of gateway/listen_set, on real sockets.
- * Links: gateway/listen_set gateway/listener base/addr base/buf base/clock base/err base/log base/mem base/metrics base/str base/worker
  */
 #include <setjmp.h>
 #include <stdarg.h>

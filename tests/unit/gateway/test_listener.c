@@ -1,7 +1,5 @@
 /*
  * Unit tests of gateway/listener, over loopback; the test turns the worker's loop itself.
- * Links: gateway/listener base/addr base/buf base/clock base/err base/log base/mem base/metrics
- * Links: base/str base/worker
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,5 @@
 /*
  * Unit tests of gateway/local_ca: files, certificates, cache.
- * Links: gateway/local_ca gateway/local_ca_mint gateway/tls_pem tunnel/host
- * Links: base/addr base/buf base/clock base/err base/log base/mem base/rand base/str
  */
 #include <setjmp.h>
 #include <stdarg.h>

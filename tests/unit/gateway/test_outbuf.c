@@ -1,7 +1,6 @@
 /*
  * Unit tests of gateway/outbuf.
- * Links: gateway/outbuf gateway/http1_write gateway/http base/buf base/arena base/mem base/str
- * Links: tunnel/host base/addr base/err tests/unit/tunnel/fake_stream
+ * Links: tests/unit/tunnel/fake_stream
  */
 #include <setjmp.h>
 #include <stdarg.h>

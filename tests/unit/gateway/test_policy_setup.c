@@ -1,10 +1,6 @@
 /*
  * Unit tests of gateway/policy_data and gateway/policy_setup: what the configuration gives to policies,
  * with the real engine.
- * Links: policy/ policy/cel/ policy/actions/ base/ gateway/config gateway/config_policy
- * Links: gateway/config_reader gateway/config_text gateway/fetch_rules gateway/file_read
- * Links: gateway/policy_data gateway/policy_setup gateway/vaults tunnel/domains tunnel/host
- * Links: tunnel/url
  */
 #include <ftw.h>
 #include <setjmp.h>

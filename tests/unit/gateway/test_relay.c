@@ -1,9 +1,5 @@
 /*
  * Unit tests of gateway/relay: two real workers, and an agent whose upstream is the test itself.
- * Links: gateway/tls_cert base/ gateway/relay gateway/sock gateway/linger gateway/tls gateway/tls_certs gateway/tls_hello
- * Links: gateway/tls_pem gateway/tls_tickets gateway/local_ca gateway/local_ca_mint tunnel/host
- * Links: tunnel/splice tunnel/endpoint base/addr base/buf base/clock base/err base/log base/mem
- * Links: base/metrics base/rand base/str base/worker
  */
 #include <poll.h>
 #include <setjmp.h>

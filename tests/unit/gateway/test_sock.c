@@ -1,10 +1,6 @@
 /*
  * Unit tests of gateway/sock and gateway/linger on plain sockets. The worker's loop is turned by the
  * test itself, except where two threads are the point. (With TLS: test_tls.c.)
- * Links: gateway/tls_cert base/ gateway/sock gateway/linger gateway/tls gateway/tls_certs gateway/tls_hello gateway/tls_pem
- * Links: gateway/tls_tickets gateway/local_ca gateway/local_ca_mint tunnel/host
- * Links: base/addr base/buf base/clock base/err base/log base/mem base/metrics base/rand base/str
- * Links: base/worker
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,5 @@
 /*
  * Unit tests of gateway/state_dir.
- * Links: gateway/state_dir base/buf base/err base/mem base/rand base/str
  */
 #include <setjmp.h>
 #include <stdarg.h>

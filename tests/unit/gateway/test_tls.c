@@ -1,10 +1,6 @@
 /*
  * Unit tests of gateway/tls (with its certificates and tickets) and of gateway/sock on top of it,
  * against OpenSSL's own client over a socket pair. The test turns the worker's loop itself.
- * Links: gateway/tls_cert base/ gateway/tls gateway/tls_certs gateway/tls_hello gateway/tls_pem gateway/tls_tickets
- * Links: gateway/local_ca gateway/local_ca_mint gateway/sock gateway/linger tunnel/host
- * Links: base/addr base/buf base/clock base/err base/log base/mem base/metrics base/rand base/str
- * Links: base/worker
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,5 @@
 /*
  * Unit tests of gateway/tls_hello.
- * Links: gateway/tls_hello tunnel/host base/err base/mem base/str
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,5 @@
 /*
  * Unit tests of gateway/tls_tickets: when keys change and how long they open tickets.
- * Links: gateway/tls_tickets base/mem base/rand
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,5 @@
 /*
  * Unit tests of gateway/vaults: folders of secrets on disk.
- * Links: gateway/vaults gateway/file_read base/buf base/err base/mem base/str base/utf8
  */
 #include <ftw.h>
 #include <setjmp.h>

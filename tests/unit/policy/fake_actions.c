@@ -1,6 +1,6 @@
 /*
- * fake_actions: every action as one that takes any config and does nothing, so that a test links only the
- * actions that it is about: a real one takes the place of its weak namesake here.
+ * fake_actions: every action as one that takes any config and does nothing, so that a test of documents
+ * need not write configs. The real one takes the place of its weak namesake here where a test links it.
  */
 #include "base/mem.h"
 #include "policy/action.h"

@@ -8,18 +8,6 @@
  *     fake_host_fini(&h);
  * Documents are YAML. What takes time (bodies, fetches, jobs) is pending once and then there, and
  * the run is resumed until it has a verdict; h.suspended counts. Results of actions are always made.
- * A test that uses it has these lines in its top comment, and one for each action that it needs; the
- * others do nothing when they run (fake_actions.c):
- *
- * Links: policy/actions/NAME
- * Links: policy/action policy/action_type policy/compile policy/compiler policy/doc policy/doc_parse
- * Links: policy/doc_scalar policy/engine policy/fields policy/fn_request policy/local policy/objects
- * Links: policy/pattern policy/policy policy/problems policy/run policy/run_values policy/secrets
- * Links: policy/sse policy/tables policy/template policy/regex policy/regex_cache policy/regex_weight
- * Links: policy/counters policy/counters_breaker policy/counters_rate policy/cookies
- * Links: policy/cookie_date policy/message_text policy/pairs_map policy/request_url policy/cel/ base/
- * Links: policy/doc_text tests/unit/policy/fake_host tests/unit/policy/fake_actions
- *
  * Thread: that of the test.
  */
 #ifndef TESTS_UNIT_POLICY_FAKE_HOST_H

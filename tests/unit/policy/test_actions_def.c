@@ -1,8 +1,7 @@
 /*
  * Unit tests of policy/actions.def with every real action: each row in each phase, with and without its
  * required fields, and who reads its results.
- * Links: policy/ policy/cel/ policy/actions/ base/ tests/unit/policy/fake_host
- * Links: tests/unit/policy/action_scene
+ * Links: tests/unit/policy/fake_host tests/unit/policy/action_scene
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,7 @@
 /*
  * Unit tests of policy/actions/add_headers and policy/header_rule: which fields may be named, what their
  * values may hold, what is added.
- * Links: policy/actions/add_headers policy/actions/remove_headers
- * Links: policy/ policy/cel/ base/ tests/unit/policy/fake_host tests/unit/policy/fake_actions
+ * Links: tests/unit/policy/fake_host
  * Links: tests/unit/policy/action_scene
  */
 #include <setjmp.h>

@@ -1,11 +1,8 @@
 /*
  * Unit tests of policy/actions/basic_auth: credentials of every form, what is presented, hashes that are
  * verified off the loop.
- * Links: policy/actions/basic_auth policy/actions/set_vars
- * Links: policy/ policy/cel/ tests/unit/policy/fake_host tests/unit/policy/fake_actions
+ * Links: tests/unit/policy/fake_host
  * Links: tests/unit/policy/action_scene tests/unit/policy/fake_clock
- * Links: base/addr base/arena base/base64 base/buf base/err base/log base/mem base/rand base/str
- * Links: base/utf8
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,11 +1,8 @@
 /*
  * Unit tests of policy/actions/circuit_breaker: its config, when it opens and closes, what names a
  * breaker. Breakers outlive policies, so each test has an endpoint of its own.
- * Links: policy/actions/circuit_breaker policy/actions/add_headers
- * Links: policy/ policy/cel/ tests/unit/policy/fake_host tests/unit/policy/fake_actions
+ * Links: tests/unit/policy/fake_host
  * Links: tests/unit/policy/action_scene tests/unit/policy/fake_clock
- * Links: base/addr base/arena base/base64 base/buf base/err base/log base/mem base/rand base/str
- * Links: base/utf8
  */
 #include <setjmp.h>
 #include <stdarg.h>

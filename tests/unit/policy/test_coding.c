@@ -1,6 +1,5 @@
 /*
  * Unit tests of policy/coding.
- * Links: policy/coding base/
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,7 @@
 /*
  * Unit tests of policy/actions/compress_response: which coding is negotiated, what is left alone, what the
  * headers say, and that the body comes back.
- * Links: policy/actions/compress_response policy/actions/response_body
- * Links: policy/ policy/cel/ base/ tests/unit/policy/fake_host tests/unit/policy/fake_actions
+ * Links: tests/unit/policy/fake_host
  * Links: tests/unit/policy/action_scene
  */
 #include <setjmp.h>

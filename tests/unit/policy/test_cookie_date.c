@@ -1,7 +1,5 @@
 /*
  * Unit tests of policy/cookie_date.
- * Links: policy/cookie_date policy/cel/time policy/cel/run
- * Links: base/str base/mem base/arena base/rand
  */
 #include <setjmp.h>
 #include <stdarg.h>

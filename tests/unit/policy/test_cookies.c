@@ -1,8 +1,5 @@
 /*
  * Unit tests of policy/cookies.
- * Links: policy/cookies policy/cookie_date policy/message_text policy/pairs_map
- * Links: policy/cel/time policy/cel/run
- * Links: base/str base/mem base/arena base/rand base/utf8 base/buf
  */
 #include <setjmp.h>
 #include <stdarg.h>

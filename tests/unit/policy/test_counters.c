@@ -1,6 +1,5 @@
 /*
  * Unit tests of policy/counters.
- * Links: policy/counters policy/counters_rate policy/counters_breaker base/mem base/rand base/str
  */
 #include <setjmp.h>
 #include <stdarg.h>

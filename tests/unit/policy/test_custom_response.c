@@ -1,7 +1,6 @@
 /*
  * Unit tests of policy/actions/custom_response.
- * Links: policy/actions/custom_response policy/actions/set_vars
- * Links: policy/ policy/cel/ base/ tests/unit/policy/fake_host tests/unit/policy/fake_actions
+ * Links: tests/unit/policy/fake_host
  * Links: tests/unit/policy/action_scene
  */
 #include <setjmp.h>

@@ -1,6 +1,5 @@
 /*
  * Unit tests of policy/decode_filter.
- * Links: policy/decode_filter policy/coding base/buf base/err base/mem base/str
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,6 @@
 /*
  * Unit tests of policy/actions/deny.
- * Links: policy/actions/deny
- * Links: policy/ policy/cel/ base/ tests/unit/policy/fake_host tests/unit/policy/fake_actions
+ * Links: tests/unit/policy/fake_host
  * Links: tests/unit/policy/action_scene
  */
 #include <setjmp.h>

@@ -1,8 +1,5 @@
 /*
  * Unit tests of policy/doc, policy/doc_parse and policy/doc_scalar.
- * Links: policy/doc policy/doc_parse policy/doc_scalar policy/problems policy/tables
- * Links: policy/doc_text
- * Links: base/str base/mem base/err base/buf base/arena base/utf8
  */
 #include <math.h>
 #include <setjmp.h>

@@ -1,12 +1,6 @@
 /*
  * Unit tests of policy/fields. The action "deny" is replaced by one whose config the tests read.
- * Links: policy/action policy/action_type policy/compile policy/compiler policy/doc policy/doc_parse
- * Links: policy/doc_scalar policy/engine policy/fields policy/fn_request policy/local policy/objects
- * Links: policy/pattern policy/policy policy/problems policy/run policy/run_values policy/secrets
- * Links: policy/sse policy/tables policy/template policy/regex policy/regex_cache policy/regex_weight
- * Links: policy/counters policy/counters_breaker policy/counters_rate policy/cookies
- * Links: policy/cookie_date policy/message_text policy/pairs_map policy/request_url policy/cel/ base/
- * Links: policy/doc_text tests/unit/policy/fake_host tests/unit/policy/fake_actions
+ * Links: tests/unit/policy/fake_host tests/unit/policy/fake_actions
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,6 +24,18 @@ void *deny_compile(const struct fields *c)
     times_read++;
     read_config(c);
     return mem_zalloc(1);
+}
+
+enum policy_verdict deny_run(const void *compiled, struct action_run *run)
+{
+    (void)compiled;
+    (void)run;
+    return POLICY_CONTINUE;
+}
+
+void deny_free(void *compiled)
+{
+    mem_free(compiled);
 }
 
 static void accept(read_fn *fn, const char *config)

@@ -1,13 +1,6 @@
 /*
  * Unit tests of policy/fn_request, and of the names that policy/engine gives to each phase.
- * Links: policy/actions/set_vars policy/any_value
- * Links: policy/action policy/action_type policy/compile policy/compiler policy/doc policy/doc_parse
- * Links: policy/doc_scalar policy/engine policy/fields policy/fn_request policy/local policy/objects
- * Links: policy/pattern policy/policy policy/problems policy/run policy/run_values policy/secrets
- * Links: policy/sse policy/tables policy/template policy/regex policy/regex_cache policy/regex_weight
- * Links: policy/counters policy/counters_breaker policy/counters_rate policy/cookies
- * Links: policy/cookie_date policy/message_text policy/pairs_map policy/request_url policy/cel/ base/
- * Links: policy/doc_text tests/unit/policy/fake_host tests/unit/policy/fake_actions
+ * Links: tests/unit/policy/fake_host tests/unit/policy/fake_actions policy/actions/set_vars
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,7 @@
 /*
  * Unit tests of policy/actions/forward_internal: targets, and what happens when a forward fails before or
  * after it was tried.
- * Links: policy/actions/forward_internal policy/actions/custom_response
- * Links: policy/ policy/cel/ base/ tests/unit/policy/fake_host tests/unit/policy/fake_actions
+ * Links: tests/unit/policy/fake_host
  * Links: tests/unit/policy/action_scene
  */
 #include <setjmp.h>

@@ -1,7 +1,5 @@
 /*
  * Unit tests of policy/geo, on files that tests/e2e/lib/mmdb.py made.
- * Links: policy/geo policy/message_text policy/cel/number_text
- * Links: base/addr base/arena base/err base/mem base/str base/utf8
  */
 #include <setjmp.h>
 #include <stdarg.h>

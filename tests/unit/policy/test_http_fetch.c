@@ -1,17 +1,8 @@
 /*
  * Unit tests of policy/actions/http_fetch: what is sent, when it is sent again, and what is known
  * afterwards.
- * Links: policy/actions/http_fetch policy/fetch_report policy/target_url policy/header_rule
- * Links: policy/action policy/action_type policy/compile policy/compiler policy/doc policy/doc_parse
- * Links: policy/doc_scalar policy/engine policy/fields policy/fn_request policy/local policy/objects
- * Links: policy/pattern policy/policy policy/problems policy/run policy/run_values policy/secrets
- * Links: policy/sse policy/tables policy/template policy/regex policy/regex_cache policy/regex_weight
- * Links: policy/counters policy/counters_breaker policy/counters_rate policy/cookies
- * Links: policy/cookie_date policy/message_text policy/pairs_map policy/request_url policy/cel/
- * Links: policy/doc_text tests/unit/policy/fake_host tests/unit/policy/fake_actions tests/unit/policy/fake_clock
+ * Links: tests/unit/policy/fake_host tests/unit/policy/fake_clock
  * Links: tests/unit/policy/fetch_scene
- * Links: base/addr base/arena base/base64 base/buf base/err base/log base/mem base/rand base/str
- * Links: base/utf8
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,5 @@
 /*
  * Unit tests of policy/ip_lists.
- * Links: policy/ip_lists policy/ip_table base/addr base/arena base/err base/mem base/str base/buf
  */
 #include <setjmp.h>
 #include <stdarg.h>

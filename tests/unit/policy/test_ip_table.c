@@ -1,6 +1,5 @@
 /*
  * Unit tests of policy/ip_table.
- * Links: policy/ip_table base/addr base/err base/mem base/str
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,7 @@
 /*
  * Unit tests of policy/jwt and policy/jwks: real keys, real signatures, and tokens that nobody means
  * well with.
- * Links: policy/jwt policy/jwks policy/base64url tests/unit/policy/jwt_keys
- * Links: base/arena base/base64 base/buf base/err base/mem base/str
+ * Links: tests/unit/policy/jwt_keys
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,5 @@
 /*
  * Unit tests of policy/local.
- * Links: policy/local policy/regex policy/regex_cache policy/regex_weight base/
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,7 @@
 /*
  * Unit tests of policy/actions/log_metadata: what gets into the event, within which limits, and what must
  * not.
- * Links: policy/actions/log_metadata policy/actions/set_vars
- * Links: policy/ policy/cel/ base/ tests/unit/policy/fake_host tests/unit/policy/fake_actions
+ * Links: tests/unit/policy/fake_host
  * Links: tests/unit/policy/action_scene
  */
 #include <setjmp.h>

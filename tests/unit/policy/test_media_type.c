@@ -1,7 +1,5 @@
 /*
  * Unit tests of policy/media_type.
- * Links: policy/media_type policy/message_text policy/pairs_map
- * Links: base/str base/mem base/arena base/utf8 base/buf
  */
 #include <setjmp.h>
 #include <stdarg.h>

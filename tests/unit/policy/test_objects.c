@@ -1,6 +1,5 @@
 /*
  * Unit tests of policy/objects: fields of host objects, and copies of values.
- * Links: policy/objects policy/cel/ policy/regex policy/regex_cache policy/regex_weight base/
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,5 @@
 /*
  * Unit tests of policy/password.
- * Links: policy/password base/
  */
 #include <setjmp.h>
 #include <stdarg.h>

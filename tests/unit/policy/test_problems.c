@@ -1,6 +1,5 @@
 /*
  * Unit tests of policy/problems.
- * Links: policy/problems base/str base/mem base/err base/buf base/utf8
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,11 +2,8 @@
  * Unit tests of policy/actions/rate_limit: its config, what names a bucket, what a visitor is told. How
  * events are counted is tested with policy/counters. Buckets outlive policies, so each test has names of
  * its own.
- * Links: policy/actions/rate_limit policy/actions/set_vars
- * Links: policy/ policy/cel/ tests/unit/policy/fake_host tests/unit/policy/fake_actions
+ * Links: tests/unit/policy/fake_host
  * Links: tests/unit/policy/action_scene tests/unit/policy/fake_clock
- * Links: base/addr base/arena base/base64 base/buf base/err base/log base/mem base/rand base/str
- * Links: base/utf8
  */
 #include <setjmp.h>
 #include <stdarg.h>

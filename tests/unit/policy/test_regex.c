@@ -1,6 +1,5 @@
 /*
  * Unit tests of policy/regex: the shim, the weight of patterns, the cache.
- * Links: policy/regex policy/regex_weight policy/regex_cache base/str base/mem
  */
 #include <setjmp.h>
 #include <stdarg.h>

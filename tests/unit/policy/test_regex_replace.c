@@ -1,7 +1,5 @@
 /*
  * Unit tests of policy/regex_replace.
- * Links: policy/regex_replace policy/regex policy/regex_weight base/utf8 base/buf base/err base/str
- * Links: base/mem
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,6 @@
 /*
  * Unit tests of policy/actions/remove_headers.
- * Links: policy/actions/remove_headers
- * Links: policy/ policy/cel/ base/ tests/unit/policy/fake_host tests/unit/policy/fake_actions
+ * Links: tests/unit/policy/fake_host
  * Links: tests/unit/policy/action_scene
  */
 #include <setjmp.h>

@@ -2,8 +2,7 @@
  * Unit tests of policy/actions/request_body, policy/body_replace and policy/replacements: the list of
  * replacements, encoded bodies, limits, failures. What differs for responses is tested with
  * policy/actions/response_body.
- * Links: policy/actions/request_body policy/actions/set_vars policy/actions/add_headers
- * Links: policy/ policy/cel/ base/ tests/unit/policy/fake_host tests/unit/policy/fake_actions
+ * Links: tests/unit/policy/fake_host
  * Links: tests/unit/policy/action_scene
  */
 #include <setjmp.h>

@@ -1,7 +1,5 @@
 /*
  * Unit tests of policy/request_url.
- * Links: policy/request_url policy/message_text policy/pairs_map
- * Links: base/str base/mem base/arena base/utf8 base/buf
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,6 @@
 /*
  * Unit tests of policy/actions/response_body: what differs from requests.
- * Links: policy/actions/response_body policy/actions/custom_response
- * Links: policy/ policy/cel/ base/ tests/unit/policy/fake_host tests/unit/policy/fake_actions
+ * Links: tests/unit/policy/fake_host
  * Links: tests/unit/policy/action_scene
  */
 #include <setjmp.h>

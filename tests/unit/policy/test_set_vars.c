@@ -1,8 +1,7 @@
 /*
  * Unit tests of policy/actions/set_vars and policy/any_value: names, values of every type, and what later
  * expressions see.
- * Links: policy/actions/set_vars policy/actions/custom_response policy/actions/deny
- * Links: policy/ policy/cel/ base/ tests/unit/policy/fake_host tests/unit/policy/fake_actions
+ * Links: tests/unit/policy/fake_host
  * Links: tests/unit/policy/action_scene
  */
 #include <setjmp.h>

@@ -1,14 +1,7 @@
 /*
  * Unit tests of policy/sse. "sse-find-replace" is replaced by an action that changes, fails or looks.
- * Links: policy/result
- * Links: policy/actions/set_vars policy/actions/add_headers policy/any_value policy/header_rule
- * Links: policy/action policy/action_type policy/compile policy/compiler policy/doc policy/doc_parse
- * Links: policy/doc_scalar policy/engine policy/fields policy/fn_request policy/local policy/objects
- * Links: policy/pattern policy/policy policy/problems policy/run policy/run_values policy/secrets
- * Links: policy/sse policy/tables policy/template policy/regex policy/regex_cache policy/regex_weight
- * Links: policy/counters policy/counters_breaker policy/counters_rate policy/cookies
- * Links: policy/cookie_date policy/message_text policy/pairs_map policy/request_url policy/cel/ base/
- * Links: policy/doc_text tests/unit/policy/fake_host tests/unit/policy/fake_actions
+ * Links: tests/unit/policy/fake_host tests/unit/policy/fake_actions
+ * Links: policy/actions/set_vars policy/actions/add_headers
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,7 @@
 /*
  * Unit tests of policy/actions/sse_find_replace: which field it changes, what it does with one that is
  * computed, and what ends a stream.
- * Links: policy/actions/sse_find_replace policy/actions/set_vars
- * Links: policy/ policy/cel/ base/ tests/unit/policy/fake_host tests/unit/policy/fake_actions
+ * Links: tests/unit/policy/fake_host
  * Links: tests/unit/policy/action_scene
  */
 #include <setjmp.h>

@@ -1,8 +1,7 @@
 /*
  * Unit tests of policy/terms: which of the operator's documents an endpoint gets, in which order, and what
  * they may refer to.
- * Links: policy/actions/add_headers policy/actions/restrict_ips
- * Links: policy/ policy/cel/ base/ tests/unit/policy/fake_host tests/unit/policy/fake_actions
+ * Links: tests/unit/policy/fake_host
  * Links: tests/unit/policy/action_scene
  */
 #include <setjmp.h>

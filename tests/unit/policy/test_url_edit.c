@@ -1,8 +1,7 @@
 /*
  * Unit tests of policy/url_edit: what is edited, and how the result becomes a URL again. The Location of
  * redirect shows it.
- * Links: policy/actions/redirect policy/actions/url_rewrite
- * Links: policy/ policy/cel/ base/ tests/unit/policy/fake_host tests/unit/policy/fake_actions
+ * Links: tests/unit/policy/fake_host
  * Links: tests/unit/policy/action_scene
  */
 #include <setjmp.h>

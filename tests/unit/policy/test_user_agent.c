@@ -1,6 +1,5 @@
 /*
  * Unit tests of policy/user_agent.
- * Links: policy/user_agent base/str base/mem
  */
 #include <setjmp.h>
 #include <stdarg.h>

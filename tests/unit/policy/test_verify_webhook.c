@@ -1,18 +1,8 @@
 /*
  * Unit tests of policy/actions/verify_webhook, through the whole engine. The schemes themselves are in
  * test_webhook.
- * Links: policy/actions/verify_webhook policy/webhook policy/webhook_special policy/webhook_url
- * Links: policy/webhook_sns policy/webhook_challenge policy/coding
- * Links: policy/action policy/action_type policy/compile policy/compiler policy/doc policy/doc_parse
- * Links: policy/doc_scalar policy/engine policy/fields policy/fn_request policy/local policy/objects
- * Links: policy/pattern policy/policy policy/problems policy/run policy/run_values policy/secrets
- * Links: policy/sse policy/tables policy/template policy/regex policy/regex_cache policy/regex_weight
- * Links: policy/counters policy/counters_breaker policy/counters_rate policy/cookies
- * Links: policy/cookie_date policy/message_text policy/pairs_map policy/request_url policy/cel/
- * Links: policy/doc_text tests/unit/policy/fake_host tests/unit/policy/fake_actions tests/unit/policy/fake_clock
+ * Links: tests/unit/policy/fake_host tests/unit/policy/fake_clock
  * Links: tests/unit/policy/webhook_request tests/unit/policy/webhook_signer
- * Links: base/addr base/arena base/base64 base/buf base/err base/log base/mem base/rand base/str
- * Links: base/utf8
  */
 #include <setjmp.h>
 #include <stdarg.h>

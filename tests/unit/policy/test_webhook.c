@@ -1,10 +1,7 @@
 /*
  * Unit tests of policy/webhook: every provider, signed here without the code under test, and what the
  * providers' documentation and libraries give as examples.
- * Links: policy/webhook policy/webhook_special policy/webhook_url policy/webhook_sns
- * Links: policy/webhook_challenge policy/coding policy/cel/
- * Links: policy/regex policy/regex_cache policy/regex_weight
- * Links: base/ tests/unit/policy/webhook_request tests/unit/policy/webhook_signer
+ * Links: tests/unit/policy/webhook_request tests/unit/policy/webhook_signer
  */
 #include <setjmp.h>
 #include <stdarg.h>

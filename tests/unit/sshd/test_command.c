@@ -1,9 +1,6 @@
 /*
  * Unit tests of sshd/command, sshd/command_scan, sshd/flags and sshd/flag_policy: rows Q01 to Q18
  * of spec 5.4, and every flag with good values, bad ones and its limits.
- * Links: sshd/command sshd/command_scan sshd/flags sshd/flag_policy
- * Links: tunnel/url tunnel/upstream_hint tunnel/host
- * Links: policy/ policy/cel/ policy/actions/ base/
  * Links: tests/unit/policy/fake_host
  */
 #include <setjmp.h>

@@ -1,6 +1,5 @@
 /*
  * How much may be written to one SSH connection.
- * Links: sshd/flow
  */
 #include <setjmp.h>
 #include <stdarg.h>

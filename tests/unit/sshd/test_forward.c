@@ -1,6 +1,5 @@
 /*
  * The forwards of a session: labels, duplicates, limits.
- * Links: sshd/forward tunnel/endpoint base/err base/str base/mem
  */
 #include <setjmp.h>
 #include <stdarg.h>

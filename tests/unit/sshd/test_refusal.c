@@ -1,6 +1,5 @@
 /*
  * Reading libssh's text about a refused channel.
- * Links: sshd/refusal base/str base/mem
  */
 #include <setjmp.h>
 #include <stdarg.h>

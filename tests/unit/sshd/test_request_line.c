@@ -1,6 +1,5 @@
 /*
  * Request lines for the user of a session.
- * Links: sshd/request_line tunnel/event base/log base/clock base/arena base/addr base/err base/buf base/str base/mem
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,5 @@
 /*
  * Sessions counted per key and per address, and the host keys.
- * Links: policy/ policy/cel/ policy/actions/ base/ sshd/shared sshd/hostkeys tunnel/authkeys tunnel/authkeys_blob tunnel/authkeys_options tunnel/acl tunnel/url tunnel/upstream_hint tunnel/host base/clock base/addr base/err base/str base/buf base/mem base/base64
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,5 @@
 /*
  * Unit tests of tunnel/acl: the tables of the spec's section 5.9.
- * Links: tunnel/acl tunnel/host base/err base/mem base/str
  */
 #include <setjmp.h>
 #include <stdarg.h>

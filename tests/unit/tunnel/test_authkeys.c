@@ -1,6 +1,5 @@
 /*
  * Unit tests of tunnel/authkeys.
- * Links: tunnel/authkeys tunnel/authkeys_options tunnel/authkeys_blob tunnel/acl tunnel/host base/addr base/base64 base/buf base/clock base/str base/mem base/err
  */
 #include <setjmp.h>
 #include <stdarg.h>

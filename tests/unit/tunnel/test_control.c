@@ -1,7 +1,6 @@
 /*
  * Unit tests of tunnel/control with real workers.
  * cmocka's checks work on the main thread only, so workers note what they saw in atomics.
- * Links: tunnel/control tunnel/registry tunnel/routes tunnel/endpoint tunnel/acl tunnel/domains tunnel/url tunnel/host base/worker base/log base/addr base/buf base/clock base/str base/mem base/err base/metrics
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,6 @@
 /*
  * Unit tests of tunnel/domains: the ownership rules of the spec's sections 3.2 and 3.3. The rows of
  * section 2.5 that are about ownership are in test_url.c.
- * Links: tunnel/domains tunnel/host base/err base/mem base/str
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,5 @@
 /*
  * Unit tests of tunnel/endpoint.
- * Links: tunnel/endpoint base/str base/mem
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,5 @@
 /*
  * Unit tests of tunnel/event.
- * Links: tunnel/event base/log base/addr base/arena base/buf base/clock base/str base/mem base/err
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,6 @@
 /*
  * Unit tests of tunnel/host. The codes of host_normalize() are also tested by the table of endpoint
  * URLs in test_url.c.
- * Links: tunnel/host base/err base/mem base/str
  */
 #include <setjmp.h>
 #include <stdarg.h>

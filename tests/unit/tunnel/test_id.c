@@ -1,6 +1,5 @@
 /*
  * Unit tests of tunnel/id.
- * Links: tunnel/id base/rand
  */
 #include <setjmp.h>
 #include <stdarg.h>

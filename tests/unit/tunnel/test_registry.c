@@ -1,6 +1,5 @@
 /*
  * Unit tests of tunnel/registry, with reservations of our own in place of tunnel/domains.
- * Links: tunnel/registry tunnel/endpoint base/str base/mem base/err
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,5 @@
 /*
  * Unit tests of tunnel/routes.
- * Links: tunnel/routes tunnel/endpoint base/str base/mem
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,5 @@
 /*
  * Unit tests of tunnel/splice.
- * Links: tunnel/splice base/worker base/log base/mem base/buf base/str base/clock base/addr base/err
  * Links: tests/unit/tunnel/fake_stream
  */
 #include <setjmp.h>

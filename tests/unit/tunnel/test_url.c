@@ -5,8 +5,6 @@
  * Left out, because what they are about does not exist: cloud endpoints (U026-U028, U096-U099),
  * pools (U100), the kubernetes binding (U101-U108), --subdomain, --hostname and --remote-addr
  * (R33-R37). R39 and R40 are about duplicates in a session, which the session refuses.
- *
- * Links: tunnel/url tunnel/upstream_hint tunnel/host tunnel/domains base/addr base/err base/mem base/str
  */
 #include <setjmp.h>
 #include <stdarg.h>
