@@ -19,6 +19,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 enum {
     LOG_LINE_MAX_BYTES = 128 * 1024,   /* some 60 fields, each at its limit */
@@ -79,31 +80,6 @@ static void add_escaped_char(struct buf *b, unsigned char c)
     default:
         buf_add_fmt(b, "\\u%04x", (unsigned)c);
     }
-}
-
-/* Length of the well-formed UTF-8 sequence at the start of s, or 0. */
-static size_t utf8_length(struct str s)
-{
-    unsigned char c = (unsigned char)s.p[0];
-    size_t n = c < 0x80                 ? 1
-               : c >= 0xc2 && c <= 0xdf ? 2
-               : (c & 0xf0) == 0xe0     ? 3
-               : c >= 0xf0 && c <= 0xf4 ? 4
-                                        : 0;
-
-    if (n == 0 || n > s.n)
-        return 0;
-    for (size_t i = 1; i < n; i++) {
-        if (((unsigned char)s.p[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    if (n == 3 && ((c == 0xe0 && (unsigned char)s.p[1] < 0xa0) ||
-                   (c == 0xed && (unsigned char)s.p[1] > 0x9f)))
-        return 0;
-    if (n == 4 && ((c == 0xf0 && (unsigned char)s.p[1] < 0x90) ||
-                   (c == 0xf4 && (unsigned char)s.p[1] > 0x8f)))
-        return 0;
-    return n;
 }
 
 /* True for U+0080 to U+009F, which some terminals obey like the controls below U+0020. */

@@ -17,6 +17,7 @@
 #include "gateway/policy_vars.h"
 #include "gateway/vaults.h"
 #include "policy/decode_filter.h"
+#include "policy/media_type.h"
 #include "tunnel/endpoint.h"
 #include "tunnel/routes.h"
 
@@ -421,12 +422,9 @@ static bool is_event_stream(const struct exchange *x)
 {
     const struct http_header *type =
         http_headers_find(&x->response.headers, STR("content-type"), 0);
-    struct str essence;
 
-    if (type == NULL || x->response.body == HTTP_BODY_NONE)
-        return false;
-    essence = str_trim_ows(str_slice(type->value, 0, str_find_char(type->value, ';')));
-    return str_eq_nocase(essence, STR("text/event-stream"));
+    return type != NULL && x->response.body != HTTP_BODY_NONE &&
+           media_type_is(type->value, STR("text/event-stream"));
 }
 
 /* Messages are read in the clear; false when the stream is in a coding that is not known. */

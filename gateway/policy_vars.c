@@ -54,6 +54,11 @@ struct cel_value policy_vars_text(struct arena *arena, struct str s)
     return cel_string(message_text_clean(arena, s));
 }
 
+struct cel_value policy_vars_time(uint64_t wall_ms)
+{
+    return cel_timestamp((int64_t)(wall_ms / 1000), (uint32_t)(wall_ms % 1000) * 1000000);
+}
+
 /* The groups are ranges of vars.def. */
 struct cel_value policy_vars_get(struct exchange *x, enum policy_var var, struct arena *arena)
 {

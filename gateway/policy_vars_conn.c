@@ -40,11 +40,6 @@ static struct cel_value ip_text(struct exchange *x, enum side side)
     return cel_string(arena_str(&x->arena, str_from(addr_format_ip(addr_of(x, side), text))));
 }
 
-static struct cel_value timestamp(uint64_t wall_ms)
-{
-    return cel_timestamp((int64_t)(wall_ms / 1000), (uint32_t)(wall_ms % 1000) * 1000000);
-}
-
 /* ---- places ----------------------------------------------------------------------------------- */
 
 static struct cel_value short_geo_var(struct exchange *x, enum policy_var var)
@@ -212,7 +207,7 @@ struct cel_value policy_vars_conn(struct exchange *x, enum policy_var var, struc
         /* A copy: a reload may take the config away while the policy waits. */
         return cel_string(arena_str(&x->arena, str_from(x->gateway->config->server_region)));
     case VAR_CONN_TS_START:
-        return timestamp(x->origin->conn_start_wall_ms);
+        return policy_vars_time(x->origin->conn_start_wall_ms);
     case VAR_CONN_K8S_POD_METADATA_ERROR_CODE:
         return cel_string(STR("ERR_NGROK_28001")); /* the identity is not known (D22) */
     default:

@@ -30,6 +30,8 @@ struct cel_value policy_vars_res(struct exchange *x, enum policy_var var, struct
 struct cel_value policy_vars_zero(enum policy_var var);
 /* Text of a message, made fit for expressions. */
 struct cel_value policy_vars_text(struct arena *arena, struct str s);
+/* A wall clock time, in milliseconds since 1970. */
+struct cel_value policy_vars_time(uint64_t wall_ms);
 
 /* Fields of a message as map(string, list(string)): looked up in any case, without a copy. */
 struct cel_value header_view(struct exchange *x, const struct http_headers *headers, bool has_host);

@@ -98,11 +98,6 @@ static struct cel_value agent_var(struct exchange *x, enum policy_var var)
     }
 }
 
-static struct cel_value timestamp(uint64_t wall_ms)
-{
-    return cel_timestamp((int64_t)(wall_ms / 1000), (uint32_t)(wall_ms % 1000) * 1000000);
-}
-
 /* When the head came, by the wall clock. */
 static uint64_t start_wall_ms(const struct exchange *x)
 {
@@ -165,9 +160,10 @@ struct cel_value policy_vars_req(struct exchange *x, enum policy_var var, struct
     case VAR_REQ_TRAILERS:
         return trailers(x);
     case VAR_REQ_TS_BODY_RECEIVED:
-        return x->body_received_ms == 0 ? policy_vars_zero(var) : timestamp(x->body_received_ms);
+        return x->body_received_ms == 0 ? policy_vars_zero(var)
+                                        : policy_vars_time(x->body_received_ms);
     case VAR_REQ_TS_HEADER_RECEIVED:
-        return timestamp(start_wall_ms(x));
+        return policy_vars_time(start_wall_ms(x));
     case VAR_REQ_VERSION:
         return cel_string(x->request.version_minor == 0 ? STR("HTTP/1.0") : STR("HTTP/1.1"));
     default:

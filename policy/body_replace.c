@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "policy/coding.h"
+#include "policy/media_type.h"
 #include "policy/replacements.h"
 
 struct body_replace {
@@ -38,10 +39,8 @@ static struct str header(struct action_run *run, enum policy_message m, const ch
 /* An event stream may never end. */
 static bool is_event_stream(struct action_run *run, enum policy_message m)
 {
-    struct str type = header(run, m, "content-type", 0);
-
-    type = str_trim_ows(str_slice(type, 0, str_find_char(type, ';')));
-    return m == POLICY_RESPONSE && str_eq_nocase(type, STR("text/event-stream"));
+    return m == POLICY_RESPONSE &&
+           media_type_is(header(run, m, "content-type", 0), STR("text/event-stream"));
 }
 
 /* True if compress-response has run: its Content-Encoding is of what it will make of the body. */

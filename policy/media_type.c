@@ -3,11 +3,19 @@
 #include "policy/message_text.h"
 #include "policy/pairs_map.h"
 
+static struct str without_parameters(struct str value)
+{
+    return str_trim_ows(str_slice(value, 0, str_find_char(value, ';')));
+}
+
 struct str media_type_essence(struct arena *a, struct str value)
 {
-    struct str type = str_trim_ows(str_slice(value, 0, str_find_char(value, ';')));
+    return message_text_lower(a, message_text_clean(a, without_parameters(value)));
+}
 
-    return message_text_lower(a, message_text_clean(a, type));
+bool media_type_is(struct str value, struct str essence)
+{
+    return str_eq_nocase(without_parameters(value), essence);
 }
 
 /* How long the quoted string at the front of s is, with its quotes; all of s if it never ends. */

@@ -9,6 +9,7 @@
 #ifndef POLICY_MEDIA_TYPE_H
 #define POLICY_MEDIA_TYPE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/arena.h"
@@ -19,6 +20,8 @@ enum { MEDIA_TYPE_PARAMETERS_MAX = 64, CONTENT_CODINGS_MAX = 64 };
 
 /* "application/json" of a Content-Type value, in lower case. */
 struct str media_type_essence(struct arena *a, struct str value);
+/* True if that is `essence`. */
+bool media_type_is(struct str value, struct str essence);
 /* Its parameters: map(string, string) with names in lower case; of several with one name the first.
  * */
 struct cel_value media_type_parameters(struct arena *a, struct str value);

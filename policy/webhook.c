@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "policy/cel/time.h"
 #include "policy/coding.h"
+#include "policy/media_type.h"
 #include "policy/webhook_int.h"
 
 enum { HEADER_NAME_BYTES = 64, HEADER_NUMBER_MAX = WEBHOOK_SIGNATURES_MAX };
@@ -405,10 +406,8 @@ int webhook_header(const struct webhook_run *r, const char *name, struct str *va
 
 bool webhook_is_form(const struct webhook_run *r)
 {
-    struct str type = find_header(r, "content-type", 0);
-
-    type = str_trim_ows(str_slice(type, 0, str_find_char(type, ';')));
-    return str_eq_nocase(type, STR("application/x-www-form-urlencoded"));
+    return media_type_is(find_header(r, "content-type", 0),
+                         STR("application/x-www-form-urlencoded"));
 }
 
 /* Milliseconds since 1970; -1 when the text is no such time. */

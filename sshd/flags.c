@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "sshd/command.h"
 #include "sshd/flag_policy.h"
 
@@ -18,15 +19,6 @@ struct flag_values {
     struct command *command; /* borrowed */
     struct flag_policy policy;
 };
-
-static size_t count_chars(struct str s)
-{
-    size_t chars = 0;
-
-    for (size_t i = 0; i < s.n; i++)
-        chars += ((unsigned char)s.p[i] & 0xC0) != 0x80; /* not a UTF-8 continuation byte */
-    return chars;
-}
 
 static int set_url(struct flag_values *v, struct str value, struct err *e)
 {
@@ -200,9 +192,9 @@ static int set_host_header(struct flag_values *v, struct str value, struct err *
 /* Names stand in lists and logs, so they have one line. */
 static int set_name(struct flag_values *v, struct str value, struct err *e)
 {
-    if (value.n == 0 || count_chars(value) > NAME_MAX_CHARS)
+    if (value.n == 0 || utf8_count(value) > NAME_MAX_CHARS)
         return err_set(e, E_FLAG_SYNTAX, "a name has 1 to %d characters, not %zu", NAME_MAX_CHARS,
-                       count_chars(value));
+                       utf8_count(value));
     for (size_t i = 0; i < value.n; i++) {
         if ((unsigned char)value.p[i] < 0x20 || value.p[i] == 0x7F)
             return err_set(e, E_FLAG_SYNTAX, "character %zu of the name cannot be printed", i + 1);
@@ -214,9 +206,9 @@ static int set_name(struct flag_values *v, struct str value, struct err *e)
 
 static int set_description(struct flag_values *v, struct str value, struct err *e)
 {
-    if (count_chars(value) > DESCRIPTION_MAX_CHARS)
+    if (utf8_count(value) > DESCRIPTION_MAX_CHARS)
         return err_set(e, E_DESCRIPTION_LENGTH, "%zu characters, at most %d are allowed",
-                       count_chars(value), DESCRIPTION_MAX_CHARS);
+                       utf8_count(value), DESCRIPTION_MAX_CHARS);
     mem_free(v->command->description);
     v->command->description = str_dup(value);
     return 0;
@@ -224,9 +216,9 @@ static int set_description(struct flag_values *v, struct str value, struct err *
 
 static int set_metadata(struct flag_values *v, struct str value, struct err *e)
 {
-    if (count_chars(value) > METADATA_MAX_CHARS)
+    if (utf8_count(value) > METADATA_MAX_CHARS)
         return err_set(e, E_METADATA_LENGTH, "%zu characters, at most %d are allowed",
-                       count_chars(value), METADATA_MAX_CHARS);
+                       utf8_count(value), METADATA_MAX_CHARS);
     mem_free(v->command->metadata);
     v->command->metadata = str_dup(value);
     return 0;

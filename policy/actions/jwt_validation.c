@@ -9,6 +9,7 @@
 #include "policy/action.h"
 #include "policy/jwt.h"
 #include "policy/key_source.h"
+#include "policy/result.h"
 #include "policy/token_place.h"
 #include "policy/target_url.h"
 
@@ -415,41 +416,38 @@ static struct cel_value token_result(const struct jwt_validation *v, struct acti
                                      const struct validation *s, size_t i)
 {
     struct cel_run *values = action_values(run);
-    struct cel_map_builder *map = cel_map_new(values, 6);
     bool in_header = v->places.places[i].method == TOKEN_IN_HEADER;
-    struct cel_value header = cel_from_json(values, s->tokens[i].header);
-    struct cel_value payload = cel_from_json(values, s->tokens[i].payload);
+    const struct result_field token[] = {
+        { "header", cel_from_json(values, s->tokens[i].header) },
+        { "payload", cel_from_json(values, s->tokens[i].payload) },
+        { "signature", cel_string(s->tokens[i].signature_text) },
+        { "location", cel_string(in_header ? STR("header") : STR("body")) },
+        { "location_property", cel_string(s->found[i].name) },
+        { "verified", cel_bool(i < s->current) },
+    };
 
-    if (map == NULL || cel_is_error(header) || cel_is_error(payload))
-        return cel_spent(values);
-    (void)cel_map_set(map, cel_string(STR("header")), header);
-    (void)cel_map_set(map, cel_string(STR("payload")), payload);
-    (void)cel_map_set(map, cel_string(STR("signature")), cel_string(s->tokens[i].signature_text));
-    (void)cel_map_set(map, cel_string(STR("location")),
-                      cel_string(in_header ? STR("header") : STR("body")));
-    (void)cel_map_set(map, cel_string(STR("location_property")), cel_string(s->found[i].name));
-    (void)cel_map_set(map, cel_string(STR("verified")), cel_bool(i < s->current));
-    return cel_map_value(map);
+    return result_map(run, token, 6);
 }
 
 /* -1 when the tokens say more than the run may keep. */
 static int set_result(const struct jwt_validation *v, struct action_run *run,
                       const struct validation *s, const struct err *why, struct err *e)
 {
-    struct cel_map_builder *result = cel_map_new(action_values(run), 2);
+    struct result_field result[] = { { .name = "tokens" },
+                                     { "error", action_error_value(run, why) } };
     struct cel_value tokens[TOKENS_MAX];
+    struct cel_value map;
 
     for (size_t i = 0; i < s->read; i++) {
         tokens[i] = token_result(v, run, s, i);
         if (cel_is_error(tokens[i]))
             return err_set(e, E_POLICY_MEMORY, "the claims of the tokens need too much memory");
     }
-    if (result == NULL)
+    result[0].value = cel_list_new(action_values(run), tokens, s->read);
+    map = result_map(run, result, 2);
+    if (cel_is_error(map))
         return err_set(e, E_POLICY_MEMORY, "the claims of the tokens need too much memory");
-    (void)cel_map_set(result, cel_string(STR("tokens")),
-                      cel_list_new(action_values(run), tokens, s->read));
-    (void)cel_map_set(result, cel_string(STR("error")), action_error_value(run, why));
-    action_set_result(run, cel_map_value(result));
+    action_set_result(run, map);
     return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "policy/action.h"
 #include "policy/local.h"
+#include "policy/result.h"
 #include "policy/webhook.h"
 
 enum {
@@ -179,22 +180,15 @@ static enum policy_ready get_certificate(struct action_run *run, struct progress
 
 /* ---- the end ---- */
 
-static void set_result(struct action_run *run, bool verified, const struct err *why)
-{
-    struct cel_map_builder *result = cel_map_new(action_values(run), 2);
-
-    if (result == NULL)
-        return;
-    (void)cel_map_set(result, cel_string(STR("verified")), cel_bool(verified));
-    (void)cel_map_set(result, cel_string(STR("error")), action_error_value(run, why));
-    action_set_result(run, cel_map_value(result));
-}
-
 static void note(struct action_run *run, bool verified, const struct err *why)
 {
     run->outcome->webhook_decision = verified ? STR("allow") : STR("block");
-    if (action_wants_result(run))
-        set_result(run, verified, why);
+    if (action_wants_result(run)) {
+        const struct result_field result[] = { { "verified", cel_bool(verified) },
+                                               { "error", action_error_value(run, why) } };
+
+        result_set(run, result, 2);
+    }
 }
 
 static enum policy_verdict refuse(const struct verify_webhook *v, struct action_run *run,
