@@ -1,7 +1,7 @@
 /*
- * conn: one downstream HTTP/1.1 connection, and the downstream codec of its exchanges.
- * Reads one request at a time: what a visitor pipelines waits in the socket until its turn.
- * Owns:   its sock and the exchange under way; frees itself when it closes.
+ * conn: one accepted downstream connection: its place among the worker's connections, its sock, the
+ * TLS handshake, and the timer. What it says after that is its protocol's matter (conn_int.h).
+ * Owns:   its sock and the state of its protocol; frees itself when it closes.
  * Thread: that of its worker; it may move once, to the worker of the SSH session it asks for.
  */
 #ifndef GATEWAY_CONN_H
@@ -17,7 +17,7 @@ struct gateway;
 /* Takes the accepted fd; `scheme` is HTTP or HTTPS, as its listener says. */
 void conn_open(struct gateway *g, int fd, enum scheme scheme, const struct addr *peer);
 
-/* No further request after the one under way; an idle connection closes now. */
+/* No further request after those under way; an idle connection closes now. */
 void conn_drain(struct conn *c);
 /* Ends it in any state. */
 void conn_close(struct conn *c, enum close_reason why);
