@@ -205,16 +205,23 @@ static const struct str forbidden_trailers[] = {
     STR_INIT("x-forwarded-proto"),
 };
 
-bool http_is_forbidden_trailer(struct str name)
+bool http_may_be_trailer(struct str name)
 {
     for (size_t i = 0; i < sizeof(forbidden_trailers) / sizeof(forbidden_trailers[0]); i++) {
         if (str_eq_nocase(name, forbidden_trailers[i]))
-            return true;
+            return false;
     }
-    return false;
+    return true;
 }
 
 /* ---- methods and statuses ---- */
+
+struct str http_request_version(const struct http_request *r)
+{
+    if (r->version_major == 2)
+        return STR("HTTP/2.0");
+    return r->version_minor == 0 ? STR("HTTP/1.0") : STR("HTTP/1.1");
+}
 
 bool http_method_is_idempotent(struct str method)
 {

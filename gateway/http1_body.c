@@ -228,7 +228,7 @@ int http1_body_trailers(struct http1_body *b, struct arena *a, struct http_heade
         struct str name = str_slice(text, 0, colon);
 
         assert(colon < end && end < text.n);
-        if (!http_is_forbidden_trailer(name))
+        if (http_may_be_trailer(name))
             http_headers_add(out, a, name, str_trim_ows(str_slice(text, colon + 1, end)));
         text = str_skip(text, end + 2);
     }

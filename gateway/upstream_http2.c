@@ -183,7 +183,7 @@ static bool add_trailer(struct upstream_http2 *u, struct str name, struct str va
     u->trailer_bytes += name.n + value.n + sizeof(": \r\n") - 1;
     if (u->trailer_bytes > HTTP1_TRAILERS_MAX_BYTES)
         return false;
-    if (!http_is_forbidden_trailer(name))
+    if (http_may_be_trailer(name))
         http_headers_add(&u->response_trailers, a, arena_str(a, name), arena_str(a, value));
     return true;
 }
