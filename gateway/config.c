@@ -9,6 +9,7 @@
 
 #include <libconfig.h>
 
+#include "base/cidr_set.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "gateway/config_reader.h"
@@ -133,6 +134,13 @@ static const struct key listen_keys[] = {
     { .name = "admin", .read = read_listen, AT(admin), .max = CONFIG_LISTEN_MAX, .example = "admin = [ \"127.0.0.1:4040\" ];" },
 };
 
+static const struct key proxy_protocol_keys[] = {
+    { .name = "ssh", .read = config_read_cidr_set, AT(ssh_balancers), .max = CONFIG_PROXIES_MAX, .example = "ssh = [ \"10.0.0.0/8\" ];" },
+    { .name = "http", .read = config_read_cidr_set, AT(http_balancers), .max = CONFIG_PROXIES_MAX, .example = "http = [ \"10.0.0.0/8\" ];" },
+    { .name = "https", .read = config_read_cidr_set, AT(https_balancers), .max = CONFIG_PROXIES_MAX, .example = "https = [ \"10.0.0.0/8\" ];" },
+    { .name = "tcp", .read = config_read_cidr_set, AT(tcp_balancers), .max = CONFIG_PROXIES_MAX, .example = "tcp = [ \"10.0.0.0/8\" ];" },
+};
+
 static const struct key certificate_keys[] = {
     { .name = "cert", .read = reader_string, .offset = offsetof(struct config_certificate, cert), .required = true, .example = "cert = \"/etc/sallyport/example.com.crt\";" },
     { .name = "key", .read = reader_string, .offset = offsetof(struct config_certificate, key), .required = true, .example = "key = \"/etc/sallyport/example.com.key\";" },
@@ -189,6 +197,7 @@ static const struct key root_keys[] = {
     { .name = "auto_reserve", .read = reader_bool, AT(auto_reserve), .example = "auto_reserve = true;" },
     { .name = "domains", .read = read_domains, .max = CONFIG_DOMAINS_MAX, MEMBERS(domain_keys), .example = "domains = ( { name = \"app.example.com\"; account = \"alice\"; } );" },
     { .name = "listen", .read = reader_group, .required = true, MEMBERS(listen_keys), .example = "listen = { ssh = [ \"0.0.0.0:22\" ]; https = [ \"0.0.0.0:443\" ]; };" },
+    { .name = "proxy_protocol", .read = reader_group, MEMBERS(proxy_protocol_keys), .example = "proxy_protocol = { https = [ \"10.0.0.0/8\" ]; };" },
     { .name = "authorized_keys", .read = reader_strings, AT(authorized_keys), .max = CONFIG_STRINGS_MAX, .example = "authorized_keys = [ \"/etc/sallyport/authorized_keys\" ];" },
     { .name = "workers", .read = reader_number, AT(workers), .max = CONFIG_WORKERS_MAX, .unit = "threads (0: one a CPU)", .example = "workers = 0;" },
     { .name = "tls", .read = reader_group, MEMBERS(tls_keys), .example = "tls = { certificates = ( { cert = \"...\"; key = \"...\"; } ); };" },
@@ -238,6 +247,10 @@ static void config_free(struct config *c)
     mem_free(c->state_dir);
     mem_free(c->domain);
     free_strings(&c->extra_suffixes);
+    cidr_set_unref(c->ssh_balancers);
+    cidr_set_unref(c->http_balancers);
+    cidr_set_unref(c->https_balancers);
+    cidr_set_unref(c->tcp_balancers);
     free_strings(&c->authorized_keys);
     for (size_t i = 0; i < c->domain_count; i++) {
         mem_free(c->domains[i].name);
@@ -369,6 +382,20 @@ struct config *config_load(const char *path, struct buf *problems)
     }
     buf_fini(&bytes);
     return c;
+}
+
+const struct cidr_set *config_balancers(const struct config *c, enum scheme listener)
+{
+    switch (listener) {
+    case SCHEME_HTTP:
+        return c->http_balancers;
+    case SCHEME_HTTPS:
+    case SCHEME_TLS:
+        return c->https_balancers;
+    case SCHEME_TCP:
+        return c->tcp_balancers;
+    }
+    return NULL;
 }
 
 struct policy_limits config_policy_limits(const struct config *c)

@@ -80,6 +80,7 @@ key_fn reader_group;   /* whatever its members say, counted from `out` */
 
 key_fn config_read_fetch_allow; /* into c->fetch_rules */
 key_fn config_read_cidrs;       /* struct config_cidrs */
+key_fn config_read_cidr_set;    /* struct cidr_set *, counted */
 key_fn config_read_pattern;     /* char *, owned: a normal host, or "*.host" */
 key_fn config_read_ip_policies;
 key_fn config_read_policies;

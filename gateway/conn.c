@@ -1,17 +1,24 @@
 #include "gateway/conn_int.h"
 
 #include <assert.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
+
 #include <utlist.h>
 
+#include "base/cidr_set.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "gateway/config.h"
 #include "gateway/gateway_int.h"
+#include "gateway/preface.h"
 #include "gateway/sock.h"
 #include "gateway/tls.h"
+
+enum { PROXY_LOG_BURST = 5 }; /* lines a second about connections without a proper PROXY header */
 
 struct conn *conn_next(const struct conn *c)
 {
@@ -71,27 +78,36 @@ static void free_conn(struct worker *w, void *arg)
     if (c->protocol != NULL)
         c->protocol->free(c->protocol_state);
     exchange_connects_free(c->connects);
+    mem_free(c->server_name);
     mem_free(c);
 }
 
-static void log_tls_failure(const struct conn *c, enum close_reason why)
+static void log_tls_failure(const struct conn *c, const char *reason)
 {
-    const struct tls_session *tls = sock_tls(c->sock);
+    log_debug("tls.failed", LADDR("client", &c->origin.client), LS("reason", reason));
+}
 
-    if (c->state != CONN_HANDSHAKE || why != CLOSE_TLS_ERROR || tls == NULL)
-        return;
-    log_debug("tls.failed", LADDR("client", &c->origin.client),
-              LS("reason", tls_session_error(tls)));
+/* The connection is still its descriptor, or its sock. */
+static void let_go(struct conn *c, enum close_reason why)
+{
+    preface_free(c->preface);
+    c->preface = NULL;
+    if (c->sock != NULL)
+        stream_close(sock_stream(c->sock), why);
+    c->sock = NULL;
+    if (c->fd != -1)
+        (void)close(c->fd); /* nothing was sent that could get lost */
+    c->fd = -1;
 }
 
 static void end(struct conn *c, enum close_reason why)
 {
-    log_tls_failure(c, why);
+    if (c->state == CONN_HANDSHAKE && why == CLOSE_TLS_ERROR)
+        log_tls_failure(c, tls_session_error(sock_tls(c->sock)));
     c->state = CONN_CLOSED;
     if (c->protocol != NULL)
         c->protocol->lost(c->protocol_state, why);
-    stream_close(sock_stream(c->sock), why);
-    c->sock = NULL;
+    let_go(c, why);
 }
 
 void conn_close(struct conn *c, enum close_reason why)
@@ -170,6 +186,101 @@ static const struct stream_events handshake_events = {
     .on_closed = on_closed,
 };
 
+/* The descriptor becomes a sock, on which TLS or the protocol begins. */
+static void open_sock(struct conn *c, struct tls_session *tls)
+{
+    int fd = c->fd;
+
+    c->fd = -1;
+    c->sock = sock_new(c->gateway->worker, fd, tls, &handshake_events, c);
+}
+
+static void begin_tls(struct conn *c)
+{
+    struct gateway *g = c->gateway;
+
+    c->state = CONN_HANDSHAKE;
+    open_sock(c, tls_session_new(g->tls, c->fd, gateway_may_mint, g));
+    sock_on_secure(c->sock, on_secure);
+    conn_arm_timer(c, g->config->tls_handshake_timeout_ms);
+}
+
+static void begin_plain(struct conn *c)
+{
+    open_sock(c, NULL);
+    begin(c);
+}
+
+/* ---- what comes before it ---------------------------------------------------------------------------- */
+
+static void route(struct conn *c)
+{
+    if (c->origin.scheme == SCHEME_HTTPS)
+        begin_tls(c);
+    else
+        begin_plain(c);
+}
+
+/* The visitor's address is the one that the balancer gives, as if there were no balancer. */
+static void on_preface(void *arg, const struct preface_facts *facts)
+{
+    struct conn *c = arg;
+
+    if (!facts->proxy.local) {
+        c->origin.client = facts->proxy.source;
+        c->origin.server = facts->proxy.destination;
+    }
+    memcpy(c->ja4, facts->ja4, sizeof(c->ja4));
+    c->origin.ja4 = str_from(c->ja4);
+    c->server_name = str_dup(str_from(facts->server_name));
+    c->origin.server_name = str_from(c->server_name);
+    preface_free(c->preface);
+    c->preface = NULL;
+    route(c);
+}
+
+static void on_preface_failed(void *arg, enum close_reason why, const char *text)
+{
+    struct conn *c = arg;
+    struct gateway *g = c->gateway;
+    uint64_t suppressed;
+
+    if (!preface_awaits_proxy(c->preface)) {
+        log_tls_failure(c, text);
+    } else {
+        metrics_add(worker_metrics(g->worker), METRIC_PROXY_REFUSED_TOTAL, 1);
+        if (log_limit_pass(&g->proxy_log, PROXY_LOG_BURST, clock_mono_ms(), &suppressed))
+            log_info("proxy_protocol.refused", LADDR("from", &c->origin.client),
+                     LADDR("listener", &c->origin.server), LS("reason", text),
+                     LU("suppressed", suppressed));
+    }
+    conn_close(c, why);
+}
+
+static const struct preface_events preface_events = {
+    .on_read = on_preface,
+    .on_failed = on_preface_failed,
+};
+
+/* False: nothing comes before the protocol. */
+static bool await_preface(struct conn *c)
+{
+    const struct config *config = c->gateway->config;
+    const struct preface_params params = {
+        .worker = c->gateway->worker,
+        .fd = c->fd,
+        .wants_proxy = cidr_set_has(config_balancers(config, c->origin.scheme), &c->origin.client),
+        .wants_hello = c->origin.scheme == SCHEME_HTTPS,
+        .proxy_timeout_ms = config->proxy_header_timeout_ms,
+        .hello_timeout_ms = config->client_hello_timeout_ms,
+    };
+
+    if (!params.wants_proxy && !params.wants_hello)
+        return false;
+    c->preface = preface_new(&params, &preface_events, c);
+    return true;
+}
+
 static struct addr local_addr(int fd)
 {
     struct sockaddr_storage ss = { 0 };
@@ -183,8 +294,8 @@ static struct addr local_addr(int fd)
 void conn_open(struct gateway *g, int fd, enum scheme scheme, const struct addr *peer)
 {
     struct conn *c = mem_zalloc(sizeof(*c));
-    struct tls_session *tls = NULL;
 
+    c->fd = fd;
     c->peers = g->peers;
     c->origin.client = *peer;
     c->origin.connects = &c->connects;
@@ -196,13 +307,6 @@ void conn_open(struct gateway *g, int fd, enum scheme scheme, const struct addr 
     conn_join(c, g);
     metrics_add(worker_metrics(g->worker), METRIC_CONNS_TOTAL, 1);
 
-    if (scheme == SCHEME_HTTPS)
-        tls = tls_session_new(g->tls, fd, gateway_may_mint, g);
-    c->sock = sock_new(g->worker, fd, tls, &handshake_events, c);
-    if (tls != NULL) {
-        sock_on_secure(c->sock, on_secure);
-        conn_arm_timer(c, g->config->tls_handshake_timeout_ms);
-    } else {
-        begin(c);
-    }
+    if (!await_preface(c))
+        route(c);
 }

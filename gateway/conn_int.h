@@ -13,7 +13,9 @@
 
 #include "gateway/conn.h"
 #include "gateway/exchange.h"
+#include "gateway/tls_ja4.h"
 
+struct preface;
 struct sock;
 
 struct conn_protocol {
@@ -29,6 +31,7 @@ struct conn_protocol {
 };
 
 enum conn_state {
+    CONN_PREFACE,   /* a PROXY header or the ClientHello is to come; there is no sock yet */
     CONN_HANDSHAKE, /* TLS */
     CONN_OPEN,      /* the protocol has it */
     CONN_CLOSED,
@@ -39,11 +42,15 @@ struct conn {
     struct conn *next;
     struct gateway *gateway; /* borrowed: outlives us; NULL while on the way to another worker */
     struct gateway_peers *peers; /* borrowed: outlives us */
-    struct sock *sock;           /* owned; NULL once closed */
+    struct sock *sock;           /* owned; NULL before it is made, and once closed */
+    int fd;                      /* owned until the sock takes it; -1 then */
+    struct preface *preface;     /* owned; NULL when it is over */
     enum conn_state state;
     struct exchange_origin origin;
+    char *server_name;                    /* owned: of the ClientHello; NULL: none was read */
+    char ja4[JA4_BYTES];                  /* of the same; "" */
     struct exchange_connect *connects;    /* owned: of origin */
-    const struct conn_protocol *protocol; /* borrowed: static; NULL during the handshake */
+    const struct conn_protocol *protocol; /* borrowed: static; NULL before it begins */
     void *protocol_state;                 /* owned */
     ev_timer timer;
 };

@@ -67,6 +67,7 @@ struct exchange_origin {
     struct addr server;
     enum scheme scheme;     /* HTTP or HTTPS */
     struct str server_name; /* SNI, or empty */
+    struct str ja4;         /* fingerprint of the ClientHello, or empty */
     struct str tls_version;
     struct str tls_cipher;
     const struct tls_session *tls; /* NULL: plain */

@@ -30,6 +30,7 @@ static void copy_origin(struct event *ev, const struct exchange_origin *origin)
     ev->server_name = arena_str(&ev->arena, origin->server_name);
     ev->tls_version = arena_str(&ev->arena, origin->tls_version);
     ev->tls_cipher = arena_str(&ev->arena, origin->tls_cipher);
+    ev->ja4 = arena_str(&ev->arena, origin->ja4);
     ev->url_scheme = str_from(scheme_name(origin->scheme));
 }
 

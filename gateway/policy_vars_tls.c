@@ -126,6 +126,8 @@ struct cel_value policy_vars_tls(struct exchange *x, enum policy_var var, struct
     switch (var) { /* the variables of this function only */
     case VAR_CONN_TLS_CIPHER_SUITE:
         return cel_string(x->origin->tls_cipher);
+    case VAR_CONN_TLS_JA4_FINGERPRINT:
+        return cel_string(x->origin->ja4);
     case VAR_CONN_TLS_NEGOTIATED_ALPN:
         return cel_string(tls_alpn(x->origin->tls));
     case VAR_CONN_TLS_SNI:

@@ -148,6 +148,7 @@ size_t event_fields(const struct event *ev, struct log_field out[EVENT_FIELDS_MA
     add_conn(&f, ev);
     add_str(&f, "tls.version", ev->tls_version);
     add_str(&f, "tls.cipher_suite", ev->tls_cipher);
+    add_str(&f, "ja4_fingerprint", ev->ja4);
     add_request(&f, ev);
     add_response(&f, ev);
     add_end(&f, ev);

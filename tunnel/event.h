@@ -63,6 +63,7 @@ struct event {
     struct str policy_logs; /* a JSON list */
     struct str tls_version;
     struct str tls_cipher;
+    struct str ja4; /* fingerprint of the TLS client */
 };
 
 /* A zeroed event with one reference, to be filled by its maker. */
