@@ -45,6 +45,20 @@ struct config_listen {
     size_t count;
 };
 
+/* A range of ports, both ends included; first == 0: none. */
+struct config_ports {
+    uint16_t first;
+    uint16_t last;
+};
+
+/* TCP endpoints; without any ports there are none. */
+struct config_tcp {
+    char *host;                      /* owned: of their URLs */
+    struct config_ports ports;       /* given away when the user asks for any */
+    struct config_ports fixed_ports; /* that users may name */
+    struct config_listen listen;     /* addresses without their ports */
+};
+
 struct config_certificate {
     char *cert;  /* owned: path of a PEM chain, leaf first */
     char *key;   /* owned: path of a PEM key */
@@ -98,6 +112,7 @@ struct config {
     struct config_listen http;
     struct config_listen https;
     struct config_listen admin;
+    struct config_tcp tcp;
     /* Balancers that begin connections with a PROXY header; counted; NULL: none. */
     struct cidr_set *ssh_balancers;
     struct cidr_set *http_balancers;

@@ -13,10 +13,13 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "gateway/config.h"
+#include "gateway/conn_policy.h"
 #include "gateway/gateway_int.h"
 #include "gateway/preface.h"
 #include "gateway/sock.h"
 #include "gateway/tls.h"
+#include "tunnel/endpoint.h"
+#include "tunnel/routes.h"
 
 enum { PROXY_LOG_BURST = 5 }; /* lines a second about connections without a proper PROXY header */
 
@@ -77,7 +80,7 @@ static void free_conn(struct worker *w, void *arg)
     (void)w;
     if (c->protocol != NULL)
         c->protocol->free(c->protocol_state);
-    exchange_connects_free(c->connects);
+    conn_policies_free(c->connects);
     mem_free(c->server_name);
     mem_free(c);
 }
@@ -107,6 +110,7 @@ static void end(struct conn *c, enum close_reason why)
     c->state = CONN_CLOSED;
     if (c->protocol != NULL)
         c->protocol->lost(c->protocol_state, why);
+    conn_policies_cancel(c->connects);
     let_go(c, why);
 }
 
@@ -135,12 +139,57 @@ void conn_drain(struct conn *c)
         conn_close(c, CLOSE_DRAIN);
 }
 
+/* ---- moving ---------------------------------------------------------------------------------------- */
+
+static void arrive(struct worker *w, void *arg)
+{
+    struct conn *c = arg;
+    struct gateway *g = c->peers->gateways[worker_id(w)];
+
+    sock_attach(c->sock, w); /* offers what it holds again, once this is over */
+    if (g == NULL) {         /* the worker is about to be freed */
+        conn_discard(c, CLOSE_DRAIN);
+        return;
+    }
+    conn_join(c, g);
+    gateway_on_conn_arrived(g);
+    metrics_add(worker_metrics(w), METRIC_HANDOFFS_TOTAL, 1);
+    c->arrived(c->protocol_state);
+}
+
+bool conn_move(struct conn *c, struct worker *to, void (*arrived)(void *state))
+{
+    if (c->gateway->draining || !gateway_expect_conn(c->peers->gateways[worker_id(to)]))
+        return false;
+    sock_detach(c->sock);
+    conn_leave(c);
+    c->gateway = NULL;
+    c->arrived = arrived;
+    worker_post(to, arrive, c);
+    return true;
+}
+
 /* ---- the handshake --------------------------------------------------------------------------------- */
+
+/* A TCP port is that of one endpoint, which may have gone a moment ago. */
+static void begin_tcp(struct conn *c)
+{
+    struct endpoint *ep = routes_find(c->gateway->routes, SCHEME_TCP,
+                                      str_from(c->gateway->config->tcp.host), c->port);
+
+    if (ep != NULL)
+        conn_start_raw(c, ep);
+    else
+        conn_close(c, CLOSE_SESSION_LOST);
+}
 
 static void begin(struct conn *c)
 {
     c->state = CONN_OPEN;
-    conn_start_http1(c);
+    if (c->origin.scheme == SCHEME_TCP)
+        begin_tcp(c);
+    else
+        conn_start_http1(c);
 }
 
 static void on_secure(void *arg)
@@ -291,7 +340,8 @@ static struct addr local_addr(int fd)
     return addr_from_sockaddr((struct sockaddr *)&ss);
 }
 
-void conn_open(struct gateway *g, int fd, enum scheme scheme, const struct addr *peer)
+void conn_open(struct gateway *g, int fd, enum scheme scheme, uint16_t port,
+               const struct addr *peer)
 {
     struct conn *c = mem_zalloc(sizeof(*c));
 
@@ -301,6 +351,7 @@ void conn_open(struct gateway *g, int fd, enum scheme scheme, const struct addr 
     c->origin.connects = &c->connects;
     c->origin.server = local_addr(fd);
     c->origin.scheme = scheme;
+    c->port = port;
     c->origin.conn_start_wall_ms = clock_wall_ms();
     ev_init(&c->timer, on_timer);
     c->timer.data = c;

@@ -7,6 +7,7 @@
 #ifndef GATEWAY_CONN_INT_H
 #define GATEWAY_CONN_INT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <ev.h>
@@ -15,8 +16,10 @@
 #include "gateway/exchange.h"
 #include "gateway/tls_ja4.h"
 
+struct endpoint;
 struct preface;
 struct sock;
+struct worker;
 
 struct conn_protocol {
     const char *name;
@@ -42,16 +45,18 @@ struct conn {
     struct conn *next;
     struct gateway *gateway; /* borrowed: outlives us; NULL while on the way to another worker */
     struct gateway_peers *peers; /* borrowed: outlives us */
-    struct sock *sock;           /* owned; NULL before it is made, and once closed */
+    struct sock *sock;           /* owned; NULL before it is made, once closed, or with a splice */
     int fd;                      /* owned until the sock takes it; -1 then */
     struct preface *preface;     /* owned; NULL when it is over */
     enum conn_state state;
     struct exchange_origin origin;
     char *server_name;                    /* owned: of the ClientHello; NULL: none was read */
     char ja4[JA4_BYTES];                  /* of the same; "" */
-    struct exchange_connect *connects;    /* owned: of origin */
+    uint16_t port;                        /* of the endpoints of its listener */
+    struct conn_policy *connects;         /* owned: of origin */
     const struct conn_protocol *protocol; /* borrowed: static; NULL before it begins */
     void *protocol_state;                 /* owned */
+    void (*arrived)(void *state);         /* of conn_move() */
     ev_timer timer;
 };
 
@@ -64,7 +69,21 @@ void conn_leave(struct conn *c);
 /* Ends a connection that is on no list. */
 void conn_discard(struct conn *c, enum close_reason why);
 
-/* Each takes over a connection that is ready for its first request. */
+/*
+ * Sends it to another worker, where arrived(protocol_state) goes on; false: it has to stay. Not from
+ * inside an event of its sock, and without a timer.
+ */
+bool conn_move(struct conn *c, struct worker *to, void (*arrived)(void *state));
+
+/* Takes over a connection that is ready for its first request. */
 void conn_start_http1(struct conn *c);
+
+/*
+ * Takes over a connection of which nothing was taken yet, and whose bytes go to one endpoint unread:
+ * on_tcp_connect runs, then the endpoint is dialled, then both are joined. What its sock has read
+ * already goes first; until then it reads nothing (sock_hold()). ep is borrowed for the call. `ep` may
+ * be found and the connection be started from inside an event of its sock.
+ */
+void conn_start_raw(struct conn *c, struct endpoint *ep);
 
 #endif
