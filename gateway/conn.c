@@ -254,20 +254,30 @@ static void begin_tls(struct conn *c)
     conn_arm_timer(c, g->config->tls_handshake_timeout_ms);
 }
 
-static void begin_plain(struct conn *c)
-{
-    open_sock(c, NULL);
-    begin(c);
-}
-
 /* ---- what comes before it ---------------------------------------------------------------------------- */
+
+/* A name of nobody, too, gets a handshake: it ends in an error page or in an alert (spec 4.1). */
+static void route_tls(struct conn *c)
+{
+    struct endpoint *ep = routes_find_secure(c->gateway->routes, c->origin.server_name, c->port);
+
+    if (ep != NULL && ep->url.scheme == SCHEME_TLS) {
+        c->origin.scheme = SCHEME_TLS;
+        open_sock(c, NULL);
+        conn_start_raw(c, ep);
+    } else {
+        begin_tls(c);
+    }
+}
 
 static void route(struct conn *c)
 {
-    if (c->origin.scheme == SCHEME_HTTPS)
-        begin_tls(c);
-    else
-        begin_plain(c);
+    if (c->origin.scheme == SCHEME_HTTPS) {
+        route_tls(c);
+        return;
+    }
+    open_sock(c, NULL);
+    begin(c);
 }
 
 /* The visitor's address is the one that the balancer gives, as if there were no balancer. */
