@@ -1,6 +1,7 @@
 /*
  * Unit tests of gateway/client_hello and gateway/tls_ja4: real hellos of OpenSSL, hellos that are
  * built field by field, in records of any size, cut anywhere, and wrong in each place.
+ * Links: tests/unit/gateway/hello_maker
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,142 +19,9 @@
 #include "gateway/client_hello.h"
 #include "gateway/tls_hello.h"
 #include "gateway/tls_ja4.h"
+#include "tests/unit/gateway/hello_maker.h"
 
 enum { RECORD_HEAD = CLIENT_HELLO_RECORD_HEAD_BYTES, HEAD = CLIENT_HELLO_HEAD_BYTES };
-
-/* ---- building ---- */
-
-static void put_number(struct buf *b, size_t bytes, size_t n)
-{
-    while (bytes-- > 0)
-        buf_add_char(b, (char)(n >> (8 * bytes)));
-}
-
-/* Numbers of two bytes from "1301,c02b". */
-static void put_numbers(struct buf *b, const char *list)
-{
-    for (const char *p = list; *p != '\0'; p += p[4] == ',' ? 5 : 4) {
-        size_t number = 0;
-
-        for (int i = 0; i < 4; i++)
-            number = number << 4 | (size_t)char_hex_value(p[i]);
-        put_number(b, 2, number);
-    }
-}
-
-static void put_vector(struct buf *b, size_t bytes, const struct buf *content)
-{
-    put_number(b, bytes, content->len);
-    buf_add_str(b, buf_str(content));
-}
-
-/* What a hello offers; lists as for put_numbers(). */
-struct offer {
-    unsigned version;
-    const char *ciphers;
-    const char *extensions; /* in order; those without content below are empty */
-    const char *algorithms;
-    const char *versions;
-    const char *name;
-    struct str alpn; /* with lengths */
-};
-
-static void put_extension(struct buf *b, const struct offer *o, size_t type)
-{
-    struct buf list;
-    struct buf body;
-
-    buf_init(&list, 4096);
-    buf_init(&body, 4096);
-    switch (type) {
-    case 0:
-        if (o->name == NULL)
-            break;
-        put_number(&list, 1, 0);
-        put_number(&list, 2, strlen(o->name));
-        buf_add_str(&list, str_from(o->name));
-        put_vector(&body, 2, &list);
-        break;
-    case 13:
-        put_numbers(&list, o->algorithms);
-        put_vector(&body, 2, &list);
-        break;
-    case 16:
-        buf_add_str(&list, o->alpn);
-        put_vector(&body, 2, &list);
-        break;
-    case 43:
-        put_numbers(&list, o->versions);
-        put_vector(&body, 1, &list);
-        break;
-    default:
-        break;
-    }
-    put_number(b, 2, type);
-    put_vector(b, 2, &body);
-    buf_fini(&list);
-    buf_fini(&body);
-}
-
-/* The message without its head. */
-static void build(struct buf *out, const struct offer *o)
-{
-    struct buf ciphers;
-    struct buf extensions;
-    struct buf types;
-
-    buf_init(&ciphers, 65536);
-    buf_init(&extensions, 65536);
-    buf_init(&types, 65536);
-    put_number(out, 2, o->version);
-    for (int i = 0; i < 32; i++)
-        buf_add_char(out, (char)i);
-    put_number(out, 1, 0); /* no session */
-    put_numbers(&ciphers, o->ciphers);
-    put_vector(out, 2, &ciphers);
-    put_number(out, 2, 0x0100); /* no compression */
-    if (o->extensions != NULL) {
-        put_numbers(&types, o->extensions);
-        for (size_t i = 0; i < types.len; i += 2)
-            put_extension(&extensions, o,
-                          (size_t)(uint8_t)buf_str(&types).p[i] << 8 |
-                              (uint8_t)buf_str(&types).p[i + 1]);
-        put_vector(out, 2, &extensions);
-    }
-    buf_fini(&ciphers);
-    buf_fini(&extensions);
-    buf_fini(&types);
-}
-
-/* The message in records of at most `piece` bytes. */
-static void frame(struct buf *out, struct str body, size_t piece)
-{
-    struct buf message;
-    struct str rest;
-
-    buf_init(&message, (size_t)1 << 20);
-    put_number(&message, 1, 1);
-    put_number(&message, 3, body.n);
-    buf_add_str(&message, body);
-    for (rest = buf_str(&message); rest.n > 0; rest = str_skip(rest, piece)) {
-        struct str part = str_slice(rest, 0, piece);
-
-        put_number(out, 3, 0x160301);
-        put_number(out, 2, part.n);
-        buf_add_str(out, part);
-    }
-    buf_fini(&message);
-}
-
-static const struct offer plain = {
-    .version = 0x0303,
-    .ciphers = "1301,c02b",
-    .extensions = "0000,002b,000d,0010",
-    .algorithms = "0403",
-    .versions = "0304,0303",
-    .name = "a.test",
-    .alpn = STR_INIT("\x02h2\x08http/1.1"),
-};
 
 /* What OpenSSL says first. */
 static void capture(struct buf *out, const char *name, long max_version)
@@ -203,10 +71,10 @@ static void find_any_records_any_cut_wants_what_is_missing(void **state)
 
     (void)state;
     buf_init(&body, 65536);
-    build(&body, &plain);
+    hello_build(&body, &hello_plain);
     for (size_t k = 0; k < sizeof(pieces) / sizeof(pieces[0]); k++) {
         buf_init(&raw, 65536);
-        frame(&raw, buf_str(&body), pieces[k]);
+        hello_frame(&raw, buf_str(&body), pieces[k]);
         for (size_t n = 0; n < raw.len; n++) {
             assert_int_equal(find(str_slice(buf_str(&raw), 0, n), NULL, &wanted), CLIENT_HELLO_CUT);
             assert_in_range(wanted, n + 1, raw.len);
@@ -228,8 +96,8 @@ static void find_asking_again_needs_few_looks(void **state)
     (void)state;
     buf_init(&body, 65536);
     buf_init(&raw, 65536);
-    build(&body, &plain);
-    frame(&raw, buf_str(&body), 1000);
+    hello_build(&body, &hello_plain);
+    hello_frame(&raw, buf_str(&body), 1000);
     while (find(str_slice(buf_str(&raw), 0, wanted), NULL, &wanted) == CLIENT_HELLO_CUT)
         looks++;
     assert_int_equal(wanted, raw.len);
@@ -247,8 +115,8 @@ static void find_bytes_behind_the_message_stay(void **state)
     (void)state;
     buf_init(&body, 65536);
     buf_init(&raw, 65536);
-    build(&body, &plain);
-    frame(&raw, buf_str(&body), 100);
+    hello_build(&body, &hello_plain);
+    hello_frame(&raw, buf_str(&body), 100);
     buf_add_str(&raw, STR("early data"));
     assert_int_equal(find(buf_str(&raw), NULL, &wanted), CLIENT_HELLO_WHOLE);
     buf_fini(&body);
@@ -287,7 +155,7 @@ static void find_at_and_above_the_largest(void **state)
         buf_init(&raw, 200000);
         while (body.len < CLIENT_HELLO_MAX_BYTES + over)
             buf_add_char(&body, 'x');
-        frame(&raw, buf_str(&body), 16384);
+        hello_frame(&raw, buf_str(&body), 16384);
         assert_int_equal(find(buf_str(&raw), NULL, &wanted),
                          over == 0 ? CLIENT_HELLO_WHOLE : CLIENT_HELLO_TOO_LARGE);
         /* Its head is enough to know. */
@@ -309,7 +177,7 @@ static void find_too_many_small_records_is_too_large(void **state)
     buf_init(&raw, 1000000);
     while (body.len < 40000)
         buf_add_char(&body, 'x');
-    frame(&raw, buf_str(&body), 1);
+    hello_frame(&raw, buf_str(&body), 1);
     assert_int_equal(find(str_slice(buf_str(&raw), 0, CLIENT_HELLO_RAW_MAX_BYTES), NULL, &wanted),
                      CLIENT_HELLO_TOO_LARGE);
     buf_fini(&body);
@@ -355,7 +223,7 @@ static void parse_damaged_messages_stay_within_bounds(void **state)
 
     (void)state;
     buf_init(&body, 65536);
-    build(&body, &plain);
+    hello_build(&body, &hello_plain);
     for (size_t n = 0; n < body.len; n++) {
         char *exact = mem_alloc(n + 1);
 
@@ -385,12 +253,12 @@ static void parse_extension_twice_is_refused(void **state)
 
     (void)state;
     for (size_t i = 0; i < 4; i++) {
-        struct offer o = plain;
+        struct hello_offer o = hello_plain;
         struct buf body;
 
         buf_init(&body, 65536);
         o.extensions = lists[i];
-        build(&body, &o);
+        hello_build(&body, &o);
         assert_int_equal(client_hello_parse(buf_str(&body), &hello), -1);
         buf_fini(&body);
     }
@@ -406,7 +274,7 @@ static void parse_extension_twice_is_refused(void **state)
     "001b,0000,0033,0010,4469,0017,002d,000d,0005,0023,0012,002b,ff01,000b,000a,0015"
 
 static const struct {
-    struct offer offer;
+    struct hello_offer offer;
     const char *fingerprint;
 } vectors[] = {
     /* JA4.md, "Example" */
@@ -439,13 +307,13 @@ static const struct {
     { { 0x0303, "002f", "002b", "", "0302,0301", NULL, STR_INIT("") }, "t11i010100_" },
 };
 
-static void fingerprint_of(const struct offer *o, char out[JA4_BYTES])
+static void fingerprint_of(const struct hello_offer *o, char out[JA4_BYTES])
 {
     struct client_hello hello;
     struct buf body;
 
     buf_init(&body, 65536);
-    build(&body, o);
+    hello_build(&body, o);
     assert_int_equal(client_hello_parse(buf_str(&body), &hello), 0);
     ja4_format(&hello, out);
     buf_fini(&body);
@@ -484,7 +352,7 @@ static void ja4_alpn(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct offer o = plain;
+        struct hello_offer o = hello_plain;
         char got[JA4_BYTES];
 
         o.alpn = cases[i].alpn;
