@@ -9,6 +9,7 @@
 
 #include <libconfig.h>
 
+#include "base/cidr_set.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "gateway/config_reader.h"
@@ -133,6 +134,20 @@ static const struct key listen_keys[] = {
     { .name = "admin", .read = read_listen, AT(admin), .max = CONFIG_LISTEN_MAX, .example = "admin = [ \"127.0.0.1:4040\" ];" },
 };
 
+static const struct key proxy_protocol_keys[] = {
+    { .name = "ssh", .read = config_read_cidr_set, AT(ssh_balancers), .max = CONFIG_PROXIES_MAX, .example = "ssh = [ \"10.0.0.0/8\" ];" },
+    { .name = "http", .read = config_read_cidr_set, AT(http_balancers), .max = CONFIG_PROXIES_MAX, .example = "http = [ \"10.0.0.0/8\" ];" },
+    { .name = "https", .read = config_read_cidr_set, AT(https_balancers), .max = CONFIG_PROXIES_MAX, .example = "https = [ \"10.0.0.0/8\" ];" },
+    { .name = "tcp", .read = config_read_cidr_set, AT(tcp_balancers), .max = CONFIG_PROXIES_MAX, .example = "tcp = [ \"10.0.0.0/8\" ];" },
+};
+
+static const struct key tcp_keys[] = {
+    { .name = "host", .read = reader_host, AT(tcp.host), .example = "host = \"tcp.example.com\";" },
+    { .name = "ports", .read = config_read_ports, AT(tcp.ports), .example = "ports = \"30000-39999\";" },
+    { .name = "fixed_ports", .read = config_read_ports, AT(tcp.fixed_ports), .example = "fixed_ports = \"20000-29999\";" },
+    { .name = "listen", .read = config_read_addresses, AT(tcp.listen), .max = CONFIG_LISTEN_MAX, .example = "listen = [ \"0.0.0.0\", \"::\" ];" },
+};
+
 static const struct key certificate_keys[] = {
     { .name = "cert", .read = reader_string, .offset = offsetof(struct config_certificate, cert), .required = true, .example = "cert = \"/etc/sallyport/example.com.crt\";" },
     { .name = "key", .read = reader_string, .offset = offsetof(struct config_certificate, key), .required = true, .example = "key = \"/etc/sallyport/example.com.key\";" },
@@ -189,6 +204,8 @@ static const struct key root_keys[] = {
     { .name = "auto_reserve", .read = reader_bool, AT(auto_reserve), .example = "auto_reserve = true;" },
     { .name = "domains", .read = read_domains, .max = CONFIG_DOMAINS_MAX, MEMBERS(domain_keys), .example = "domains = ( { name = \"app.example.com\"; account = \"alice\"; } );" },
     { .name = "listen", .read = reader_group, .required = true, MEMBERS(listen_keys), .example = "listen = { ssh = [ \"0.0.0.0:22\" ]; https = [ \"0.0.0.0:443\" ]; };" },
+    { .name = "proxy_protocol", .read = reader_group, MEMBERS(proxy_protocol_keys), .example = "proxy_protocol = { https = [ \"10.0.0.0/8\" ]; };" },
+    { .name = "tcp", .read = reader_group, MEMBERS(tcp_keys), .example = "tcp = { ports = \"30000-39999\"; };" },
     { .name = "authorized_keys", .read = reader_strings, AT(authorized_keys), .max = CONFIG_STRINGS_MAX, .example = "authorized_keys = [ \"/etc/sallyport/authorized_keys\" ];" },
     { .name = "workers", .read = reader_number, AT(workers), .max = CONFIG_WORKERS_MAX, .unit = "threads (0: one a CPU)", .example = "workers = 0;" },
     { .name = "tls", .read = reader_group, MEMBERS(tls_keys), .example = "tls = { certificates = ( { cert = \"...\"; key = \"...\"; } ); };" },
@@ -219,6 +236,7 @@ static struct config *config_new(const char *path)
     c->log_level = LOG_INFO;
     c->log_format = LOG_TEXT;
     c->fetch_rules = fetch_rules_new();
+    c->tcp.listen = (struct config_listen){ .addrs = { { .family = 4 } }, .count = 1 };
 #define LIMIT(id, units, low, high, preset, text) c->id = (preset);
 #include "gateway/config.def"
 #undef LIMIT
@@ -237,7 +255,12 @@ static void config_free(struct config *c)
     mem_free(c->file);
     mem_free(c->state_dir);
     mem_free(c->domain);
+    mem_free(c->tcp.host);
     free_strings(&c->extra_suffixes);
+    cidr_set_unref(c->ssh_balancers);
+    cidr_set_unref(c->http_balancers);
+    cidr_set_unref(c->https_balancers);
+    cidr_set_unref(c->tcp_balancers);
     free_strings(&c->authorized_keys);
     for (size_t i = 0; i < c->domain_count; i++) {
         mem_free(c->domains[i].name);
@@ -305,6 +328,7 @@ static void read_root(struct reader *r, const config_setting_t *root)
 {
     reader_members(r, root, root_keys, COUNT(root_keys), r->c);
     config_finish_policies(r);
+    config_finish_tcp(r, root);
     check_listeners(r, root);
     if (r->problem_count == 0)
         domains_free(build_domains(r->c, r));
@@ -371,6 +395,20 @@ struct config *config_load(const char *path, struct buf *problems)
     return c;
 }
 
+const struct cidr_set *config_balancers(const struct config *c, enum scheme listener)
+{
+    switch (listener) {
+    case SCHEME_HTTP:
+        return c->http_balancers;
+    case SCHEME_HTTPS:
+    case SCHEME_TLS:
+        return c->https_balancers;
+    case SCHEME_TCP:
+        return c->tcp_balancers;
+    }
+    return NULL;
+}
+
 struct policy_limits config_policy_limits(const struct config *c)
 {
     return (struct policy_limits){
@@ -430,9 +468,32 @@ static void keep_listen(struct config_listen *to, const struct config_listen *fr
     kept(arg, key);
 }
 
+static void keep_ports(struct config_ports *to, const struct config_ports *from, const char *key,
+                       config_kept_fn *kept, void *arg)
+{
+    if (to->first == from->first && to->last == from->last)
+        return;
+    *to = *from;
+    kept(arg, key);
+}
+
+/* A host that is only the base domain is not named: the domain is. */
+static void keep_tcp(struct config *c, const struct config *old, config_kept_fn *kept, void *arg)
+{
+    if (strcmp(c->tcp.host, c->domain) == 0 && strcmp(old->tcp.host, old->domain) == 0) {
+        mem_free(c->tcp.host);
+        c->tcp.host = mem_strdup(old->tcp.host);
+    }
+    keep_string(&c->tcp.host, old->tcp.host, "tcp.host", kept, arg);
+    keep_ports(&c->tcp.ports, &old->tcp.ports, "tcp.ports", kept, arg);
+    keep_ports(&c->tcp.fixed_ports, &old->tcp.fixed_ports, "tcp.fixed_ports", kept, arg);
+    keep_listen(&c->tcp.listen, &old->tcp.listen, "tcp.listen", kept, arg);
+}
+
 void config_keep_fixed(struct config *c, const struct config *old, config_kept_fn *kept, void *arg)
 {
     keep_string(&c->state_dir, old->state_dir, "state_dir", kept, arg);
+    keep_tcp(c, old, kept, arg);
     keep_string(&c->domain, old->domain, "domain", kept, arg);
     keep_listen(&c->ssh, &old->ssh, "listen.ssh", kept, arg);
     keep_listen(&c->http, &old->http, "listen.http", kept, arg);

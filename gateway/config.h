@@ -19,7 +19,9 @@
 #include "base/log.h"
 #include "base/ref.h"
 #include "policy/policy.h"
+#include "tunnel/url.h"
 
+struct cidr_set;
 struct domains;
 struct fetch_rules;
 
@@ -32,6 +34,7 @@ enum {
     CONFIG_WORKERS_MAX = 256,
     CONFIG_IP_POLICIES_MAX = 1024,
     CONFIG_IP_RULES_MAX = 10000, /* blocks of one IP policy, in each list */
+    CONFIG_PROXIES_MAX = 1024,   /* blocks of balancers, or of trusted proxies */
     CONFIG_POLICIES_MAX = 1024,
     CONFIG_GEO_MAX = 8,
     CONFIG_FILE_MAX_BYTES = 8 * 1024 * 1024,
@@ -40,6 +43,20 @@ enum {
 struct config_listen {
     struct addr addrs[CONFIG_LISTEN_MAX];
     size_t count;
+};
+
+/* A range of ports, both ends included; first == 0: none. */
+struct config_ports {
+    uint16_t first;
+    uint16_t last;
+};
+
+/* TCP endpoints; without any ports there are none. */
+struct config_tcp {
+    char *host;                      /* owned: of their URLs */
+    struct config_ports ports;       /* given away when the user asks for any */
+    struct config_ports fixed_ports; /* that users may name */
+    struct config_listen listen;     /* addresses without their ports */
 };
 
 struct config_certificate {
@@ -95,6 +112,12 @@ struct config {
     struct config_listen http;
     struct config_listen https;
     struct config_listen admin;
+    struct config_tcp tcp;
+    /* Balancers that begin connections with a PROXY header; counted; NULL: none. */
+    struct cidr_set *ssh_balancers;
+    struct cidr_set *http_balancers;
+    struct cidr_set *https_balancers;
+    struct cidr_set *tcp_balancers;
     struct config_strings authorized_keys;
     uint64_t workers;                        /* 0: one a CPU */
     struct config_certificate *certificates; /* owned */
@@ -140,6 +163,9 @@ void config_unref(struct config *c);
  */
 typedef void config_kept_fn(void *arg, const char *key);
 void config_keep_fixed(struct config *c, const struct config *old, config_kept_fn *kept, void *arg);
+
+/* Who must begin a connection to a listener with a PROXY header; TLS and HTTPS share theirs. */
+const struct cidr_set *config_balancers(const struct config *c, enum scheme listener);
 
 /* The limits of traffic policies. */
 struct policy_limits config_policy_limits(const struct config *c);

@@ -1,6 +1,7 @@
 /* The keys about traffic policies. */
 #include <string.h>
 
+#include "base/cidr_set.h"
 #include "base/mem.h"
 #include "gateway/config_reader.h"
 #include "gateway/fetch_rules.h"
@@ -56,6 +57,16 @@ void config_read_cidrs(struct reader *r, const config_setting_t *s, const struct
         else
             reader_problem(r, item, "%s%s: %s; write: %s", r->group, k->name, e.msg, k->example);
     }
+}
+
+void config_read_cidr_set(struct reader *r, const config_setting_t *s, const struct key *k,
+                          void *out)
+{
+    struct config_cidrs list = { .count = 0 };
+
+    config_read_cidrs(r, s, k, &list);
+    *(struct cidr_set **)out = cidr_set_new(list.items, list.count);
+    mem_free(list.items);
 }
 
 static bool has_ip_policy(const struct config *c, size_t count, const char *name)

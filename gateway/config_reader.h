@@ -76,10 +76,18 @@ key_fn reader_strings; /* struct config_strings */
 key_fn reader_hosts;   /* struct config_strings of normal hosts */
 key_fn reader_group;   /* whatever its members say, counted from `out` */
 
+/* ---- of TCP endpoints (config_tcp.c) ---- */
+
+key_fn config_read_ports;     /* struct config_ports */
+key_fn config_read_addresses; /* struct config_listen with port 0, in place of what is there */
+/* When all keys were read: sets what has a default of its own and checks the ranges. */
+void config_finish_tcp(struct reader *r, const config_setting_t *root);
+
 /* ---- of traffic policies (config_policy.c) ---- */
 
 key_fn config_read_fetch_allow; /* into c->fetch_rules */
 key_fn config_read_cidrs;       /* struct config_cidrs */
+key_fn config_read_cidr_set;    /* struct cidr_set *, counted */
 key_fn config_read_pattern;     /* char *, owned: a normal host, or "*.host" */
 key_fn config_read_ip_policies;
 key_fn config_read_policies;

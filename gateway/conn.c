@@ -1,17 +1,27 @@
 #include "gateway/conn_int.h"
 
 #include <assert.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
+
 #include <utlist.h>
 
+#include "base/cidr_set.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "gateway/config.h"
+#include "gateway/conn_policy.h"
 #include "gateway/gateway_int.h"
+#include "gateway/preface.h"
 #include "gateway/sock.h"
 #include "gateway/tls.h"
+#include "tunnel/endpoint.h"
+#include "tunnel/routes.h"
+
+enum { PROXY_LOG_BURST = 5 }; /* lines a second about connections without a proper PROXY header */
 
 struct conn *conn_next(const struct conn *c)
 {
@@ -70,28 +80,38 @@ static void free_conn(struct worker *w, void *arg)
     (void)w;
     if (c->protocol != NULL)
         c->protocol->free(c->protocol_state);
-    exchange_connects_free(c->connects);
+    conn_policies_free(c->connects);
+    mem_free(c->server_name);
     mem_free(c);
 }
 
-static void log_tls_failure(const struct conn *c, enum close_reason why)
+static void log_tls_failure(const struct conn *c, const char *reason)
 {
-    const struct tls_session *tls = sock_tls(c->sock);
+    log_debug("tls.failed", LADDR("client", &c->origin.client), LS("reason", reason));
+}
 
-    if (c->state != CONN_HANDSHAKE || why != CLOSE_TLS_ERROR || tls == NULL)
-        return;
-    log_debug("tls.failed", LADDR("client", &c->origin.client),
-              LS("reason", tls_session_error(tls)));
+/* The connection is still its descriptor, or its sock. */
+static void let_go(struct conn *c, enum close_reason why)
+{
+    preface_free(c->preface);
+    c->preface = NULL;
+    if (c->sock != NULL)
+        stream_close(sock_stream(c->sock), why);
+    c->sock = NULL;
+    if (c->fd != -1)
+        (void)close(c->fd); /* nothing was sent that could get lost */
+    c->fd = -1;
 }
 
 static void end(struct conn *c, enum close_reason why)
 {
-    log_tls_failure(c, why);
+    if (c->state == CONN_HANDSHAKE && why == CLOSE_TLS_ERROR)
+        log_tls_failure(c, tls_session_error(sock_tls(c->sock)));
     c->state = CONN_CLOSED;
     if (c->protocol != NULL)
         c->protocol->lost(c->protocol_state, why);
-    stream_close(sock_stream(c->sock), why);
-    c->sock = NULL;
+    conn_policies_cancel(c->connects);
+    let_go(c, why);
 }
 
 void conn_close(struct conn *c, enum close_reason why)
@@ -119,12 +139,56 @@ void conn_drain(struct conn *c)
         conn_close(c, CLOSE_DRAIN);
 }
 
+/* ---- moving ---------------------------------------------------------------------------------------- */
+
+static void arrive(struct worker *w, void *arg)
+{
+    struct conn *c = arg;
+    struct gateway *g = c->peers->gateways[worker_id(w)];
+
+    sock_attach(c->sock, w); /* offers what it holds again, once this is over */
+    if (g == NULL) {         /* the worker is about to be freed */
+        conn_discard(c, CLOSE_DRAIN);
+        return;
+    }
+    conn_join(c, g);
+    gateway_on_conn_arrived(g);
+    metrics_add(worker_metrics(w), METRIC_HANDOFFS_TOTAL, 1);
+    c->arrived(c->protocol_state);
+}
+
+bool conn_move(struct conn *c, struct worker *to, void (*arrived)(void *state))
+{
+    if (c->gateway->draining || !gateway_expect_conn(c->peers->gateways[worker_id(to)]))
+        return false;
+    sock_detach(c->sock);
+    conn_leave(c);
+    c->gateway = NULL;
+    c->arrived = arrived;
+    worker_post(to, arrive, c);
+    return true;
+}
+
 /* ---- the handshake --------------------------------------------------------------------------------- */
+
+/* A TCP port is that of one endpoint, which may have gone a moment ago. */
+static void begin_tcp(struct conn *c)
+{
+    struct endpoint *ep = routes_find(c->gateway->routes, SCHEME_TCP,
+                                      str_from(c->gateway->config->tcp.host), c->port);
+
+    if (ep != NULL)
+        conn_start_raw(c, ep);
+    else
+        conn_close(c, CLOSE_SESSION_LOST);
+}
 
 static void begin(struct conn *c)
 {
     c->state = CONN_OPEN;
-    if (c->origin.tls != NULL && str_eq(tls_alpn(c->origin.tls), STR("h2")))
+    if (c->origin.scheme == SCHEME_TCP)
+        begin_tcp(c);
+    else if (c->origin.tls != NULL && str_eq(tls_alpn(c->origin.tls), STR("h2")))
         conn_start_http2(c, STR_NONE);
     else
         conn_start_http1(c);
@@ -173,6 +237,111 @@ static const struct stream_events handshake_events = {
     .on_closed = on_closed,
 };
 
+/* The descriptor becomes a sock, on which TLS or the protocol begins. */
+static void open_sock(struct conn *c, struct tls_session *tls)
+{
+    int fd = c->fd;
+
+    c->fd = -1;
+    c->sock = sock_new(c->gateway->worker, fd, tls, &handshake_events, c);
+}
+
+static void begin_tls(struct conn *c)
+{
+    struct gateway *g = c->gateway;
+
+    c->state = CONN_HANDSHAKE;
+    open_sock(c, tls_session_new(g->tls, c->fd, gateway_may_mint, g));
+    sock_on_secure(c->sock, on_secure);
+    conn_arm_timer(c, g->config->tls_handshake_timeout_ms);
+}
+
+/* ---- what comes before it ---------------------------------------------------------------------------- */
+
+/* A name of nobody, too, gets a handshake: it ends in an error page or in an alert (spec 4.1). */
+static void route_tls(struct conn *c)
+{
+    struct endpoint *ep = routes_find_secure(c->gateway->routes, c->origin.server_name, c->port);
+
+    if (ep != NULL && ep->url.scheme == SCHEME_TLS) {
+        c->origin.scheme = SCHEME_TLS;
+        open_sock(c, NULL);
+        conn_start_raw(c, ep);
+    } else {
+        begin_tls(c);
+    }
+}
+
+static void route(struct conn *c)
+{
+    if (c->origin.scheme == SCHEME_HTTPS) {
+        route_tls(c);
+        return;
+    }
+    open_sock(c, NULL);
+    begin(c);
+}
+
+/* The visitor's address is the one that the balancer gives, as if there were no balancer. */
+static void on_preface(void *arg, const struct preface_facts *facts)
+{
+    struct conn *c = arg;
+
+    if (!facts->proxy.local) {
+        c->origin.client = facts->proxy.source;
+        c->origin.server = facts->proxy.destination;
+    }
+    memcpy(c->ja4, facts->ja4, sizeof(c->ja4));
+    c->origin.ja4 = str_from(c->ja4);
+    c->server_name = str_dup(str_from(facts->server_name));
+    c->origin.server_name = str_from(c->server_name);
+    preface_free(c->preface);
+    c->preface = NULL;
+    route(c);
+}
+
+static void on_preface_failed(void *arg, enum close_reason why, const char *text)
+{
+    struct conn *c = arg;
+    struct gateway *g = c->gateway;
+    uint64_t suppressed;
+
+    if (!preface_awaits_proxy(c->preface)) {
+        log_tls_failure(c, text);
+    } else {
+        metrics_add(worker_metrics(g->worker), METRIC_PROXY_REFUSED_TOTAL, 1);
+        if (log_limit_pass(&g->proxy_log, PROXY_LOG_BURST, clock_mono_ms(), &suppressed))
+            log_info("proxy_protocol.refused", LADDR("from", &c->origin.client),
+                     LADDR("listener", &c->origin.server), LS("reason", text),
+                     LU("suppressed", suppressed));
+    }
+    conn_close(c, why);
+}
+
+static const struct preface_events preface_events = {
+    .on_read = on_preface,
+    .on_failed = on_preface_failed,
+};
+
+/* False: nothing comes before the protocol. */
+static bool await_preface(struct conn *c)
+{
+    const struct config *config = c->gateway->config;
+    const struct preface_params params = {
+        .worker = c->gateway->worker,
+        .fd = c->fd,
+        .wants_proxy = cidr_set_has(config_balancers(config, c->origin.scheme), &c->origin.client),
+        .wants_hello = c->origin.scheme == SCHEME_HTTPS,
+        .proxy_timeout_ms = config->proxy_header_timeout_ms,
+        .hello_timeout_ms = config->client_hello_timeout_ms,
+    };
+
+    if (!params.wants_proxy && !params.wants_hello)
+        return false;
+    c->preface = preface_new(&params, &preface_events, c);
+    return true;
+}
+
 static struct addr local_addr(int fd)
 {
     struct sockaddr_storage ss = { 0 };
@@ -183,29 +352,24 @@ static struct addr local_addr(int fd)
     return addr_from_sockaddr((struct sockaddr *)&ss);
 }
 
-void conn_open(struct gateway *g, int fd, enum scheme scheme, const struct addr *peer)
+void conn_open(struct gateway *g, int fd, enum scheme scheme, uint16_t port,
+               const struct addr *peer)
 {
     struct conn *c = mem_zalloc(sizeof(*c));
-    struct tls_session *tls = NULL;
 
+    c->fd = fd;
     c->peers = g->peers;
     c->origin.client = *peer;
     c->origin.connects = &c->connects;
     c->origin.server = local_addr(fd);
     c->origin.scheme = scheme;
+    c->port = port;
     c->origin.conn_start_wall_ms = clock_wall_ms();
     ev_init(&c->timer, on_timer);
     c->timer.data = c;
     conn_join(c, g);
     metrics_add(worker_metrics(g->worker), METRIC_CONNS_TOTAL, 1);
 
-    if (scheme == SCHEME_HTTPS)
-        tls = tls_session_new(g->tls, fd, gateway_may_mint, g);
-    c->sock = sock_new(g->worker, fd, tls, &handshake_events, c);
-    if (tls != NULL) {
-        sock_on_secure(c->sock, on_secure);
-        conn_arm_timer(c, g->config->tls_handshake_timeout_ms);
-    } else {
-        begin(c);
-    }
+    if (!await_preface(c))
+        route(c);
 }

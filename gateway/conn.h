@@ -14,8 +14,10 @@
 struct conn;
 struct gateway;
 
-/* Takes the accepted fd; `scheme` is HTTP or HTTPS, as its listener says. */
-void conn_open(struct gateway *g, int fd, enum scheme scheme, const struct addr *peer);
+/* Takes the accepted fd; `scheme` is HTTP, HTTPS or TCP, as its listener says, and `port` that of the
+ * endpoints it stands for: 80, 443 or that of the TCP endpoint. */
+void conn_open(struct gateway *g, int fd, enum scheme scheme, uint16_t port,
+               const struct addr *peer);
 
 /* No further request after those under way; an idle connection closes now. */
 void conn_drain(struct conn *c);

@@ -361,43 +361,25 @@ static void start_moved(struct http1_conn *h)
         conn_close(h->conn, CLOSE_RESET);
 }
 
-static void arrive(struct worker *w, void *arg)
+static void on_arrived(void *state)
 {
-    struct http1_conn *h = arg;
-    struct gateway *g = h->conn->peers->gateways[worker_id(w)];
+    struct http1_conn *h = state;
 
-    sock_attach(h->conn->sock, w); /* offers what it holds again, once this is over */
-    if (g == NULL) {               /* the worker is about to be freed */
-        conn_discard(h->conn, CLOSE_DRAIN);
-        return;
-    }
-    conn_join(h->conn, g);
-    gateway_on_conn_arrived(g);
-    metrics_add(worker_metrics(w), METRIC_HANDOFFS_TOTAL, 1);
-    exchange_move(h->exchange, g);
+    exchange_move(h->exchange, h->conn->gateway);
     start_moved(h);
 }
 
 static void move_now(struct worker *w, void *arg)
 {
     struct http1_conn *h = arg;
-    struct worker *to;
 
     (void)w;
-    if (h->state != HTTP1_MOVING)
+    if (h->state != HTTP1_MOVING ||
+        conn_move(h->conn, exchange_route(h->exchange)->agent.worker, on_arrived))
         return;
-    to = exchange_route(h->exchange)->agent.worker;
-    if (h->conn->gateway->draining ||
-        !gateway_expect_conn(h->conn->peers->gateways[worker_id(to)])) {
-        start_moved(h);
-        if (h->state != HTTP1_CLOSED)
-            stream_resume(sock_stream(h->conn->sock));
-        return;
-    }
-    sock_detach(h->conn->sock);
-    conn_leave(h->conn);
-    h->conn->gateway = NULL;
-    worker_post(to, arrive, h);
+    start_moved(h);
+    if (h->state != HTTP1_CLOSED)
+        stream_resume(sock_stream(h->conn->sock));
 }
 
 /* ---- the downstream codec --------------------------------------------------------------------------- */

@@ -7,14 +7,19 @@
 #ifndef GATEWAY_CONN_INT_H
 #define GATEWAY_CONN_INT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <ev.h>
 
 #include "gateway/conn.h"
 #include "gateway/exchange.h"
+#include "gateway/tls_ja4.h"
 
+struct endpoint;
+struct preface;
 struct sock;
+struct worker;
 
 struct conn_protocol {
     const char *name;
@@ -29,6 +34,7 @@ struct conn_protocol {
 };
 
 enum conn_state {
+    CONN_PREFACE,   /* a PROXY header or the ClientHello is to come; there is no sock yet */
     CONN_HANDSHAKE, /* TLS */
     CONN_OPEN,      /* the protocol has it */
     CONN_CLOSED,
@@ -39,12 +45,18 @@ struct conn {
     struct conn *next;
     struct gateway *gateway; /* borrowed: outlives us; NULL while on the way to another worker */
     struct gateway_peers *peers; /* borrowed: outlives us */
-    struct sock *sock;           /* owned; NULL once closed */
+    struct sock *sock;           /* owned; NULL before it is made, once closed, or with a splice */
+    int fd;                      /* owned until the sock takes it; -1 then */
+    struct preface *preface;     /* owned; NULL when it is over */
     enum conn_state state;
     struct exchange_origin origin;
-    struct exchange_connect *connects;    /* owned: of origin */
-    const struct conn_protocol *protocol; /* borrowed: static; NULL during the handshake */
+    char *server_name;                    /* owned: of the ClientHello; NULL: none was read */
+    char ja4[JA4_BYTES];                  /* of the same; "" */
+    uint16_t port;                        /* of the endpoints of its listener */
+    struct conn_policy *connects;         /* owned: of origin */
+    const struct conn_protocol *protocol; /* borrowed: static; NULL before it begins */
     void *protocol_state;                 /* owned */
+    void (*arrived)(void *state);         /* of conn_move() */
     ev_timer timer;
 };
 
@@ -57,9 +69,23 @@ void conn_leave(struct conn *c);
 /* Ends a connection that is on no list. */
 void conn_discard(struct conn *c, enum close_reason why);
 
+/*
+ * Sends it to another worker, where arrived(protocol_state) goes on; false: it has to stay. Not from
+ * inside an event of its sock, and without a timer.
+ */
+bool conn_move(struct conn *c, struct worker *to, void (*arrived)(void *state));
+
 /* Each takes over a connection that is ready for its first request. `taken`: what was read of it
  * already, the front of the client preface. */
 void conn_start_http1(struct conn *c);
 void conn_start_http2(struct conn *c, struct str taken);
+
+/*
+ * Takes over a connection of which nothing was taken yet, and whose bytes go to one endpoint unread:
+ * on_tcp_connect runs, then the endpoint is dialled, then both are joined. What its sock has read
+ * already goes first; until then it reads nothing (sock_hold()). ep is borrowed for the call. `ep` may
+ * be found and the connection be started from inside an event of its sock.
+ */
+void conn_start_raw(struct conn *c, struct endpoint *ep);
 
 #endif

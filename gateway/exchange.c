@@ -87,6 +87,7 @@ static void free_exchange(struct worker *w, void *arg)
     (void)w;
     exchange_free_filters(x);
     policy_run_free(x->run);
+    conn_policy_leave(&x->connect);
     policy_data_unref(x->data);
     gather_fini(&x->request_body);
     gather_fini(&x->response_body);
@@ -327,15 +328,57 @@ bool exchange_has_phase(const struct exchange *x, enum policy_phase phase)
     return x->run != NULL && policy_has_phase(x->endpoint->policy, phase);
 }
 
+/* The endpoint lets the connection in. */
 static void start_request(struct exchange *x)
 {
-    if (exchange_start_policy(x) != POLICY_CONTINUE) {
-        exchange_finish(x, EXCHANGE_ABORTED, CLOSE_POLICY);
-        return;
-    }
+    exchange_start_policy(x);
     on_request_verdict(x, exchange_has_phase(x, POLICY_ON_HTTP_REQUEST)
                               ? policy_run_phase(x->run, POLICY_ON_HTTP_REQUEST)
                               : POLICY_CONTINUE);
+}
+
+/* The policy went on without the visitor having sent anything. */
+static void after_policy(struct exchange *x)
+{
+    /* The visitor may wait for the upstream's word before it sends more. */
+    if (x->state == EXCHANGE_WAIT)
+        upstream_flush(x->upstream);
+    /* A body that was held back while the policy waited may come now. */
+    if (x->state != EXCHANGE_DONE && exchange_is_body_awaited(x))
+        x->down->ops->resume(x->down);
+}
+
+static void on_connect_verdict(void *arg, enum policy_verdict verdict)
+{
+    struct exchange *x = arg;
+
+    if (verdict != POLICY_CONTINUE) {
+        exchange_finish(x, EXCHANGE_ABORTED, CLOSE_POLICY);
+        return;
+    }
+    exchange_note_activity(x); /* what comes next has all of its time */
+    start_request(x);
+    after_policy(x);
+    if (x->state != EXCHANGE_DONE)
+        x->down->ops->flush(x->down);
+}
+
+static void ask_connect(struct exchange *x)
+{
+    switch (exchange_ask_connect(x, on_connect_verdict)) {
+    case POLICY_CONTINUE:
+        start_request(x);
+        return;
+    case POLICY_SUSPEND:
+        exchange_set_state(x, EXCHANGE_POLICY);
+        exchange_arm_timer(x);
+        return;
+    case POLICY_RESPOND:
+    case POLICY_FORWARD:
+    case POLICY_CLOSE:
+        exchange_finish(x, EXCHANGE_ABORTED, CLOSE_POLICY);
+        return;
+    }
 }
 
 static void on_wake(struct worker *w, void *arg)
@@ -347,12 +390,7 @@ static void on_wake(struct worker *w, void *arg)
     exchange_note_activity(x); /* what comes next has all of its time */
     if (x->state == EXCHANGE_POLICY) {
         on_request_verdict(x, policy_run_resume(x->run));
-        /* The visitor may wait for the upstream's word before it sends more. */
-        if (x->state == EXCHANGE_WAIT)
-            upstream_flush(x->upstream);
-        /* A body that was held back while the policy waited may come now. */
-        if (x->state != EXCHANGE_DONE && exchange_is_body_awaited(x))
-            x->down->ops->resume(x->down);
+        after_policy(x);
     } else if (x->state == EXCHANGE_JUDGED) {
         exchange_on_response_verdict(x, policy_run_resume(x->run));
         if (x->state != EXCHANGE_DONE && x->upstream != NULL)
@@ -383,7 +421,7 @@ void exchange_start(struct exchange *x)
         return;
     }
     prepare_headers(x);
-    start_request(x);
+    ask_connect(x);
 }
 
 void exchange_refuse(struct exchange *x, const struct err *e)

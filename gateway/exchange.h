@@ -23,9 +23,9 @@
 #include "tunnel/close.h"
 #include "tunnel/url.h"
 
+struct conn_policy;
 struct downstream;
 struct exchange;
-struct exchange_connect;
 struct gateway;
 struct tls_session;
 
@@ -65,19 +65,17 @@ struct downstream {
 struct exchange_origin {
     struct addr client;
     struct addr server;
-    enum scheme scheme;     /* HTTP or HTTPS */
+    enum scheme scheme;     /* of its listener; TLS: passed through, or for a tls endpoint */
     struct str server_name; /* SNI, or empty */
+    struct str ja4;         /* fingerprint of the ClientHello, or empty */
     struct str tls_version;
     struct str tls_cipher;
     const struct tls_session *tls; /* NULL: plain */
     uint64_t conn_start_wall_ms;
     uint64_t bytes_in; /* that the connection has carried so far, without TLS */
     uint64_t bytes_out;
-    struct exchange_connect **connects; /* of the connection: what its endpoints said to it */
+    struct conn_policy **connects; /* of the connection: what its endpoints said to it */
 };
-
-/* The connection is over. */
-void exchange_connects_free(struct exchange_connect *list);
 
 /* `d` and the origin are borrowed until finished(). */
 struct exchange *exchange_new(struct gateway *g, struct downstream *d,

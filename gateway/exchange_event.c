@@ -1,37 +1,8 @@
-/*
- * The event of a finished exchange: one line of the access log, and a line for the SSH session that
- * holds the endpoint if it shows them.
- */
+/* The event of a finished exchange. */
 #include "base/clock.h"
-#include "base/log.h"
-#include "gateway/config.h"
 #include "gateway/exchange_int.h"
-#include "gateway/gateway_int.h"
 #include "gateway/upstream.h"
-#include "tunnel/endpoint.h"
-#include "tunnel/event.h"
-
-static void copy_endpoint(struct event *ev, const struct endpoint *ep)
-{
-    char url[URL_TEXT_BYTES];
-
-    ev->endpoint_id = arena_str(&ev->arena, str_from(ep->id));
-    ev->endpoint_url =
-        arena_str(&ev->arena, str_from(url_format(&ep->url, scheme_default_port(SCHEME_HTTP),
-                                                  scheme_default_port(SCHEME_HTTPS), url)));
-    ev->session_id = arena_str(&ev->arena, str_from(ep->session_id));
-}
-
-static void copy_origin(struct event *ev, const struct exchange_origin *origin)
-{
-    ev->client = origin->client;
-    ev->server = origin->server;
-    ev->conn_start_wall_ms = origin->conn_start_wall_ms;
-    ev->server_name = arena_str(&ev->arena, origin->server_name);
-    ev->tls_version = arena_str(&ev->arena, origin->tls_version);
-    ev->tls_cipher = arena_str(&ev->arena, origin->tls_cipher);
-    ev->url_scheme = str_from(scheme_name(origin->scheme));
-}
+#include "gateway/visit_event.h"
 
 static struct str lower(struct event *ev, struct str s)
 {
@@ -87,13 +58,9 @@ static void add_connect_outcome(struct event *ev, const struct policy_outcome *o
 
 static struct event *make_event(const struct exchange *x)
 {
-    struct event *ev = event_new();
+    struct event *ev = visit_event_new(EVENT_HTTP_REQUEST, x->origin, x->endpoint);
 
-    ev->wall_ms = clock_wall_ms();
-    id_new("ev", ev->wall_ms, ev->id);
-    if (x->endpoint != NULL)
-        copy_endpoint(ev, x->endpoint);
-    copy_origin(ev, x->origin);
+    ev->url_scheme = str_from(scheme_name(x->origin->scheme));
     copy_request(ev, &x->request);
     ev->request_body_bytes = x->request_bytes;
     ev->status = x->status;
@@ -105,22 +72,13 @@ static struct event *make_event(const struct exchange *x)
     ev->connection_reused = x->upstream != NULL && upstream_is_reused(x->upstream);
     if (x->run != NULL)
         copy_outcome(ev, policy_run_outcome(x->run));
-    if (x->connect_outcome != NULL)
-        add_connect_outcome(ev, x->connect_outcome);
+    if (x->connect.is_first)
+        add_connect_outcome(ev, policy_run_outcome(conn_policy_run(&x->connect)));
     return ev;
 }
 
 void exchange_publish(struct exchange *x)
 {
-    bool for_session = x->endpoint != NULL && x->endpoint->wants_events;
-    struct log_field fields[EVENT_FIELDS_MAX];
-    struct event *ev;
-
-    if (!for_session && !log_enabled(LOG_INFO))
-        return;
-    ev = make_event(x);
-    log_write(LOG_INFO, "http_request_complete", fields, event_fields(ev, fields));
-    if (for_session)
-        x->endpoint->agent.ops->on_event(&x->endpoint->agent, ev);
-    event_unref(ev);
+    if (visit_event_is_wanted(x->endpoint))
+        visit_event_publish(make_event(x), x->endpoint);
 }

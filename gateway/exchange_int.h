@@ -8,11 +8,12 @@
 #include <ev.h>
 
 #include "base/buf.h"
+#include "gateway/conn_policy.h"
 #include "gateway/exchange.h"
+#include "gateway/policy_wait.h"
 #include "policy/filter.h"
 #include "policy/run.h"
 
-struct exchange_wait;
 struct policy_data;
 struct policy_facts;
 
@@ -61,14 +62,13 @@ struct exchange {
     ev_timer timer;
 
     /* Of an endpoint with a policy; all empty without. */
-    struct policy_run *run;   /* owned */
-    struct policy_data *data; /* counted: values borrow from it, also over a reload */
-    const struct policy_outcome *connect_outcome; /* of the connection's; NULL: ran before */
-    unsigned hops;                                /* requests of policies that led to this one */
-    struct policy_facts *facts;    /* in the arena: what variables were worked out to */
-    uint64_t body_received_ms;     /* when the request was whole, wall clock; 0: not yet */
-    struct exchange_wait *waits;   /* owned: what the policy waits for */
-    struct policy_filter *filters; /* owned; the response body passes them in this order */
+    struct policy_run *run;         /* owned */
+    struct policy_data *data;       /* counted: values borrow from it, also over a reload */
+    struct conn_policy_use connect; /* what the endpoint said to the connection */
+    struct policy_waiter waiter;    /* what the policy waits for */
+    struct policy_facts *facts;     /* in the arena: what variables were worked out to */
+    uint64_t body_received_ms;      /* when the request was whole, wall clock; 0: not yet */
+    struct policy_filter *filters;  /* owned; the response body passes them in this order */
     struct gather request_body;
     struct gather response_body;
     struct buf
@@ -152,19 +152,15 @@ void exchange_frame_response(struct exchange *x);
 void exchange_frame_request(struct exchange *x);
 void exchange_free_filters(struct exchange *x);
 
-/* ---- exchange_connect.c ------------------------------------------------------------------------- */
-
-/*
- * Runs on_tcp_connect, unless this connection has been through it for this endpoint. *run is the one
- * whose results later phases may read.
- */
-enum policy_verdict exchange_run_connect(struct exchange *x, const struct policy_run_params *params,
-                                         const struct policy_run **run);
-
 /* ---- exchange_policy.c -------------------------------------------------------------------------- */
 
-/* Makes the run, if the endpoint has a policy, and runs on_tcp_connect if it has not been. */
-enum policy_verdict exchange_start_policy(struct exchange *x);
+/*
+ * Runs on_tcp_connect, unless this connection has been through it for this endpoint: POLICY_CONTINUE,
+ * POLICY_CLOSE, or POLICY_SUSPEND when done(x, verdict) follows.
+ */
+enum policy_verdict exchange_ask_connect(struct exchange *x, conn_policy_done_fn *done);
+/* Makes the run of the later phases, if the endpoint has a policy. */
+void exchange_start_policy(struct exchange *x);
 /* on_event_stream_message, for a response that is one. */
 void exchange_add_event_stream_filter(struct exchange *x);
 /* What is under way for the policy is of no use any more. */

@@ -1,17 +1,12 @@
 /*
  * The policy_host of an exchange: what a running policy may read, change and ask for. Host is kept
  * apart from the other request fields because it is always sent first and only once.
- * What a policy waits for is told by an exchange_wait, which outlives the exchange while a thread of
- * the pool still works on it.
  */
 #include <assert.h>
 
-#include "base/job.h"
-#include "base/mem.h"
 #include "gateway/config.h"
 #include "gateway/exchange_int.h"
 #include "gateway/fetch.h"
-#include "gateway/fetch_shared.h"
 #include "gateway/gateway_int.h"
 #include "gateway/policy_data.h"
 #include "gateway/policy_vars.h"
@@ -196,153 +191,38 @@ static void host_add_filter(void *ctx, struct policy_filter *filter)
 
 /* ---- waiting ---------------------------------------------------------------------------------- */
 
-/* One thing that a policy waits for, or has got last. */
-struct exchange_wait {
-    struct exchange *x; /* borrowed; NULL: nobody waits any more */
-    bool done;
-    bool taken;             /* what it gave stays until the next wait */
-    struct policy_job *job; /* owned by the host until it was taken */
-    struct fetch *fetch;    /* owned */
-    struct fetch_shared_wait shared;
-};
-
-static void wait_free(struct exchange_wait *w)
-{
-    if (w->x != NULL)
-        w->x->waits = NULL;
-    fetch_free(w->fetch);
-    mem_free(w);
-}
-
-static struct exchange_wait *wait_new(struct exchange *x)
-{
-    struct exchange_wait *w;
-
-    if (x->waits != NULL) {
-        assert(x->waits->taken); /* a run waits for one thing at a time */
-        wait_free(x->waits);
-    }
-    w = mem_zalloc(sizeof(*w));
-    w->x = x;
-    x->waits = w;
-    return w;
-}
-
-/* What was asked for before and is not taken yet, or NULL. */
-static struct exchange_wait *pending_wait(const struct exchange *x)
-{
-    return x->waits != NULL && !x->waits->taken ? x->waits : NULL;
-}
-
-static void on_done(void *arg)
-{
-    struct exchange_wait *w = arg;
-
-    w->done = true;
-    exchange_wake(w->x);
-}
-
-static void run_job(void *arg)
-{
-    struct exchange_wait *w = arg;
-
-    w->job->run(w->job);
-}
-
-static void on_job_done(struct worker *worker, void *arg)
-{
-    struct exchange_wait *w = arg;
-
-    (void)worker;
-    if (w->x != NULL) {
-        on_done(w);
-        return;
-    }
-    w->job->free(w->job);
-    wait_free(w);
-}
-
 static enum policy_ready host_job(void *ctx, struct policy_job *job)
 {
     struct exchange *x = ctx;
-    struct exchange_wait *w = pending_wait(x);
 
-    if (w == NULL) {
-        w = wait_new(x);
-        w->job = job;
-        job_submit(x->gateway->jobs, x->gateway->worker, run_job, on_job_done, w);
-        return POLICY_PENDING;
-    }
-    if (!w->done)
-        return POLICY_PENDING;
-    w->taken = true;
-    w->job = NULL; /* the action's from now on */
-    return POLICY_READY;
+    return policy_wait_job(&x->waiter, job);
 }
 
 static enum policy_ready host_fetch(void *ctx, const struct policy_fetch *request,
                                     struct policy_fetched *out, struct err *e)
 {
     struct exchange *x = ctx;
-    struct exchange_wait *w = pending_wait(x);
-    struct fetch_params params;
 
-    if (w == NULL) {
-        w = wait_new(x);
-        params = (struct fetch_params){ .request = request,
-                                        .rules = x->gateway->config->fetch_rules,
-                                        .max = x->gateway->config->policy_fetches_max,
-                                        .hops = x->hops,
-                                        .done = on_done,
-                                        .arg = w };
-        w->fetch = fetch_start(x->gateway->fetcher, &params);
-        return POLICY_PENDING;
-    }
-    if (!w->done)
-        return POLICY_PENDING;
-    w->taken = true;
-    *out = *fetch_result(w->fetch);
-    *e = *fetch_error(w->fetch);
-    return e->code == E_OK ? POLICY_READY : POLICY_FAILED;
+    return policy_wait_fetch(&x->waiter, request, out, e);
 }
 
 static enum policy_ready host_fetch_shared(void *ctx, const struct policy_shared_fetch *request,
                                            struct policy_shared_fetched *out, struct err *e)
 {
     struct exchange *x = ctx;
-    struct exchange_wait *w = pending_wait(x);
-    const struct fetch_shared_params params = { .request = request,
-                                                .rules = x->gateway->config->fetch_rules,
-                                                .max = x->gateway->config->policy_fetches_max };
-    enum policy_ready ready;
 
-    if (w != NULL && !w->done)
-        return POLICY_PENDING;
-    if (w == NULL) {
-        w = wait_new(x);
-        w->shared = (struct fetch_shared_wait){ .done = on_done, .arg = w };
-    }
-    w->done = false;
-    ready = fetch_shared_ask(x->gateway->shared, &params, &w->shared, out, e);
-    w->taken = ready != POLICY_PENDING;
-    return ready;
+    return policy_wait_fetch_shared(&x->waiter, request, out, e);
+}
+
+static void wake(void *arg)
+{
+    exchange_wake(arg);
 }
 
 void exchange_cancel_waits(struct exchange *x)
 {
-    struct exchange_wait *w = x->waits;
-
-    if (w == NULL)
-        return;
-    fetch_shared_leave(&w->shared);
-    if (w->job != NULL && !w->done) {
-        w->x = NULL; /* on_job_done() frees it */
-        x->waits = NULL;
-        return;
-    }
-    if (w->job != NULL)
-        w->job->free(w->job);
-    wait_free(w);
+    conn_policy_forget(&x->connect);
+    policy_wait_cancel(&x->waiter);
 }
 
 /* ---- what the operator lends ------------------------------------------------------------------- */
@@ -390,32 +270,39 @@ static const struct policy_host exchange_policy_host = {
 
 /* ---- the run ---------------------------------------------------------------------------------- */
 
-enum policy_verdict exchange_start_policy(struct exchange *x)
+enum policy_verdict exchange_ask_connect(struct exchange *x, conn_policy_done_fn *done)
+{
+    x->connect.done = done;
+    x->connect.arg = x;
+    return conn_policy_ask(x->gateway, x->origin, x->endpoint, &x->connect);
+}
+
+void exchange_start_policy(struct exchange *x)
 {
     struct gateway *g = x->gateway;
-    enum policy_verdict verdict = POLICY_CONTINUE;
     struct policy_run_params params;
 
     if (x->endpoint->policy == NULL)
-        return POLICY_CONTINUE;
-    if (g->policy_local == NULL)
-        g->policy_local = policy_local_new();
+        return;
     policy_data_ref(g->policy_data);
     x->data = g->policy_data;
-    x->hops = fetch_hops(&x->request.headers); /* before a rule can remove it */
+    x->waiter = (struct policy_waiter){
+        .gateway = g,
+        .hops = fetch_hops(&x->request.headers), /* before a rule can remove it */
+        .wake = wake,
+        .arg = x,
+    };
     params = (struct policy_run_params){
         .policy = x->endpoint->policy,
         .host = &exchange_policy_host,
         .ctx = x,
         .arena = &x->arena,
-        .local = g->policy_local,
+        .local = gateway_policy_local(g),
         .endpoint = str_from(x->endpoint->url.host),
+        .connection = conn_policy_run(&x->connect),
     };
-    if (policy_has_phase(x->endpoint->policy, POLICY_ON_TCP_CONNECT))
-        verdict = exchange_run_connect(x, &params, &params.connection);
     x->run = policy_run_new(&params);
     buf_init(&x->pending, FILTER_OUTPUT_MAX_BYTES + g->config->policy_body_max_bytes);
-    return verdict;
 }
 
 static bool is_event_stream(const struct exchange *x)

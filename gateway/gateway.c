@@ -11,6 +11,7 @@
 #include "gateway/admin.h"
 #include "gateway/config.h"
 #include "gateway/conn.h"
+#include "gateway/conn_raw.h"
 #include "gateway/fetch.h"
 #include "gateway/fetch_shared.h"
 #include "gateway/gateway_int.h"
@@ -28,7 +29,8 @@ enum { GATEWAY_LOG_BURST = 5 }; /* lines a second about what strangers cause */
 
 /* ---- accepting ------------------------------------------------------------------------------- */
 
-static void accept_conn(struct gateway *g, int fd, enum scheme scheme, const struct addr *peer)
+void gateway_accept(struct gateway *g, int fd, enum scheme scheme, uint16_t port,
+                    const struct addr *peer)
 {
     uint64_t suppressed;
 
@@ -39,17 +41,17 @@ static void accept_conn(struct gateway *g, int fd, enum scheme scheme, const str
                      LU("suppressed", suppressed));
         return;
     }
-    conn_open(g, fd, scheme, peer);
+    conn_open(g, fd, scheme, port, peer);
 }
 
 static void on_http(void *arg, int fd, const struct addr *peer)
 {
-    accept_conn(arg, fd, SCHEME_HTTP, peer);
+    gateway_accept(arg, fd, SCHEME_HTTP, scheme_default_port(SCHEME_HTTP), peer);
 }
 
 static void on_https(void *arg, int fd, const struct addr *peer)
 {
-    accept_conn(arg, fd, SCHEME_HTTPS, peer);
+    gateway_accept(arg, fd, SCHEME_HTTPS, scheme_default_port(SCHEME_HTTPS), peer);
 }
 
 static void on_admin(void *arg, int fd, const struct addr *peer)
@@ -97,16 +99,24 @@ bool gateway_may_mint(void *arg, struct str host)
            (host.n == base.n || str_find_char(host, '.') == host.n - base.n - 1);
 }
 
+struct policy_local *gateway_policy_local(struct gateway *g)
+{
+    if (g->policy_local == NULL)
+        g->policy_local = policy_local_new();
+    return g->policy_local;
+}
+
 /* ---- life --------------------------------------------------------------------------------------- */
 
 /* An ssh client does not end while connections of its forwards are open, so idle ones must not keep a
- * user who stopped a command waiting. */
+ * user who stopped a command waiting. Raw connections end with their endpoint (spec section 1.4). */
 static void on_endpoint_gone(void *arg, struct endpoint *ep)
 {
     struct gateway *g = arg;
 
     idle_drop(g->idle, ep);
     upstream_http2_pool_drop(g->http2, ep);
+    conn_raw_drop(g, ep);
 }
 
 struct gateway *gateway_new(const struct gateway_params *params)

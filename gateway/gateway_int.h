@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/worker.h"
 #include "gateway/gateway.h"
+#include "tunnel/url.h"
 
 struct admin_conn;
 struct conn;
@@ -24,6 +25,7 @@ struct job_pool;
 struct listener;
 struct policy_data;
 struct policy_local;
+struct raw_conn;
 struct tls_client;
 struct upstream_http2_pool;
 
@@ -55,10 +57,12 @@ struct gateway {
 
     struct conn *conns; /* list; each owns itself until it closes */
     size_t conn_count;
+    struct raw_conn *raws; /* list: of conns, those whose bytes go to one endpoint unread */
     struct admin_conn *admin_conns; /* list; each owns itself until it closes */
     size_t admin_count;
     struct log_limit full_log;
     struct log_limit http2_abuse_log;
+    struct log_limit proxy_log; /* connections without a proper PROXY header */
 
     atomic_bool draining;   /* written by the own worker only */
     atomic_size_t arriving; /* connections that other workers have sent and are not here yet */
@@ -67,6 +71,9 @@ struct gateway {
     void *drained_arg;
 };
 
+/* A connection that a listener accepted (conn.h); closed at once when there are too many. */
+void gateway_accept(struct gateway *g, int fd, enum scheme scheme, uint16_t port,
+                    const struct addr *peer);
 /* A connection was taken off the list; the drain may be over. */
 void gateway_on_conn_gone(struct gateway *g);
 /*
@@ -76,6 +83,8 @@ void gateway_on_conn_gone(struct gateway *g);
 bool gateway_expect_conn(struct gateway *g);
 /* The connection is on the list now. */
 void gateway_on_conn_arrived(struct gateway *g);
+/* What policies keep for this worker; made when the first one runs. */
+struct policy_local *gateway_policy_local(struct gateway *g);
 /* May the local CA make a certificate for this host? `arg` is the gateway. */
 bool gateway_may_mint(void *arg, struct str host);
 

@@ -97,6 +97,8 @@ static struct sshd_settings make_settings(const struct process *p)
         .max_sessions_per_key = (uint32_t)c->max_sessions_per_key,
         .max_sessions_per_address = (uint32_t)c->max_sessions_per_address,
         .max_unauthenticated = (uint32_t)c->max_unauthenticated,
+        .balancers = c->ssh_balancers,
+        .proxy_header_timeout_ms = c->proxy_header_timeout_ms,
         .login_grace_ms = c->login_grace_ms,
         .max_auth_tries = (uint32_t)c->max_auth_tries,
         .max_forwards = (uint32_t)c->max_forwards,

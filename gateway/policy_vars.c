@@ -60,15 +60,30 @@ struct cel_value policy_vars_time(uint64_t wall_ms)
 }
 
 /* The groups are ranges of vars.def. */
+struct cel_value policy_vars_visit(const struct policy_visit *v, enum policy_var var)
+{
+    if (var >= VAR_CONN_TLS_CIPHER_SUITE && var <= VAR_CONN_TLS_CLIENT_PEM)
+        return policy_vars_tls(v, var);
+    return policy_vars_conn(v, var);
+}
+
 struct cel_value policy_vars_get(struct exchange *x, enum policy_var var, struct arena *arena)
 {
+    struct policy_visit visit;
+
     if (var >= VAR_REQ_CONTENT_ENCODING && var <= VAR_REQ_VERSION)
         return policy_vars_req(x, var, arena);
     if (var >= VAR_RES_CONTENT_ENCODING && var <= VAR_RES_TRAILERS)
         return policy_vars_res(x, var, arena);
-    if (var >= VAR_CONN_TLS_CIPHER_SUITE && var <= VAR_CONN_TLS_CLIENT_PEM)
-        return policy_vars_tls(x, var, arena);
-    return policy_vars_conn(x, var, arena);
+    visit = (struct policy_visit){
+        .gateway = x->gateway,
+        .origin = x->origin,
+        .endpoint = x->endpoint,
+        .data = x->data,
+        .arena = &x->arena,
+        .facts = &policy_facts_of(x)->visit,
+    };
+    return policy_vars_visit(&visit, var);
 }
 
 /* ---- fields of a message ---------------------------------------------------------------------- */

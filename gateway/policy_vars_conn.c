@@ -11,40 +11,39 @@
 /* Which of the two addresses a variable is about. */
 enum side { SIDE_CLIENT, SIDE_SERVER };
 
-static const struct addr *addr_of(const struct exchange *x, enum side side)
+static const struct addr *addr_of(const struct policy_visit *v, enum side side)
 {
-    return side == SIDE_CLIENT ? &x->origin->client : &x->origin->server;
+    return side == SIDE_CLIENT ? &v->origin->client : &v->origin->server;
 }
 
-static const struct geo_record *geo_of(struct exchange *x, enum side side)
+static const struct geo_record *geo_of(const struct policy_visit *v, enum side side)
 {
-    struct policy_facts *facts = policy_facts_of(x);
-    struct geo_record **record = side == SIDE_CLIENT ? &facts->client : &facts->server;
+    struct geo_record **record = side == SIDE_CLIENT ? &v->facts->client : &v->facts->server;
 
     if (*record == NULL) {
-        *record = arena_zalloc(&x->arena, sizeof(**record));
-        geo_lookup(policy_data_geo(x->data), &x->arena, addr_of(x, side), *record);
+        *record = arena_zalloc(v->arena, sizeof(**record));
+        geo_lookup(policy_data_geo(v->data), v->arena, addr_of(v, side), *record);
     }
     return *record;
 }
 
-static const struct ip_categories *categories_of(const struct exchange *x, enum side side)
+static const struct ip_categories *categories_of(const struct policy_visit *v, enum side side)
 {
-    return ip_lists_lookup(policy_data_lists(x->data), addr_of(x, side));
+    return ip_lists_lookup(policy_data_lists(v->data), addr_of(v, side));
 }
 
-static struct cel_value ip_text(struct exchange *x, enum side side)
+static struct cel_value ip_text(const struct policy_visit *v, enum side side)
 {
     char text[ADDR_IP_TEXT_BYTES];
 
-    return cel_string(arena_str(&x->arena, str_from(addr_format_ip(addr_of(x, side), text))));
+    return cel_string(arena_str(v->arena, str_from(addr_format_ip(addr_of(v, side), text))));
 }
 
 /* ---- places ----------------------------------------------------------------------------------- */
 
-static struct cel_value short_geo_var(struct exchange *x, enum policy_var var)
+static struct cel_value short_geo_var(const struct policy_visit *v, enum policy_var var)
 {
-    const struct geo_place *p = &geo_of(x, SIDE_CLIENT)->location;
+    const struct geo_place *p = &geo_of(v, SIDE_CLIENT)->location;
 
     switch (var) { /* the variables of this function only */
     case VAR_CONN_GEO_CITY:
@@ -132,36 +131,36 @@ static_assert(VAR_CONN_SERVER_IP_GEO_REGISTERED_LOCATION_TIMEZONE -
                   SIDE_DISTANCE,
               "vars.def has both addresses in one order");
 
-static struct cel_value side_var(struct exchange *x, enum side side, enum policy_var var)
+static struct cel_value side_var(const struct policy_visit *v, enum side side, enum policy_var var)
 {
     switch (var) { /* the variables of this function only */
     case VAR_CONN_CLIENT_IP_CATEGORIES:
-        return cel_list_of(&categories_of(x, side)->names);
+        return cel_list_of(&categories_of(v, side)->names);
     case VAR_CONN_CLIENT_IP_IS_ON_BLOCKLIST:
-        return cel_bool(categories_of(x, side)->is_on_blocklist);
+        return cel_bool(categories_of(v, side)->is_on_blocklist);
     case VAR_CONN_CLIENT_IP_IS_TOR_NODE:
-        return cel_bool(categories_of(x, side)->is_tor_node);
+        return cel_bool(categories_of(v, side)->is_tor_node);
     case VAR_CONN_CLIENT_IP_AS_NUMBER:
-        return cel_int(geo_of(x, side)->as_number);
+        return cel_int(geo_of(v, side)->as_number);
     case VAR_CONN_CLIENT_IP_AS_ORGANIZATION:
-        return cel_string(geo_of(x, side)->as_organization);
+        return cel_string(geo_of(v, side)->as_organization);
     default:
         return var <= VAR_CONN_CLIENT_IP_GEO_LOCATION_TIMEZONE
-                   ? location_var(&geo_of(x, side)->location, var)
-                   : registered_var(&geo_of(x, side)->registered, var);
+                   ? location_var(&geo_of(v, side)->location, var)
+                   : registered_var(&geo_of(v, side)->registered, var);
     }
 }
 
 /* ---- the endpoint ----------------------------------------------------------------------------- */
 
-static struct cel_value endpoint_var(struct exchange *x, enum policy_var var)
+static struct cel_value endpoint_var(const struct policy_visit *v, enum policy_var var)
 {
-    const struct endpoint *ep = x->endpoint;
+    const struct endpoint *ep = v->endpoint;
     char text[URL_TEXT_BYTES];
 
     switch (var) { /* the variables of this function only */
     case VAR_ENDPOINT_ADDR:
-        return cel_string(arena_fmt(&x->arena, "%s:%u", ep->url.host, (unsigned)ep->url.port));
+        return cel_string(arena_fmt(v->arena, "%s:%u", ep->url.host, (unsigned)ep->url.port));
     case VAR_ENDPOINT_HOST:
         return cel_string(str_from(ep->url.host));
     case VAR_ENDPOINT_ID:
@@ -172,45 +171,44 @@ static struct cel_value endpoint_var(struct exchange *x, enum policy_var var)
         return cel_string(str_from(scheme_name(ep->url.scheme)));
     case VAR_ENDPOINT_URL:
         return cel_string(
-            arena_str(&x->arena, str_from(url_format(&ep->url, scheme_default_port(SCHEME_HTTP),
-                                                     scheme_default_port(SCHEME_HTTPS), text))));
+            arena_str(v->arena, str_from(url_format(&ep->url, scheme_default_port(SCHEME_HTTP),
+                                                    scheme_default_port(SCHEME_HTTPS), text))));
     default:
         return policy_vars_zero(var);
     }
 }
 
-struct cel_value policy_vars_conn(struct exchange *x, enum policy_var var, struct arena *arena)
+struct cel_value policy_vars_conn(const struct policy_visit *v, enum policy_var var)
 {
-    (void)arena;
     if (var >= VAR_CONN_CLIENT_IP_CATEGORIES &&
         var <= VAR_CONN_CLIENT_IP_GEO_REGISTERED_LOCATION_TIMEZONE)
-        return side_var(x, SIDE_CLIENT, var);
+        return side_var(v, SIDE_CLIENT, var);
     if (var >= VAR_CONN_SERVER_IP_CATEGORIES &&
         var <= VAR_CONN_SERVER_IP_GEO_REGISTERED_LOCATION_TIMEZONE)
-        return side_var(x, SIDE_SERVER, (enum policy_var)(var - SIDE_DISTANCE));
+        return side_var(v, SIDE_SERVER, (enum policy_var)(var - SIDE_DISTANCE));
     if (var >= VAR_CONN_GEO_CITY && var <= VAR_CONN_GEO_SUBDIVISION)
-        return short_geo_var(x, var);
+        return short_geo_var(v, var);
     switch (var) { /* the variables of this function only */
     case VAR_CONN_BYTES_IN:
-        return cel_int((int64_t)x->origin->bytes_in);
+        return cel_int((int64_t)v->origin->bytes_in);
     case VAR_CONN_BYTES_OUT:
-        return cel_int((int64_t)x->origin->bytes_out);
+        return cel_int((int64_t)v->origin->bytes_out);
     case VAR_CONN_CLIENT_IP:
-        return ip_text(x, SIDE_CLIENT);
+        return ip_text(v, SIDE_CLIENT);
     case VAR_CONN_CLIENT_PORT:
-        return cel_int(x->origin->client.port);
+        return cel_int(v->origin->client.port);
     case VAR_CONN_SERVER_IP:
-        return ip_text(x, SIDE_SERVER);
+        return ip_text(v, SIDE_SERVER);
     case VAR_CONN_SERVER_PORT:
-        return cel_int(x->origin->server.port);
+        return cel_int(v->origin->server.port);
     case VAR_CONN_SERVER_REGION:
         /* A copy: a reload may take the config away while the policy waits. */
-        return cel_string(arena_str(&x->arena, str_from(x->gateway->config->server_region)));
+        return cel_string(arena_str(v->arena, str_from(v->gateway->config->server_region)));
     case VAR_CONN_TS_START:
-        return policy_vars_time(x->origin->conn_start_wall_ms);
+        return policy_vars_time(v->origin->conn_start_wall_ms);
     case VAR_CONN_K8S_POD_METADATA_ERROR_CODE:
         return cel_string(STR("ERR_NGROK_28001")); /* the identity is not known (D22) */
     default:
-        return endpoint_var(x, var);
+        return endpoint_var(v, var);
     }
 }

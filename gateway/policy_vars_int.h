@@ -14,15 +14,13 @@ struct policy_facts {
     struct request_url *url;  /* NULL: not yet, or the target changed */
     struct user_agent *agent; /* NULL: not yet; of `agent_text` */
     struct str agent_text;
-    struct geo_record *client;    /* NULL: not yet */
-    struct geo_record *server;    /* NULL: not yet */
-    struct tls_cert *certificate; /* NULL: not yet; empty without TLS */
+    struct policy_visit_facts visit;
 };
 
 struct policy_facts *policy_facts_of(struct exchange *x);
 
-struct cel_value policy_vars_conn(struct exchange *x, enum policy_var var, struct arena *arena);
-struct cel_value policy_vars_tls(struct exchange *x, enum policy_var var, struct arena *arena);
+struct cel_value policy_vars_conn(const struct policy_visit *v, enum policy_var var);
+struct cel_value policy_vars_tls(const struct policy_visit *v, enum policy_var var);
 struct cel_value policy_vars_req(struct exchange *x, enum policy_var var, struct arena *arena);
 struct cel_value policy_vars_res(struct exchange *x, enum policy_var var, struct arena *arena);
 

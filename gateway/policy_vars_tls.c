@@ -4,14 +4,14 @@
 #include "gateway/tls_cert.h"
 #include "policy/objects.h"
 
-static const struct tls_cert *certificate_of(struct exchange *x)
+static const struct tls_cert *certificate_of(const struct policy_visit *v)
 {
-    struct policy_facts *facts = policy_facts_of(x);
+    struct policy_visit_facts *facts = v->facts;
 
     if (facts->certificate == NULL) {
-        facts->certificate = arena_zalloc(&x->arena, sizeof(*facts->certificate));
-        if (x->origin->tls != NULL)
-            (void)tls_server_cert(x->origin->tls, &x->arena, facts->certificate);
+        facts->certificate = arena_zalloc(v->arena, sizeof(*facts->certificate));
+        if (v->origin->tls != NULL)
+            (void)tls_server_cert(v->origin->tls, v->arena, facts->certificate);
     }
     return facts->certificate;
 }
@@ -78,10 +78,10 @@ static_assert(VAR_CONN_TLS_SERVER_SUBJECT_STREET_ADDRESS -
                   NAME_DISTANCE,
               "vars.def has both names in one order");
 
-static struct cel_value certificate_var(struct exchange *x, enum policy_var var,
-                                        struct arena *arena)
+static struct cel_value certificate_var(const struct policy_visit *v, enum policy_var var)
 {
-    const struct tls_cert *c = certificate_of(x);
+    const struct tls_cert *c = certificate_of(v);
+    struct arena *arena = v->arena;
 
     if (var >= VAR_CONN_TLS_SERVER_ISSUER && var <= VAR_CONN_TLS_SERVER_ISSUER_STREET_ADDRESS)
         return name_var(&c->issuer, var, arena);
@@ -119,20 +119,23 @@ static struct str version_number(struct str version)
     return str_starts(version, STR("TLSv")) ? str_skip(version, 4) : version;
 }
 
-struct cel_value policy_vars_tls(struct exchange *x, enum policy_var var, struct arena *arena)
+struct cel_value policy_vars_tls(const struct policy_visit *v, enum policy_var var)
 {
-    if (x->origin->tls == NULL)
+    /* Of the ClientHello, which comes before there is a session; without TLS they are empty. */
+    if (var == VAR_CONN_TLS_SNI)
+        return cel_string(v->origin->server_name);
+    if (var == VAR_CONN_TLS_JA4_FINGERPRINT)
+        return cel_string(v->origin->ja4);
+    if (v->origin->tls == NULL)
         return policy_vars_zero(var);
     switch (var) { /* the variables of this function only */
     case VAR_CONN_TLS_CIPHER_SUITE:
-        return cel_string(x->origin->tls_cipher);
+        return cel_string(v->origin->tls_cipher);
     case VAR_CONN_TLS_NEGOTIATED_ALPN:
-        return cel_string(tls_alpn(x->origin->tls));
-    case VAR_CONN_TLS_SNI:
-        return cel_string(x->origin->server_name);
+        return cel_string(tls_alpn(v->origin->tls));
     case VAR_CONN_TLS_VERSION:
-        return cel_string(version_number(x->origin->tls_version));
+        return cel_string(version_number(v->origin->tls_version));
     default:
-        return certificate_var(x, var, arena);
+        return certificate_var(v, var);
     }
 }

@@ -33,6 +33,7 @@ enum sock_state {
 
 enum sock_rx {
     RX_READING,
+    RX_WAITS,  /* the owner wants nothing yet */
     RX_PAUSED, /* the receiver left data */
     RX_HELD,   /* TLS must write before it can read on */
     RX_ENDED,  /* on_eof was told */
@@ -254,7 +255,8 @@ static bool sock_deliver(struct sock *s, size_t n)
     if (taken < n) {
         buf_add(&s->left, scratch + taken, n - taken);
         assert(!buf_failed(&s->left));
-        sock_pause(s, RX_PAUSED);
+        if (s->rx == RX_READING)
+            sock_pause(s, RX_PAUSED);
     }
     return true;
 }
@@ -264,12 +266,14 @@ static bool sock_deliver_left(struct sock *s)
 {
     size_t taken;
 
-    if (!tell_data(s, buf_str(&s->left), &taken))
-        return false;
-    buf_consume(&s->left, taken);
-    if (s->left.len > 0)
-        return true;
-    buf_fini(&s->left);
+    if (s->left.len > 0) {
+        if (!tell_data(s, buf_str(&s->left), &taken))
+            return false;
+        buf_consume(&s->left, taken);
+        if (s->left.len > 0 || s->rx != RX_PAUSED)
+            return true;
+        buf_fini(&s->left);
+    }
     s->rx = RX_READING;
     ev_io_start(loop_of(s), &s->readable);
     return true;
@@ -321,7 +325,7 @@ static bool sock_filled(struct sock *s, enum fill filled)
         s->end = END_FAILED;
         break;
     }
-    if (s->rx != RX_PAUSED)
+    if (s->rx != RX_PAUSED && s->rx != RX_WAITS)
         sock_tell_end(s);
     return false;
 }
@@ -634,6 +638,8 @@ static void sock_resume(struct stream *stream)
 {
     struct sock *s = sock_from(stream);
 
+    if (s->rx == RX_WAITS)
+        s->rx = RX_PAUSED;
     /* Inside on_data it is not known yet whether anything will be left. */
     if (s->state == SOCK_OPEN && (s->rx == RX_PAUSED || s->event == EVENT_DATA))
         sock_again(s);
@@ -717,6 +723,15 @@ struct stream *sock_stream(struct sock *s)
 void sock_on_secure(struct sock *s, sock_secure_fn *fn)
 {
     s->on_secure = fn;
+}
+
+void sock_hold(struct sock *s)
+{
+    assert(s->state != SOCK_HANDSHAKE);
+    if (s->rx == RX_READING)
+        sock_pause(s, RX_WAITS);
+    else if (s->rx == RX_PAUSED)
+        s->rx = RX_WAITS;
 }
 
 struct tls_session *sock_tls(struct sock *s)

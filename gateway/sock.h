@@ -37,6 +37,12 @@ struct stream *sock_stream(struct sock *s);
  * on_closed(CLOSE_TLS_ERROR). */
 typedef void sock_secure_fn(void *arg);
 void sock_on_secure(struct sock *s, sock_secure_fn *fn);
+/*
+ * Reads nothing from now on, until stream_resume(), so that what the peer sends stays in the kernel.
+ * What comes of the peer meanwhile, a reset included, is noticed after that. Not for a sock whose
+ * handshake is under way.
+ */
+void sock_hold(struct sock *s);
 /* The TLS session, or NULL. */
 struct tls_session *sock_tls(struct sock *s);
 

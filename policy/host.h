@@ -81,6 +81,8 @@ struct policy_job {
     void (*free)(struct policy_job *job);
 };
 
+/* A host that only runs on_tcp_connect has no message: its calls from header_find() to add_filter()
+ * are NULL. */
 struct policy_host {
     /* A variable other than vars.*, actions.* and time.now. Values are made in `arena`, which lives
      * as long as the exchange; large ones are views. What is absent has the zero value of its type. */

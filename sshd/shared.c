@@ -4,6 +4,7 @@
 
 #include <uthash.h>
 
+#include "base/cidr_set.h"
 #include "base/mem.h"
 #include "policy/policy.h"
 
@@ -115,6 +116,18 @@ uint64_t shared_serial(struct sshd_shared *sh)
     return atomic_fetch_add_explicit(&sh->serial, 1, memory_order_relaxed) + 1;
 }
 
+void settings_ref(const struct sshd_settings *s)
+{
+    policy_terms_ref(s->policy);
+    cidr_set_ref(s->balancers);
+}
+
+void settings_unref(const struct sshd_settings *s)
+{
+    policy_terms_unref(s->policy);
+    cidr_set_unref(s->balancers);
+}
+
 struct sshd_shared *sshd_shared_new(const char *const *host_keys, size_t host_key_count,
                                     const struct sshd_settings *settings, struct authkeys *keys,
                                     const struct host_suffixes *suffixes, struct control *control,
@@ -125,7 +138,7 @@ struct sshd_shared *sshd_shared_new(const char *const *host_keys, size_t host_ke
     (void)ssh_init();
     (void)pthread_mutex_init(&sh->lock, NULL);
     sh->settings = *settings;
-    policy_terms_ref(sh->settings.policy);
+    settings_ref(&sh->settings);
     sh->keys = keys;
     authkeys_ref(keys);
     sh->suffixes = suffixes;
@@ -157,7 +170,7 @@ void sshd_shared_free(struct sshd_shared *sh)
         HASH_DEL(sh->tallies, t);
         mem_free(t);
     }
-    policy_terms_unref(sh->settings.policy);
+    settings_unref(&sh->settings);
     authkeys_unref(sh->keys);
     (void)pthread_mutex_destroy(&sh->lock);
     mem_free(sh);

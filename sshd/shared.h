@@ -34,6 +34,10 @@ struct sshd_shared {
     struct tally *tallies; /* owned */
 };
 
+/* The references that settings hold: a copy that is kept needs its own. */
+void settings_ref(const struct sshd_settings *s);
+void settings_unref(const struct sshd_settings *s);
+
 /* A number for a session that no other session of the process has. */
 uint64_t shared_serial(struct sshd_shared *sh);
 

@@ -6,9 +6,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/cidr_set.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "policy/policy.h"
+#include "sshd/arrival.h"
 #include "sshd/chan.h"
 #include "sshd/farewell.h"
 #include "sshd/session_int.h"
@@ -98,14 +99,22 @@ static void doors_pause(struct sshd *front)
     ev_timer_start(loop_of(front), &front->reopen);
 }
 
-static void admit(struct sshd *front, int fd, const struct sockaddr_storage *from)
+void sshd_admit(struct sshd *front, int fd, const struct addr *client)
+{
+    if (session_new(front, fd, client) == NULL)
+        log_debug("ssh.not_accepted", LADDR("client", client));
+}
+
+static void accepted(struct sshd *front, int fd, const struct sockaddr_storage *from)
 {
     struct addr peer = addr_from_sockaddr((const struct sockaddr *)from);
 
     if (front->unauthenticated >= front->settings.max_unauthenticated)
         refuse_fd(front, fd, &peer);
-    else if (session_new(front, fd, &peer) == NULL)
-        log_debug("ssh.not_accepted", LADDR("client", &peer));
+    else if (cidr_set_has(front->settings.balancers, &peer))
+        arrival_start(front, fd, &peer);
+    else
+        sshd_admit(front, fd, &peer);
 }
 
 static void on_acceptable(struct ev_loop *loop, ev_io *w, int revents)
@@ -120,7 +129,7 @@ static void on_acceptable(struct ev_loop *loop, ev_io *w, int revents)
         int fd = accept4(door->fd, (struct sockaddr *)&from, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd != -1) {
-            admit(door->front, fd, &from);
+            accepted(door->front, fd, &from);
             continue;
         }
         if (errno == EAGAIN || errno == EWOULDBLOCK)
@@ -167,7 +176,7 @@ struct sshd *sshd_new(struct worker *w, struct sshd_shared *shared, const int *l
     front->worker = w;
     front->shared = shared;
     front->settings = shared->settings;
-    policy_terms_ref(front->settings.policy);
+    settings_ref(&front->settings);
     front->keys = shared->keys;
     authkeys_ref(front->keys);
     front->bind = bind_new(shared);
@@ -200,8 +209,8 @@ void sshd_configure(struct sshd *front, const struct sshd_settings *settings, st
         mem_free(front->scratch);
         front->scratch = NULL;
     }
-    policy_terms_ref(settings->policy);
-    policy_terms_unref(front->settings.policy);
+    settings_ref(settings);
+    settings_unref(&front->settings);
     front->settings = *settings;
     authkeys_ref(keys);
     authkeys_unref(front->keys);
@@ -220,6 +229,7 @@ void sshd_drain(struct sshd *front)
     for (size_t i = 0; i < front->door_count; i++)
         (void)close(front->doors[i].fd);
     front->door_count = 0;
+    arrivals_stop(front);
 }
 
 static void tell_closed(struct worker *w, void *arg)
@@ -284,7 +294,7 @@ void sshd_free(struct sshd *front)
     chans_forget_orphans(front);
     farewells_stop(front);
     front->closed = NULL;
-    policy_terms_unref(front->settings.policy);
+    settings_unref(&front->settings);
     authkeys_unref(front->keys);
     front->keys = NULL;
     ssh_bind_free(front->bind);

@@ -18,6 +18,7 @@
 #include "base/worker.h"
 
 struct authkeys;
+struct cidr_set;
 struct control;
 struct host_suffixes;
 struct policy_terms;
@@ -32,6 +33,8 @@ struct sshd_settings {
     uint32_t max_sessions_per_key;
     uint32_t max_sessions_per_address;
     uint32_t max_unauthenticated; /* per worker */
+    struct cidr_set *balancers;   /* who must begin with a PROXY header; counted by its users */
+    uint64_t proxy_header_timeout_ms;
     uint64_t login_grace_ms;
     uint32_t max_auth_tries;
     uint32_t max_forwards;       /* per session */

@@ -19,6 +19,7 @@
 #include "sshd/shared.h"
 #include "sshd/sshd.h"
 
+struct arrival;
 struct chan;
 struct farewell;
 struct session;
@@ -44,7 +45,8 @@ struct sshd {
 
     struct session *sessions; /* owned; a hash by serial number */
     size_t session_count;
-    size_t unauthenticated;     /* of them not logged in, and farewells to such */
+    size_t unauthenticated;     /* of them not logged in, arrivals, and farewells to such */
+    struct arrival *arrivals;   /* owned */
     struct chan *orphans;       /* borrowed: their owners must be told that the session is gone */
     struct farewell *farewells; /* owned */
     size_t claims;              /* asked of the control thread and not answered */
@@ -52,12 +54,15 @@ struct sshd {
     char *scratch; /* owned: settings.channel_window bytes, for channel reads */
 
     struct log_limit refused_log; /* of what strangers can trigger */
+    struct log_limit proxy_log;   /* connections without a proper PROXY header */
     bool draining;
     worker_fn *closed; /* NULL: sshd_close_all() was not called, or its callback ran */
     bool telling;      /* that callback is on its way */
     void *closed_arg;
 };
 
+/* Takes the socket of a client at this address, and begins a session on it. */
+void sshd_admit(struct sshd *front, int fd, const struct addr *client);
 struct session *sshd_find(struct sshd *front, uint64_t serial);
 /* Something ended; when all is gone, the callback of sshd_close_all() runs. */
 void sshd_check_closed(struct sshd *front);

@@ -50,7 +50,7 @@ LIBRARIES = [
     (r"crypt\.h", r"policy/password\.c"),
     (r"uthash\.h|utlist\.h", r".*"),
     (r"(sys/(socket|un|epoll|uio)|netdb|netinet/.*|arpa/.*|poll)\.h",
-     r"base/(addr|log)\.[ch]|(sshd|gateway)/.*"),
+     r"base/(addr|log|peek)\.[ch]|(sshd|gateway)/.*"),
 ]
 
 BANNED = {

@@ -86,6 +86,14 @@ static void add_conn(struct fields *f, const struct event *ev)
         add(f, LTIME("conn.start_ts", ev->conn_start_wall_ms));
 }
 
+/* What a connection is told of that no request was. */
+static void add_conn_end(struct fields *f, const struct event *ev)
+{
+    add(f, LTIME("conn.end_ts", ev->wall_ms));
+    add(f, LU("conn.bytes_in", ev->conn_bytes_in));
+    add(f, LU("conn.bytes_out", ev->conn_bytes_out));
+}
+
 /* url.raw is left out: it would repeat the four parts in every line. */
 static void add_request(struct fields *f, const struct event *ev)
 {
@@ -115,7 +123,7 @@ static void add_end(struct fields *f, const struct event *ev)
     add(f, LU("duration_ms", ev->duration_us / 1000));
     if (ev->upstream_us != 0)
         add(f, LU("upstream_ms", ev->upstream_us / 1000));
-    if (ev->upstream_us != 0 || ev->connection_reused)
+    if (ev->kind == EVENT_HTTP_REQUEST && (ev->upstream_us != 0 || ev->connection_reused))
         add(f, LB("backend.connection_reused", ev->connection_reused));
     if (code != NULL)
         add(f, LS("error_code", code));
@@ -136,6 +144,16 @@ static void add_policy(struct fields *f, const struct event *ev)
     add_str(f, "traffic_policy.logs", ev->policy_logs);
 }
 
+const char *event_name(const struct event *ev)
+{
+    static const char *const names[] = {
+        [EVENT_HTTP_REQUEST] = "http_request_complete",
+        [EVENT_TCP_CLOSED] = "tcp_connection_closed",
+    };
+
+    return names[ev->kind];
+}
+
 size_t event_fields(const struct event *ev, struct log_field out[EVENT_FIELDS_MAX])
 {
     struct fields f = { .out = out };
@@ -148,8 +166,16 @@ size_t event_fields(const struct event *ev, struct log_field out[EVENT_FIELDS_MA
     add_conn(&f, ev);
     add_str(&f, "tls.version", ev->tls_version);
     add_str(&f, "tls.cipher_suite", ev->tls_cipher);
-    add_request(&f, ev);
-    add_response(&f, ev);
+    add_str(&f, "ja4_fingerprint", ev->ja4);
+    switch (ev->kind) {
+    case EVENT_HTTP_REQUEST:
+        add_request(&f, ev);
+        add_response(&f, ev);
+        break;
+    case EVENT_TCP_CLOSED:
+        add_conn_end(&f, ev);
+        break;
+    }
     add_end(&f, ev);
     add_policy(&f, ev);
     return f.count;

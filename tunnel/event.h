@@ -1,5 +1,6 @@
 /*
- * event: what is told about a finished exchange (http_request_complete.v0, spec section 9.3).
+ * event: what is told about a finished exchange (http_request_complete.v0, spec section 9.3) or a
+ * raw connection (tcp_connection_closed.v0, section 9.4).
  * Made once by the gateway, shared by the sinks: access log, the session that holds the endpoint,
  * later event destinations and the inspector.
  * Owns:   copies of all its strings, in one allocation freed with the last reference.
@@ -18,12 +19,15 @@
 #include "base/str.h"
 #include "tunnel/id.h"
 
+enum event_kind { EVENT_HTTP_REQUEST, EVENT_TCP_CLOSED };
+
 struct event {
     struct counted counted;
     struct arena arena; /* holds every str below */
 
+    enum event_kind kind;
     char id[ID_BYTES];
-    uint64_t wall_ms; /* when the exchange ended */
+    uint64_t wall_ms; /* when the exchange or the connection ended */
 
     struct str endpoint_id; /* empty when no endpoint was found */
     struct str endpoint_url;
@@ -33,6 +37,8 @@ struct event {
     struct addr server;
     struct str server_name;
     uint64_t conn_start_wall_ms;
+    uint64_t conn_bytes_in; /* of EVENT_TCP_CLOSED: from and to the visitor */
+    uint64_t conn_bytes_out;
 
     struct str method;       /* as sent; for people */
     struct str method_lower; /* as the event has it (spec U-30) */
@@ -50,7 +56,8 @@ struct event {
     struct str close_reason; /* "done", or why the exchange ended early */
 
     uint64_t duration_us;
-    uint64_t upstream_us; /* from the request head being sent to the response head; 0: none */
+    uint64_t upstream_us; /* from the request head being sent to the response head, or until the
+                             upstream's stream opened; 0: none */
     bool connection_reused;
 
     struct str basic_auth_decision; /* "" when no such action ran */
@@ -63,6 +70,7 @@ struct event {
     struct str policy_logs; /* a JSON list */
     struct str tls_version;
     struct str tls_cipher;
+    struct str ja4; /* fingerprint of the TLS client */
 };
 
 /* A zeroed event with one reference, to be filled by its maker. */
@@ -79,6 +87,8 @@ static inline void event_unref(struct event *ev)
         counted_unref(&ev->counted);
 }
 
+/* "http_request_complete", "tcp_connection_closed". */
+const char *event_name(const struct event *ev);
 /* The fields of the event in log form, for log_write() or log_format_line(); returns how many. */
 enum { EVENT_FIELDS_MAX = 40 };
 size_t event_fields(const struct event *ev, struct log_field out[EVENT_FIELDS_MAX]);

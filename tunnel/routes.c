@@ -195,6 +195,24 @@ struct endpoint *routes_find(const struct routes *r, enum scheme scheme, struct 
     return found == NULL ? NULL : found->ep;
 }
 
+/* Both match one host, so of two wildcards the longer one has the longer suffix. */
+static bool is_more_specific(const struct endpoint *a, const struct endpoint *b)
+{
+    if (is_wildcard(a) != is_wildcard(b))
+        return is_wildcard(b);
+    return strlen(a->url.host) > strlen(b->url.host);
+}
+
+struct endpoint *routes_find_secure(const struct routes *r, struct str host, uint16_t port)
+{
+    struct endpoint *https = routes_find(r, SCHEME_HTTPS, host, port);
+    struct endpoint *tls = routes_find(r, SCHEME_TLS, host, port);
+
+    if (https == NULL || tls == NULL)
+        return tls == NULL ? https : tls;
+    return is_more_specific(tls, https) ? tls : https;
+}
+
 size_t routes_count(const struct routes *r)
 {
     return HASH_COUNT(r->table);

@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 struct splice;
@@ -17,6 +18,7 @@ struct splice {
     struct worker *worker; /* borrowed: outlives us */
     struct splice_end a;
     struct splice_end b;
+    struct splice_stats stats;
     splice_done_fn *done;
     void *arg;
     bool closed;
@@ -47,10 +49,15 @@ static void finish(struct splice *s, enum close_reason why)
 static size_t on_data(void *arg, struct str data)
 {
     struct splice_end *from = arg;
+    struct splice *s = from->splice;
+    size_t taken;
 
-    if (from->splice->closed)
+    if (s->closed)
         return data.n;
-    return stream_write(from->other->stream, data.p, data.n);
+    taken = stream_write(from->other->stream, data.p, data.n);
+    *(from == &s->a ? &s->stats.from_a : &s->stats.from_b) += taken;
+    s->stats.active_ms = clock_mono_ms();
+    return taken;
 }
 
 static void on_writable(void *arg)
@@ -94,6 +101,7 @@ struct splice *splice_new(struct worker *w, struct stream *a, struct stream *b,
     struct splice *s = mem_zalloc(sizeof(*s));
 
     s->worker = w;
+    s->stats.active_ms = clock_mono_ms();
     s->done = done;
     s->arg = arg;
     s->a = (struct splice_end){ .splice = s, .stream = a, .other = &s->b };
@@ -103,6 +111,11 @@ struct splice *splice_new(struct worker *w, struct stream *a, struct stream *b,
     stream_resume(a);
     stream_resume(b);
     return s;
+}
+
+const struct splice_stats *splice_stats(const struct splice *s)
+{
+    return &s->stats;
 }
 
 void splice_close(struct splice *s, enum close_reason why)

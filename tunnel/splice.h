@@ -8,17 +8,26 @@
 #ifndef TUNNEL_SPLICE_H
 #define TUNNEL_SPLICE_H
 
+#include <stdint.h>
+
 #include "base/worker.h"
 #include "tunnel/close.h"
 #include "tunnel/stream.h"
 
 struct splice;
 
-/* Both streams are closed when this runs; the splice is gone after it. */
+struct splice_stats {
+    uint64_t from_a; /* bytes that the other stream took */
+    uint64_t from_b;
+    uint64_t active_ms; /* when the last of them was, monotonic */
+};
+
+/* Both streams are closed when this runs; the splice is gone after it, but for its stats until then. */
 typedef void splice_done_fn(void *arg, enum close_reason why);
 
 struct splice *splice_new(struct worker *w, struct stream *a, struct stream *b,
                           splice_done_fn *done, void *arg);
+const struct splice_stats *splice_stats(const struct splice *s);
 /* Ends it from outside; done() is not called. */
 void splice_close(struct splice *s, enum close_reason why);
 

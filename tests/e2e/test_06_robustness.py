@@ -234,9 +234,9 @@ def test_silent_visitor(scene):
         assert data == b"" or data.startswith(b"HTTP/1.1 408 ")
 
 
-def test_tls_handshake_timeout(scene):
-    """tls_handshake_timeout_ms: a visitor that connects and says nothing is closed."""
-    gateway = scene.start_gateway({"limits": {"tls_handshake_timeout_ms": 500}})
+def test_client_hello_timeout(scene):
+    """client_hello_timeout_ms: a visitor that connects and says nothing, or not enough, is closed."""
+    gateway = scene.start_gateway({"limits": {"client_hello_timeout_ms": 500}})
     for first in (b"", b"\x16\x03\x01\x02\x00\x01"):
         with Conn(gateway.https_port, "x.example.test") as conn:
             conn.send(first)

@@ -87,7 +87,8 @@ class Conn:
     """One connection to the gateway; `host` is what its requests name."""
 
     def __init__(self, port, host, tls=False, context=None, sni=None, session=None,
-                 address="127.0.0.1", seconds=10, receive_buffer=None):
+                 address="127.0.0.1", seconds=10, receive_buffer=None, source=None, first=b""):
+        """`source` is an address to come from; `first` is sent before TLS begins."""
         self.buffer = bytearray()
         self.eof = False
         self.was_reset = False
@@ -99,8 +100,11 @@ class Conn:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.settimeout(Deadline(seconds).left())
         try:
+            if source:
+                sock.bind((source, 0))
             sock.connect((address, port))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.sendall(first)
             if tls:
                 sock = (context or tls_context()).wrap_socket(
                     sock, server_hostname=host if sni is None else sni or None, session=session)

@@ -41,11 +41,14 @@ class Relay:
                 pass
             sock.close()
 
+    def _connect(self):
+        return socket.create_connection(self.target)
+
     def _accept(self):
         while True:
             try:
                 client, _ = self.listener.accept()
-                server = socket.create_connection(self.target)
+                server = self._connect()
             except OSError:
                 return
             self.socks += [client, server]

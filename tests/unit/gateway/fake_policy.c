@@ -159,6 +159,13 @@ struct cel_value policy_vars_get(struct exchange *x, enum policy_var var, struct
     return cel_null();
 }
 
+struct cel_value policy_vars_visit(const struct policy_visit *v, enum policy_var var)
+{
+    (void)v;
+    (void)var;
+    return cel_null();
+}
+
 void policy_facts_forget_url(struct exchange *x)
 {
     (void)x;

@@ -182,7 +182,7 @@ static void open_conn(struct worker *w, void *arg)
     struct visit *v = arg;
 
     (void)w;
-    conn_open(v->gateway, v->fd, SCHEME_HTTP, &peer);
+    conn_open(v->gateway, v->fd, SCHEME_HTTP, 80, &peer);
     mem_free(v);
 }
 

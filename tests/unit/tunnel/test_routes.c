@@ -72,6 +72,52 @@ static void routes_find_prefers_the_most_specific(void **state)
     routes_free(r);
 }
 
+static void add(struct routes *r, enum scheme scheme, const char *host)
+{
+    struct endpoint *ep = endpoint_at(scheme, host, 443);
+
+    routes_add(r, ep);
+    endpoint_unref(ep);
+}
+
+static void routes_find_secure_prefers_the_most_specific_of_both_schemes(void **state)
+{
+    static const struct {
+        const char *host;
+        enum scheme scheme;
+        const char *found;
+    } cases[] = {
+        { "app.example.com", SCHEME_HTTPS, "app.example.com" },
+        { "db.example.com", SCHEME_TLS, "db.example.com" },
+        { "x.example.com", SCHEME_HTTPS, "*.example.com" },
+        { "x.t.example.com", SCHEME_TLS, "*.t.example.com" },
+        { "w.t.example.com", SCHEME_HTTPS, "w.t.example.com" },
+        { "x.w.t.example.com", SCHEME_TLS, "*.t.example.com" },
+        { "x.h.t.example.com", SCHEME_HTTPS, "*.h.t.example.com" },
+        { "only.tls.org", SCHEME_TLS, "*.tls.org" },
+    };
+    struct routes *r = routes_new();
+
+    (void)state;
+    add(r, SCHEME_HTTPS, "*.example.com");
+    add(r, SCHEME_HTTPS, "app.example.com");
+    add(r, SCHEME_TLS, "db.example.com");
+    add(r, SCHEME_TLS, "*.t.example.com");
+    add(r, SCHEME_HTTPS, "w.t.example.com");
+    add(r, SCHEME_HTTPS, "*.h.t.example.com");
+    add(r, SCHEME_TLS, "*.tls.org");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct endpoint *ep = routes_find_secure(r, str_from(cases[i].host), 443);
+
+        assert_non_null(ep);
+        assert_string_equal(ep->url.host, cases[i].found);
+        assert_int_equal(ep->url.scheme, cases[i].scheme);
+    }
+    assert_null(routes_find_secure(r, STR("other.org"), 443));
+    assert_null(routes_find_secure(r, STR("db.example.com"), 444));
+    routes_free(r);
+}
+
 static void routes_find_looks_at_scheme_and_port(void **state)
 {
     struct routes *r = routes_new();
@@ -211,6 +257,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(routes_find_prefers_the_most_specific),
+        cmocka_unit_test(routes_find_secure_prefers_the_most_specific_of_both_schemes),
         cmocka_unit_test(routes_find_looks_at_scheme_and_port),
         cmocka_unit_test(routes_remove_exact_falls_through_to_the_wildcard),
         cmocka_unit_test(routes_add_same_address_replaces),

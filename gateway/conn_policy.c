@@ -1,0 +1,306 @@
+#include "gateway/conn_policy.h"
+
+#include <assert.h>
+
+#include <utlist.h>
+
+#include "base/arena.h"
+#include "base/mem.h"
+#include "gateway/exchange.h"
+#include "gateway/gateway_int.h"
+#include "gateway/policy_data.h"
+#include "gateway/policy_vars.h"
+#include "gateway/policy_wait.h"
+#include "gateway/vaults.h"
+#include "tunnel/endpoint.h"
+
+enum conn_policy_state {
+    CONN_POLICY_RUNS, /* or is suspended */
+    CONN_POLICY_PASSED,
+    CONN_POLICY_DENIED,
+    CONN_POLICY_CANCELLED,
+};
+
+struct conn_policy {
+    struct conn_policy *next; /* of the connection's list */
+    size_t users;             /* the list, and each use */
+    enum conn_policy_state state;
+    struct gateway *gateway; /* borrowed while it runs; the connection may move after */
+    const struct exchange_origin *origin; /* borrowed while it runs */
+    struct endpoint *endpoint;            /* counted */
+    struct policy_data *data;             /* counted: values borrow from it, also over a reload */
+    struct policy_run *run;               /* owned */
+    struct arena arena;                   /* of the run */
+    struct policy_visit_facts facts;
+    struct policy_waiter waiter;
+    struct conn_policy_use *uses; /* list of those who wait */
+    bool waking;                  /* the run goes on at the end of the loop turn */
+};
+
+/* ---- the host ---------------------------------------------------------------------------------- */
+
+static struct cel_value host_var(void *ctx, enum policy_var var, struct arena *arena)
+{
+    struct conn_policy *p = ctx;
+    const struct policy_visit visit = {
+        .gateway = p->gateway,
+        .origin = p->origin,
+        .endpoint = p->endpoint,
+        .data = p->data,
+        .arena = arena,
+        .facts = &p->facts,
+    };
+
+    return policy_vars_visit(&visit, var);
+}
+
+static const struct addr *host_client_addr(void *ctx)
+{
+    const struct conn_policy *p = ctx;
+
+    return &p->origin->client;
+}
+
+static enum policy_ready host_fetch(void *ctx, const struct policy_fetch *request,
+                                    struct policy_fetched *out, struct err *e)
+{
+    struct conn_policy *p = ctx;
+
+    return policy_wait_fetch(&p->waiter, request, out, e);
+}
+
+static enum policy_ready host_fetch_shared(void *ctx, const struct policy_shared_fetch *request,
+                                           struct policy_shared_fetched *out, struct err *e)
+{
+    struct conn_policy *p = ctx;
+
+    return policy_wait_fetch_shared(&p->waiter, request, out, e);
+}
+
+static enum policy_ready host_job(void *ctx, struct policy_job *job)
+{
+    struct conn_policy *p = ctx;
+
+    return policy_wait_job(&p->waiter, job);
+}
+
+static struct str host_secret(void *ctx, struct str vault, struct str name)
+{
+    const struct conn_policy *p = ctx;
+
+    return vaults_find(policy_data_vaults(p->data), str_from(p->endpoint->account), vault, name);
+}
+
+static const struct policy_ip_rules *host_ip_policy(void *ctx, struct str name)
+{
+    const struct conn_policy *p = ctx;
+
+    return policy_data_ip_policy(p->data, name);
+}
+
+/* The routing tables have public endpoints only, so no internal one is ever online. */
+static int host_forward(void *ctx, struct str url, struct err *e)
+{
+    (void)ctx;
+    return err_set(e, E_ENDPOINT_OFFLINE, "the internal endpoint %.*s is offline",
+                   STR_ARG(str_slice(url, 0, 100)));
+}
+
+/* No message exists yet, and no action of this phase asks for one. */
+static const struct policy_host conn_policy_host = {
+    .var = host_var,
+    .client_addr = host_client_addr,
+    .fetch = host_fetch,
+    .fetch_shared = host_fetch_shared,
+    .job = host_job,
+    .secret = host_secret,
+    .ip_policy = host_ip_policy,
+    .forward = host_forward,
+};
+
+/* ---- life -------------------------------------------------------------------------------------- */
+
+static void release(struct conn_policy *p)
+{
+    if (--p->users > 0)
+        return;
+    policy_run_free(p->run);
+    policy_data_unref(p->data);
+    endpoint_unref(p->endpoint);
+    arena_fini(&p->arena);
+    mem_free(p);
+}
+
+static void wake(void *arg);
+
+static struct conn_policy *policy_new(struct gateway *g, const struct exchange_origin *origin,
+                                      struct endpoint *ep)
+{
+    struct conn_policy *p = mem_zalloc(sizeof(*p));
+    struct policy_run_params params;
+
+    arena_init(&p->arena);
+    p->users = 1;
+    p->gateway = g;
+    p->origin = origin;
+    p->endpoint = ep;
+    endpoint_ref(ep);
+    p->data = g->policy_data;
+    policy_data_ref(p->data);
+    p->waiter = (struct policy_waiter){ .gateway = g, .wake = wake, .arg = p };
+    params = (struct policy_run_params){
+        .policy = ep->policy,
+        .host = &conn_policy_host,
+        .ctx = p,
+        .arena = &p->arena,
+        .local = gateway_policy_local(g),
+        .endpoint = str_from(ep->url.host),
+    };
+    p->run = policy_run_new(&params);
+    return p;
+}
+
+/* Makes room in the list; a run that is under way stays, however many there are. */
+static void drop_oldest(struct conn_policy **list)
+{
+    struct conn_policy *p;
+    int count;
+
+    LL_COUNT(*list, p, count);
+    if (count < CONN_POLICIES_MAX)
+        return;
+    LL_FOREACH(*list, p)
+    {
+        if (p->state == CONN_POLICY_RUNS)
+            continue;
+        LL_DELETE(*list, p);
+        release(p);
+        return;
+    }
+}
+
+/* ---- running ----------------------------------------------------------------------------------- */
+
+static enum policy_verdict settle(struct conn_policy *p, enum policy_verdict verdict)
+{
+    if (verdict == POLICY_SUSPEND)
+        return verdict;
+    policy_wait_cancel(&p->waiter);
+    p->state = verdict == POLICY_CONTINUE ? CONN_POLICY_PASSED : CONN_POLICY_DENIED;
+    return p->state == CONN_POLICY_PASSED ? POLICY_CONTINUE : POLICY_CLOSE;
+}
+
+static void stop_waiting(struct conn_policy_use *use)
+{
+    if (!use->waits)
+        return;
+    use->waits = false;
+    DL_DELETE(use->policy->uses, use);
+}
+
+static void on_wake(struct worker *w, void *arg)
+{
+    struct conn_policy *p = arg;
+    enum policy_verdict verdict;
+
+    (void)w;
+    p->waking = false;
+    if (p->state != CONN_POLICY_RUNS)
+        return; /* the connection ended meanwhile */
+    verdict = settle(p, policy_run_resume(p->run));
+    if (verdict == POLICY_SUSPEND)
+        return;
+    p->users++; /* those who hear of it may let go of it */
+    while (p->uses != NULL) {
+        struct conn_policy_use *use = p->uses;
+
+        stop_waiting(use);
+        use->done(use->arg, verdict);
+    }
+    release(p);
+}
+
+static void wake(void *arg)
+{
+    struct conn_policy *p = arg;
+
+    if (p->waking || p->state != CONN_POLICY_RUNS)
+        return;
+    p->waking = true;
+    worker_defer(p->gateway->worker, on_wake, p);
+}
+
+static void take(struct conn_policy *p, struct conn_policy_use *use)
+{
+    p->users++;
+    use->policy = p;
+}
+
+enum policy_verdict conn_policy_ask(struct gateway *g, const struct exchange_origin *origin,
+                                    struct endpoint *ep, struct conn_policy_use *use)
+{
+    struct conn_policy *p;
+    enum policy_verdict verdict = POLICY_SUSPEND;
+
+    assert(use->policy == NULL);
+    if (!policy_has_phase(ep->policy, POLICY_ON_TCP_CONNECT))
+        return POLICY_CONTINUE;
+    LL_SEARCH_SCALAR(*origin->connects, p, endpoint, ep);
+    if (p == NULL) {
+        drop_oldest(origin->connects);
+        p = policy_new(g, origin, ep);
+        LL_APPEND(*origin->connects, p);
+        use->is_first = true;
+        verdict = settle(p, policy_run_phase(p->run, POLICY_ON_TCP_CONNECT));
+    } else if (p->state != CONN_POLICY_RUNS) {
+        verdict = p->state == CONN_POLICY_PASSED ? POLICY_CONTINUE : POLICY_CLOSE;
+    }
+    take(p, use);
+    if (verdict == POLICY_SUSPEND) {
+        use->waits = true;
+        DL_APPEND(p->uses, use);
+    }
+    return verdict;
+}
+
+void conn_policy_forget(struct conn_policy_use *use)
+{
+    stop_waiting(use);
+}
+
+void conn_policy_leave(struct conn_policy_use *use)
+{
+    stop_waiting(use);
+    if (use->policy != NULL)
+        release(use->policy);
+    use->policy = NULL;
+}
+
+const struct policy_run *conn_policy_run(const struct conn_policy_use *use)
+{
+    return use->policy == NULL ? NULL : use->policy->run;
+}
+
+void conn_policies_cancel(struct conn_policy *list)
+{
+    struct conn_policy *p;
+
+    LL_FOREACH(list, p)
+    {
+        if (p->state != CONN_POLICY_RUNS)
+            continue;
+        p->state = CONN_POLICY_CANCELLED;
+        policy_wait_cancel(&p->waiter);
+    }
+}
+
+void conn_policies_free(struct conn_policy *list)
+{
+    struct conn_policy *p;
+    struct conn_policy *next;
+
+    LL_FOREACH_SAFE(list, p, next)
+    {
+        release(p);
+    }
+}

@@ -1,0 +1,57 @@
+#include "gateway/visit_event.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/exchange.h"
+#include "tunnel/endpoint.h"
+
+static void copy_endpoint(struct event *ev, const struct endpoint *ep)
+{
+    char url[URL_TEXT_BYTES];
+
+    ev->endpoint_id = arena_str(&ev->arena, str_from(ep->id));
+    ev->endpoint_url =
+        arena_str(&ev->arena, str_from(url_format(&ep->url, scheme_default_port(SCHEME_HTTP),
+                                                  scheme_default_port(SCHEME_HTTPS), url)));
+    ev->session_id = arena_str(&ev->arena, str_from(ep->session_id));
+}
+
+static void copy_origin(struct event *ev, const struct exchange_origin *origin)
+{
+    ev->client = origin->client;
+    ev->server = origin->server;
+    ev->conn_start_wall_ms = origin->conn_start_wall_ms;
+    ev->server_name = arena_str(&ev->arena, origin->server_name);
+    ev->tls_version = arena_str(&ev->arena, origin->tls_version);
+    ev->tls_cipher = arena_str(&ev->arena, origin->tls_cipher);
+    ev->ja4 = arena_str(&ev->arena, origin->ja4);
+}
+
+bool visit_event_is_wanted(const struct endpoint *ep)
+{
+    return (ep != NULL && ep->wants_events) || log_enabled(LOG_INFO);
+}
+
+struct event *visit_event_new(enum event_kind kind, const struct exchange_origin *origin,
+                              const struct endpoint *ep)
+{
+    struct event *ev = event_new();
+
+    ev->kind = kind;
+    ev->wall_ms = clock_wall_ms();
+    id_new("ev", ev->wall_ms, ev->id);
+    if (ep != NULL)
+        copy_endpoint(ev, ep);
+    copy_origin(ev, origin);
+    return ev;
+}
+
+void visit_event_publish(struct event *ev, const struct endpoint *ep)
+{
+    struct log_field fields[EVENT_FIELDS_MAX];
+
+    log_write(LOG_INFO, event_name(ev), fields, event_fields(ev, fields));
+    if (ep != NULL && ep->wants_events)
+        ep->agent.ops->on_event(&ep->agent, ev);
+    event_unref(ev);
+}
