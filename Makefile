@@ -153,7 +153,8 @@ check-valgrind-built: $(PROGRAM) $(UNIT_TESTS)
 # Where the cases are. A part NAME=DIR is run by tests/conformance/NAME_conformance.c or NAME.py.
 CEL_CORPUS        ?= ../shared/corpus/cel
 POLICY_CORPUS     ?= ../shared/corpus/policies
-CONFORMANCE_PARTS := cel=$(CEL_CORPUS) policies=$(POLICY_CORPUS)
+H2SPEC            ?= $(BUILD)/h2spec
+CONFORMANCE_PARTS := cel=$(CEL_CORPUS) policies=$(POLICY_CORPUS) http2=$(H2SPEC)
 
 conformance: ## run the conformance cases (CEL_CORPUS=dir, POLICY_CORPUS=dir)
 	@etc/deps.sh $(DEPS_BUILD) python3 python3-yaml

@@ -141,7 +141,8 @@ static void fail(struct http2_conn *h, ssize_t error)
     else if (error == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS)
         end_abuse(h, HTTP2_ABUSE_CONTINUATIONS);
     else
-        say_goodbye(h, NGHTTP2_PROTOCOL_ERROR, CLOSE_PROTOCOL);
+        say_goodbye(h, h->error != NGHTTP2_NO_ERROR ? h->error : NGHTTP2_PROTOCOL_ERROR,
+                    CLOSE_PROTOCOL);
 }
 
 /* ---- waiting ---------------------------------------------------------------------------------------- */
@@ -290,9 +291,27 @@ static bool is_queue_full(const struct http2_conn *h)
            c->http2_acks_max + FRAMES_PER_STREAM * c->http2_streams_max;
 }
 
+/* Gives nghttp2 frame by frame what came. Returns what it does: less than 0 when it has stopped. */
+static ssize_t read_frames(struct http2_conn *h, struct str data)
+{
+    ssize_t rc = 0;
+
+    while (data.n > 0 && rc >= 0) {
+        struct http2_frame frame;
+        bool begins;
+        size_t n = http2_frames_next(&h->in, data, &begins, &frame);
+
+        if (begins && !http2_on_frame_head(h, &frame))
+            return NGHTTP2_ERR_CALLBACK_FAILURE;
+        rc = nghttp2_session_mem_recv(h->session, (const uint8_t *)data.p, n);
+        data = str_skip(data, n);
+    }
+    return rc;
+}
+
 static void take(struct http2_conn *h, struct str data)
 {
-    ssize_t n = nghttp2_session_mem_recv(h->session, (const uint8_t *)data.p, data.n);
+    ssize_t n = read_frames(h, data);
 
     h->conn->origin.bytes_in += data.n;
     if (n >= 0 && is_queue_full(h))
@@ -430,6 +449,7 @@ static nghttp2_option *make_option(const struct config *c)
 
     assert(rc == 0);
     nghttp2_option_set_no_auto_window_update(option, 1);
+    nghttp2_option_set_server_fallback_rfc7540_priorities(option, 1);
     nghttp2_option_set_max_outbound_ack(option, (size_t)c->http2_acks_max);
     nghttp2_option_set_max_settings(option, SETTINGS_ENTRIES_MAX);
     nghttp2_option_set_max_continuations(option, (size_t)c->http2_continuations_max);
@@ -491,6 +511,7 @@ void conn_start_http2(struct conn *c, struct str taken)
     h->preface_ms = now;
     http2_budget_init(&h->frames, config->http2_frames_burst, config->http2_frames_per_second, now);
     http2_budget_init(&h->resets, config->http2_resets_burst, config->http2_resets_per_second, now);
+    http2_frames_init(&h->in);
     h->session = make_session(h);
     outbuf_init(&h->out, (size_t)HEAD_BUF_MAX_BYTES + EXCHANGE_HEAD_GROWTH_BYTES);
     outbuf_open(&h->out, sock_stream(c->sock));
@@ -500,6 +521,6 @@ void conn_start_http2(struct conn *c, struct str taken)
     conn_arm_timer(c, 0); /* it may run for the protocol before */
     metrics_add(worker_metrics(c->gateway->worker), METRIC_HTTP2_CONNS_TOTAL, 1);
     announce(h);
-    (void)nghttp2_session_mem_recv(h->session, (const uint8_t *)taken.p, taken.n);
+    (void)read_frames(h, taken); /* the preface has no frames */
     http2_schedule(h);
 }

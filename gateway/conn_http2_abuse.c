@@ -40,11 +40,11 @@ void http2_note_abuse(struct http2_conn *h, enum http2_abuse abuse)
                  LS("kind", abuses[abuse].name), LU("suppressed", suppressed));
 }
 
-static bool carries_nothing(const nghttp2_frame_hd *hd)
+static bool carries_nothing(const struct http2_frame *frame)
 {
-    switch (hd->type) {
+    switch (frame->type) {
     case NGHTTP2_DATA:
-        return hd->length == 0 && (hd->flags & NGHTTP2_FLAG_END_STREAM) == 0;
+        return frame->bytes == 0 && (frame->flags & NGHTTP2_FLAG_END_STREAM) == 0;
     case NGHTTP2_HEADERS:    /* a request or trailers: streams are limited */
     case NGHTTP2_RST_STREAM: /* has a budget of its own */
         return false;
@@ -53,9 +53,9 @@ static bool carries_nothing(const nghttp2_frame_hd *hd)
     }
 }
 
-bool http2_afford_frame(struct http2_conn *h, const nghttp2_frame_hd *hd)
+bool http2_afford_frame(struct http2_conn *h, const struct http2_frame *frame)
 {
-    return !carries_nothing(hd) || http2_budget_take(&h->frames, clock_mono_ms());
+    return !carries_nothing(frame) || http2_budget_take(&h->frames, clock_mono_ms());
 }
 
 bool http2_afford_reset(struct http2_conn *h)

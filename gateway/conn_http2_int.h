@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "gateway/conn_int.h"
 #include "gateway/http2_budget.h"
+#include "gateway/http2_frames.h"
 #include "gateway/http2_request.h"
 #include "gateway/outbuf.h"
 
@@ -97,12 +98,18 @@ struct http2_conn {
     struct conn *conn; /* borrowed: owns us */
     enum http2_state state;
     nghttp2_session *session; /* owned */
+    struct http2_frames in;
     struct outbuf out;
     bool scheduled; /* http2_pump() runs at the end of the loop turn */
     struct h2_stream *streams;
     size_t stream_count;
     struct h2_stream *due; /* those whose exchange is to hear something */
     size_t stream_window;  /* as announced */
+
+    int32_t last_id;    /* of the visitor's streams */
+    int32_t skipped_id; /* the first that it left out; 0: none */
+    uint64_t reset_ms;  /* when a stream was last reset from here; 0: none was */
+    uint32_t error;     /* found inside nghttp2, which is to stop with it; NGHTTP2_NO_ERROR: none */
 
     struct http2_budget frames; /* that carry nothing */
     struct http2_budget resets;
@@ -132,6 +139,8 @@ void http2_on_stream_gone(struct http2_conn *h);
 
 /* ---- conn_http2_recv.c --------------------------------------------------------------------------- */
 
+/* A frame begins that nghttp2 was not given yet; false: it is one that ends the connection. */
+bool http2_on_frame_head(struct http2_conn *h, const struct http2_frame *frame);
 /* The callbacks of nghttp2; those of writing are in conn_http2_stream.c. */
 void http2_set_recv_callbacks(nghttp2_session_callbacks *callbacks);
 
@@ -140,7 +149,7 @@ void http2_set_recv_callbacks(nghttp2_session_callbacks *callbacks);
 /* Counts and logs it. */
 void http2_note_abuse(struct http2_conn *h, enum http2_abuse abuse);
 /* A frame begins; false: one too many that carry nothing. */
-bool http2_afford_frame(struct http2_conn *h, const nghttp2_frame_hd *hd);
+bool http2_afford_frame(struct http2_conn *h, const struct http2_frame *frame);
 /* A stream was reset, by the visitor or for a mistake of it; false: one too many. */
 bool http2_afford_reset(struct http2_conn *h);
 /* DATA went out, to which the visitor may answer by frames that carry nothing. */
@@ -151,6 +160,8 @@ void http2_earn_frames(struct http2_conn *h, size_t bytes);
 void h2_stream_new(struct http2_conn *h, int32_t id);
 /* nghttp2 has closed it, or is no more: ends its exchange. */
 void h2_stream_free(struct h2_stream *s, enum close_reason why);
+/* Undoes what the visitor said of its priority: streams take turns. */
+void h2_stream_take_turns(struct http2_conn *h, int32_t id);
 /* The header list is whole; `ended`: so is the request. */
 void h2_stream_on_head(struct h2_stream *s, bool ended);
 void h2_stream_on_data(struct h2_stream *s, struct str data);

@@ -24,8 +24,6 @@
 #include "gateway/tls.h"
 #include "gateway/websocket.h"
 
-enum { FRAME_HEAD_BYTES = 9 };
-
 static struct h2_stream *stream_of(struct downstream *d)
 {
     return (struct h2_stream *)(void *)d;
@@ -261,7 +259,7 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
     (void)frame; /* without padding, since nobody asks for any */
     if (h->out.buf.len >= OUTBUF_HIGH_BYTES)
         return NGHTTP2_ERR_WOULDBLOCK;
-    buf_add(&h->out.buf, head, FRAME_HEAD_BYTES);
+    buf_add(&h->out.buf, head, HTTP2_FRAME_HEAD_BYTES);
     buf_add_str(&h->out.buf, str_slice(buf_str(&s->body), 0, n));
     buf_consume(&s->body, n);
     s->moved_ms = clock_mono_ms();
@@ -288,6 +286,8 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
     struct http2_conn *h = arg;
 
     (void)session;
+    if (frame->hd.type == NGHTTP2_RST_STREAM)
+        h->reset_ms = clock_mono_ms();
     if (frame->hd.type == NGHTTP2_RST_STREAM && is_mistake(frame->rst_stream.error_code) &&
         !http2_afford_reset(h)) {
         h->abuse = HTTP2_ABUSE_RESETS;
@@ -507,12 +507,25 @@ static const struct downstream_ops h2_downstream_ops = {
     .finished = finished,
 };
 
+/* ---- turns ------------------------------------------------------------------------------------------ */
+
+/* For both kinds of priorities that a visitor may know (RFC 7540 and RFC 9218): all streams are
+ * equal. */
+void h2_stream_take_turns(struct http2_conn *h, int32_t id)
+{
+    static const nghttp2_extpri in_turns = { .urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1 };
+    nghttp2_priority_spec equal;
+
+    nghttp2_priority_spec_default_init(&equal);
+    /* Either fails for a stream that is not open, which is as well. */
+    (void)nghttp2_session_change_stream_priority(h->session, id, &equal);
+    (void)nghttp2_session_change_extpri_stream_priority(h->session, id, &in_turns, 1);
+}
+
 /* ---- life ------------------------------------------------------------------------------------------- */
 
 void h2_stream_new(struct http2_conn *h, int32_t id)
 {
-    /* Streams take turns, whatever a visitor would like best: all of them are equally urgent. */
-    static const nghttp2_extpri in_turns = { .urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1 };
     struct h2_stream *s = mem_zalloc(sizeof(*s));
     struct gateway *g = h->conn->gateway;
 
@@ -529,7 +542,7 @@ void h2_stream_new(struct http2_conn *h, int32_t id)
     DL_APPEND(h->streams, s);
     http2_on_stream(h);
     (void)nghttp2_session_set_stream_user_data(h->session, id, s);
-    (void)nghttp2_session_change_extpri_stream_priority(h->session, id, &in_turns, 1);
+    h2_stream_take_turns(h, id);
 }
 
 void h2_stream_lose(struct h2_stream *s, enum close_reason why)
