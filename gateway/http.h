@@ -85,6 +85,9 @@ size_t http_headers_remove(struct http_headers *h, struct str name);
 /* True if the comma-separated list in any field of that name has this token (any case). */
 bool http_headers_has_token(const struct http_headers *h, struct str name, struct str token);
 
+/* True for a field that must not stand in a trailer section (RFC 9110 section 6.5.1). */
+bool http_is_forbidden_trailer(struct str name);
+
 /* RFC 9110 token and field value; what may stand in a header. A value may be empty and may have
  * space around it, which is then no part of it. */
 bool http_is_token(struct str s);

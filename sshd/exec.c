@@ -786,6 +786,12 @@ void exec_show_event(struct exec *x, const struct event *ev)
     buf_fini(&line);
 }
 
+void exec_show_problem(struct exec *x, const char *problem)
+{
+    if (x->terminal != NULL && x->state != EXEC_DONE)
+        terminal_line(x->terminal, SESSION_STDERR, "Upstream: TLS failed: %s", problem);
+}
+
 static bool has_endpoints(const struct exec *x)
 {
     return count_slots(x, SLOT_ONLINE) + count_slots(x, SLOT_CLAIMING) +
