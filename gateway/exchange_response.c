@@ -13,7 +13,7 @@
 #include "gateway/upstream.h"
 #include "tunnel/endpoint.h"
 
-enum { EXCHANGE_RETRIES_MAX = 3 };
+enum { EXCHANGE_RETRIES_MAX = 5 };
 
 static void start_tunnel(struct exchange *x)
 {

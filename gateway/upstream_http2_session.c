@@ -33,9 +33,8 @@
 enum {
     H2_FRAME_BYTES = 16 * 1024 + 9, /* the largest that is sent */
     H2_CONNECTION_WINDOW_BYTES = 1024 * 1024,
-    /* For each frame that was sent an upstream may send that many without content, such as window
-     * updates, before its allowance is touched. */
-    H2_CONTROL_FRAMES_PER_SENT = 4,
+    /* Window updates answer the data that was sent; that many for a frame of it cost nothing. */
+    H2_CONTROL_FRAMES_PER_DATA = 4,
 };
 
 /* ---- the end -------------------------------------------------------------------------------- */
@@ -132,7 +131,6 @@ static void fill_out(struct upstream_http2_session *s)
         n = nghttp2_session_mem_send(s->ng, &p);
         if (n <= 0)
             return; /* running out of memory aborts, so nothing else can fail */
-        s->frames_sent++;
         buf_add(&s->out, p, (size_t)n);
         assert(!buf_failed(&s->out)); /* frames have at most H2_FRAME_BYTES */
     }
@@ -192,27 +190,41 @@ void upstream_http2_session_flush(struct upstream_http2_session *s)
 
 /* ---- what the upstream sends ------------------------------------------------------------------ */
 
-/* Counts frames that cost the gateway work and bring no request further. */
+/* True for a frame that brings a request further. */
+static bool has_content(nghttp2_session *ng, const nghttp2_frame_hd *hd)
+{
+    if (hd->type != NGHTTP2_HEADERS && (hd->type != NGHTTP2_DATA || hd->length == 0))
+        return false;
+    return nghttp2_session_get_stream_user_data(ng, hd->stream_id) != NULL;
+}
+
+/* Counts the frames that only cost the gateway work. */
 static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *arg)
 {
     struct upstream_http2_session *s = arg;
     uint64_t second = clock_mono_ms() / 1000;
 
-    (void)ng;
-    if (hd->type == NGHTTP2_HEADERS || (hd->type == NGHTTP2_DATA && hd->length > 0))
+    if (has_content(ng, hd))
         return 0;
     if (s->second != second) {
         s->second = second;
         s->control_frames = 0;
-        s->frames_sent = 0;
+        s->data_sent = 0;
     }
-    /* A retired session may outlive the gateway, but not its requests, which is when this counts. */
-    if (s->count > 0 &&
-        ++s->control_frames > s->gateway->config->upstream_http2_control_frames_max +
-                                  H2_CONTROL_FRAMES_PER_SENT * s->frames_sent) {
-        (void)snprintf(s->problem, sizeof(s->problem), "too many frames without content");
-        return NGHTTP2_ERR_CALLBACK_FAILURE;
-    }
+    s->control_frames++;
+    if (s->control_frames <= s->control_frames_max + H2_CONTROL_FRAMES_PER_DATA * s->data_sent)
+        return 0;
+    (void)snprintf(s->problem, sizeof(s->problem), "too many frames without content");
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+static int on_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
+{
+    struct upstream_http2_session *s = arg;
+
+    (void)ng;
+    if (frame->hd.type == NGHTTP2_DATA)
+        s->data_sent++;
     return 0;
 }
 
@@ -348,6 +360,7 @@ static nghttp2_session *make_nghttp2(struct upstream_http2_session *s)
     assert(callbacks != NULL);
     nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_sent);
     nghttp2_session_callbacks_set_error_callback2(callbacks, on_error);
     upstream_http2_set_callbacks(callbacks);
     (void)nghttp2_session_client_new3(&ng, callbacks, s, options, &mem);
@@ -465,6 +478,7 @@ struct upstream_http2_session *upstream_http2_session_new(const struct upstream_
     endpoint_ref(params->endpoint);
     s->ep = params->endpoint;
     s->retired = for_one;
+    s->control_frames_max = params->gateway->config->upstream_http2_control_frames_max;
     s->idle = worker_timer_new(s->worker, on_idle, s);
     buf_init(&s->out, OUTBUF_HIGH_BYTES);
     s->stream = upstream_dial(&dialled, &session_events, s, &s->dial_failure);

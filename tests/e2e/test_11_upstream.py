@@ -384,7 +384,7 @@ def test_http2_goaway_loses_no_request(scene, tunnel):
         try:
             with scene.https(t) as conn:
                 for i in range(40):
-                    echo_on(conn, "/goaway" if (i + number) % 5 == 0 else "/echo")
+                    echo_on(conn, "/goaway" if (i + number) % 10 == 0 else "/echo")
         except Exception as e:
             problems.append(e)
 
