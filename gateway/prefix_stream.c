@@ -9,6 +9,7 @@ enum prefix_state {
     PREFIX_OPENING, /* inner is being dialled */
     PREFIX_SENDS,   /* inner has not taken all of the prefix yet */
     PREFIX_OPEN,
+    PREFIX_OVER,   /* on_closed was told; the owner has to close */
     PREFIX_CLOSED, /* by the owner */
 };
 
@@ -56,7 +57,7 @@ static size_t on_data(void *arg, struct str data)
     if (s->state == PREFIX_OPEN)
         return s->stream.events->on_data(s->stream.arg, data);
     s->inner_waits = true;
-    return 0;
+    return s->state == PREFIX_OVER ? data.n : 0;
 }
 
 static void on_writable(void *arg)
@@ -65,8 +66,18 @@ static void on_writable(void *arg)
 
     if (s->state == PREFIX_SENDS)
         send_prefix(s);
-    else
+    else if (s->state == PREFIX_OPEN)
         s->stream.events->on_writable(s->stream.arg);
+}
+
+static void on_closed(void *arg, enum close_reason why)
+{
+    struct prefix_stream *s = arg;
+
+    if (s->state == PREFIX_OVER)
+        return;
+    s->state = PREFIX_OVER;
+    s->stream.events->on_closed(s->stream.arg, why);
 }
 
 static void on_eof(void *arg)
@@ -77,14 +88,7 @@ static void on_eof(void *arg)
     if (s->state == PREFIX_OPEN)
         s->stream.events->on_eof(s->stream.arg);
     else
-        s->stream.events->on_closed(s->stream.arg, CLOSE_RESET);
-}
-
-static void on_closed(void *arg, enum close_reason why)
-{
-    struct prefix_stream *s = arg;
-
-    s->stream.events->on_closed(s->stream.arg, why);
+        on_closed(s, CLOSE_RESET);
 }
 
 static const struct stream_events inner_events = {
@@ -101,6 +105,8 @@ static size_t prefix_write(struct stream *st, const char *p, size_t n)
 {
     struct prefix_stream *s = prefix_of(st);
 
+    if (s->state == PREFIX_OVER)
+        return n;
     return s->state == PREFIX_OPEN ? stream_write(s->inner, p, n) : 0;
 }
 
@@ -108,8 +114,9 @@ static void prefix_end(struct stream *st)
 {
     struct prefix_stream *s = prefix_of(st);
 
-    assert(s->state == PREFIX_OPEN); /* nobody ends what has not opened */
-    stream_end(s->inner);
+    assert(s->state >= PREFIX_OPEN); /* nobody ends what has not opened */
+    if (s->state == PREFIX_OPEN)
+        stream_end(s->inner);
 }
 
 static void prefix_resume(struct stream *st)

@@ -57,6 +57,13 @@ struct upstream_http2 {
     bool in_ended;       /* the end is behind it */
 };
 
+/* ---- upstream_http2_head.c ---- */
+
+/* What of a request goes into its head, and how it is to be treated. */
+void upstream_http2_take_request(struct upstream_http2 *u, const struct upstream_params *params);
+/* The fields for nghttp2, in the arena. */
+nghttp2_nv *upstream_http2_fields(struct arena *a, const struct http_headers *h);
+
 /* ---- from the session ---- */
 
 /* The session is open, or its settings came. */
