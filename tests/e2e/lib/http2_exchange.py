@@ -124,7 +124,7 @@ class Http2Peer:
         self.h2.initiate_connection()
         self.h2.increment_flow_control_window(WINDOW)
         self.threads = [threading.Thread(target=job, daemon=True)
-                        for job in (self._read, self._write)]
+                        for job in (self._write, self._read)]
         for thread in self.threads:
             thread.start()
 

@@ -6,6 +6,7 @@ another writes. It has the calls of a socket that lib.raw.Conn and lib.upstream.
 import socket
 import ssl
 import struct
+import sys
 import threading
 
 SIZE = 256 * 1024
@@ -17,6 +18,7 @@ class Wire:
     def __init__(self, sock, context=None, server_side=False, name=None):
         self.sock = sock
         self.tls = None
+        self.ready = bytearray()  # decrypted, not read yet
         self.engine = threading.Lock()  # an OpenSSL object is for one thread at a time
         self.order = threading.Lock()  # records leave in the order in which they were made
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -61,17 +63,28 @@ class Wire:
             return self.sock.recv(size)
         while True:
             with self.engine:
-                try:
-                    return self.tls.read(size)
-                except ssl.SSLWantReadError:
-                    pending = self.outgoing.pending
-                except ssl.SSLZeroReturnError:
-                    return b""
-                except ssl.SSLError as e:
-                    raise ConnectionResetError(str(e)) from None
+                ended = self._decrypt(size)
+                if self.ready or ended:
+                    data = bytes(self.ready[:size])
+                    del self.ready[:size]
+                    return data
+                pending = self.outgoing.pending
             if pending:
                 self._flush()
             self._receive()
+
+    def _decrypt(self, size):
+        """`size` bytes and some to .ready, or all there are; true at the end of data."""
+        try:
+            while len(self.ready) < size:
+                self.ready += self.tls.read(SIZE)
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLZeroReturnError:
+            return True
+        except ssl.SSLError as e:
+            raise ConnectionResetError(str(e)) from None
+        return False
 
     def sendall(self, data):
         if not self.tls:
@@ -98,6 +111,7 @@ class Wire:
         """Half-close: TLS says so before TCP does."""
         if self.tls and how == socket.SHUT_WR:
             with self.engine:
+                self._decrypt(sys.maxsize)  # unwrap() takes data for an error
                 try:
                     self.tls.unwrap()
                 except ssl.SSLError:  # the peer's own end has not come yet
