@@ -77,7 +77,10 @@ class Wire:
         """`size` bytes and some to .ready, or all there are; true at the end of data."""
         try:
             while len(self.ready) < size:
-                self.ready += self.tls.read(SIZE)
+                data = self.tls.read(SIZE)
+                if not data:
+                    return True
+                self.ready += data
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
