@@ -22,7 +22,7 @@ PYTHON  := /usr/bin/python3
 # A word "package=command" is content with the command, wherever it comes from.
 DEPS_BUILD := gcc g++ libc6-dev pkg-config libssh-dev libssl-dev libev-dev libhttp-parser-dev \
               libconfig-dev libjansson-dev libidn2-dev libpsl-dev libsystemd-dev uthash-dev \
-              libre2-dev libfyaml-dev libcurl4-openssl-dev libcjose-dev zlib1g-dev libbrotli-dev \
+              libnghttp2-dev libre2-dev libfyaml-dev libcurl4-openssl-dev libcjose-dev zlib1g-dev libbrotli-dev \
               libzstd-dev libmaxminddb-dev libcrypt-dev libxxhash-dev tzdata
 DEPS_RUN   := openssh-client=ssh curl=curl
 DEPS_CHECK := libcmocka-dev python3 python3-pytest python3-paramiko python3-asyncssh \
@@ -36,7 +36,7 @@ SUBMAKE = --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell npr
 
 # ---- flags ----
 
-PKGS := libssh openssl jansson libidn2 libpsl libconfig libsystemd re2 libfyaml libcurl cjose zlib \
+PKGS := libssh openssl libnghttp2 jansson libidn2 libpsl libconfig libsystemd re2 libfyaml libcurl cjose zlib \
         libbrotlienc libbrotlidec libzstd libmaxminddb libcrypt libxxhash
 
 # Asked for once, when a rule first needs it: pkg-config may be what `make deps` installs first.

@@ -124,7 +124,10 @@ void conn_drain(struct conn *c)
 static void begin(struct conn *c)
 {
     c->state = CONN_OPEN;
-    conn_start_http1(c);
+    if (c->origin.tls != NULL && str_eq(tls_alpn(c->origin.tls), STR("h2")))
+        conn_start_http2(c, STR_NONE);
+    else
+        conn_start_http1(c);
 }
 
 static void on_secure(void *arg)

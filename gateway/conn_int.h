@@ -57,7 +57,9 @@ void conn_leave(struct conn *c);
 /* Ends a connection that is on no list. */
 void conn_discard(struct conn *c, enum close_reason why);
 
-/* Each takes over a connection that is ready for its first request. */
+/* Each takes over a connection that is ready for its first request. `taken`: what was read of it
+ * already, the front of the client preface. */
 void conn_start_http1(struct conn *c);
+void conn_start_http2(struct conn *c, struct str taken);
 
 #endif

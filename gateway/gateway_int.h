@@ -53,6 +53,7 @@ struct gateway {
     struct admin_conn *admin_conns; /* list; each owns itself until it closes */
     size_t admin_count;
     struct log_limit full_log;
+    struct log_limit http2_abuse_log;
 
     atomic_bool draining;   /* written by the own worker only */
     atomic_size_t arriving; /* connections that other workers have sent and are not here yet */
