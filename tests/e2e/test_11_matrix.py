@@ -5,16 +5,18 @@ that each case is written once; test_11_clients.py is about programs that people
 """
 
 import hashlib
-import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import NoneType
 
 import pytest
 
-from lib.content import digest, pieces
+from lib.content import content, digest, pieces
 from lib.exchange import Broken
 from lib.wait import wait_until
 
 MIB = 1024 * 1024
 BIG = 24 * MIB
+LAST = b"and the last bytes"
 TE = ("te", "trailers")
 
 
@@ -86,32 +88,37 @@ def test_large_headers(way):
 
 @pytest.mark.parametrize("framing", ["length", "unknown"])
 def test_large_bodies_both_ways_at_once(way, framing):
-    """24 MiB up and other 24 MiB down at the same time, exact on both ends."""
-    length = [("content-length", str(BIG))] if framing == "length" else []
-    x, u = way.open("POST", "/big", length, end=False)
-    u.respond(200, length)
-    arrived = {}
+    """24 MiB up and other 24 MiB down at the same time, exact on both ends. The response ends last,
+    since its end is that of the exchange."""
+    def length(size):
+        return [("content-length", str(size))] if framing == "length" else []
 
-    def run(name, from_, to, seed):
-        def send():
-            for piece in pieces(BIG, seed):
-                from_.send(piece)
-            from_.end()
-
-        def receive():
-            h = hashlib.sha256()
-            to.read_rest(60, h.update)
-            arrived[name] = h.hexdigest()
-
-        return [threading.Thread(target=job, daemon=True) for job in (send, receive)]
-
+    x, u = way.open("POST", "/big", length(BIG), end=False)
+    u.respond(200, length(BIG + len(LAST)))
     assert x.wait_head().status == 200
-    threads = run("up", x, u, 0) + run("down", u, x, 1)
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(90)
-    assert arrived == {"up": digest(BIG), "down": digest(BIG, 1)}
+    with ThreadPoolExecutor() as pool:
+        up = pool.submit(receive, u)
+        down = pool.submit(receive, x)
+        sent = pool.submit(send_all, u, 1)
+        send_all(x)
+        x.end()
+        assert up.result(60) == digest(BIG)
+        sent.result(60)
+        u.send(LAST)
+        u.end()
+        assert down.result(60) == hashlib.sha256(content(BIG, 1) + LAST).hexdigest()
+
+
+def send_all(end, seed=0):
+    for piece in pieces(BIG, seed):
+        end.send(piece)
+
+
+def receive(end):
+    """The SHA-256 of what arrives."""
+    h = hashlib.sha256()
+    end.read_rest(60, h.update)
+    return h.hexdigest()
 
 
 def test_trailers_both_ways(way):
@@ -191,20 +198,12 @@ def test_early_response_while_sending(way):
     u.read(1000)
     u.answer(b"too large", 413)
 
-    def send():
-        try:
-            for piece in pieces(BIG):
-                x.send(piece)
-        except (OSError, Broken):
-            pass
-
-    sender = threading.Thread(target=send, daemon=True)
-    sender.start()
-    assert x.wait_head().status == 413
-    assert x.read_rest() == b"too large"
-    x.reset()
-    sender.join(30)
-    assert not sender.is_alive()
+    with ThreadPoolExecutor() as pool:
+        sending = pool.submit(send_all, x)
+        assert x.wait_head().status == 413
+        assert x.read_rest() == b"too large"
+        x.reset()
+        assert isinstance(sending.exception(30), (OSError, Broken, NoneType))
     way.assert_serves(way.visit())
 
 
@@ -391,25 +390,12 @@ def test_slow_exchange_holds_nobody_up(way):
     visitor = way.visit()
     x, u = way.open(visitor=visitor)
     u.respond(200)
-    blocked = threading.Thread(target=lambda: swallow(lambda: send_all(u)), daemon=True)
-    blocked.start()
-    x.wait_head()
-    for _ in range(5):
-        way.assert_serves(visitor if way.down == "h2" else way.visit())
-    h = hashlib.sha256()
-    x.read_rest(60, h.update)
-    assert h.hexdigest() == digest(BIG)
-    blocked.join(10)
-
-
-def send_all(end):
-    for piece in pieces(BIG):
-        end.send(piece)
-    end.end()
-
-
-def swallow(job):
-    try:
-        job()
-    except (OSError, Broken):
-        pass
+    with ThreadPoolExecutor() as pool:
+        sending = pool.submit(send_all, u)
+        x.wait_head()
+        for _ in range(5):
+            way.assert_serves(visitor if way.down == "h2" else way.visit())
+        received = pool.submit(receive, x)
+        sending.result(60)
+        u.end()
+        assert received.result(60) == digest(BIG)

@@ -96,8 +96,9 @@ class Http2Exchange(Exchange):
 
     def reset(self, code=ErrorCodes.CANCEL):
         with self.peer.using() as h2:
-            h2.reset_stream(self.number, code)
-        self.broken = "reset by this side"
+            if not self.broken:
+                h2.reset_stream(self.number, code)
+                self.broken = "reset by this side"
 
     def cut(self):
         self.peer.reset()
