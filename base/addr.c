@@ -24,6 +24,19 @@ static void set_v6(struct addr *a, const uint8_t ip[16])
     memcpy(a->ip, ip, 16);
 }
 
+struct addr addr_from_bytes(unsigned family, const void *ip, uint16_t port)
+{
+    struct addr a = { .port = port };
+
+    if (family == 6) {
+        set_v6(&a, ip);
+        return a;
+    }
+    a.family = 4;
+    memcpy(a.ip, ip, 4);
+    return a;
+}
+
 struct addr addr_from_sockaddr(const struct sockaddr *sa)
 {
     struct addr a = { 0 };

@@ -33,6 +33,8 @@ enum { ADDR_IP_TEXT_BYTES = 46, ADDR_TEXT_BYTES = ADDR_IP_TEXT_BYTES + 8, CIDR_T
 
 /* From an AF_INET or AF_INET6 address; any other family gives family 0. */
 struct addr addr_from_sockaddr(const struct sockaddr *sa);
+/* From the 4 or 16 bytes of an address of family 4 or 6, in network order. */
+struct addr addr_from_bytes(unsigned family, const void *ip, uint16_t port);
 /* Fills *out and returns its length in bytes. */
 unsigned addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *out);
 

@@ -256,6 +256,7 @@ void exchange_dial(struct exchange *x, bool fresh)
         .request = &x->request,
         .host = x->host,
         .client = &x->origin->client,
+        .server = &x->origin->server,
         .fresh = fresh,
     };
 

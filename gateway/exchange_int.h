@@ -57,6 +57,7 @@ struct exchange {
     bool response_done;        /* of a tunnel: the upstream half-closed */
     struct endpoint *endpoint; /* counted; NULL: none found */
     struct upstream *upstream; /* owned */
+    unsigned retries;          /* upstreams that were given up for another */
     ev_timer timer;
 
     /* Of an endpoint with a policy; all empty without. */

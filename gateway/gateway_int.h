@@ -24,6 +24,8 @@ struct job_pool;
 struct listener;
 struct policy_data;
 struct policy_local;
+struct tls_client;
+struct upstream_http2_pool;
 
 enum { GATEWAY_LISTENERS_MAX = 64 };
 
@@ -35,6 +37,9 @@ struct gateway {
     struct config *config;                /* counted */
     struct tls *tls;                      /* counted */
     struct idle_pool *idle;               /* owned */
+    struct upstream_http2_pool *http2;    /* owned */
+    struct tls_client *tls_client;        /* owned */
+    struct log_limit upstream_log;
 
     /* For traffic policies. */
     struct job_pool *jobs;             /* borrowed: outlives us */

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "sshd/flag_policy.h"
+#include "tunnel/endpoint.h"
 #include "tunnel/url.h"
 
 enum command_kind { COMMAND_HTTP, COMMAND_POLICY_CHECK, COMMAND_HELP, COMMAND_VERSION };
@@ -36,6 +37,10 @@ struct command {
     char *metadata;                /* owned; NULL: none */
     struct upstream_hint upstream; /* valid if has_upstream */
     bool has_upstream;
+    enum upstream_protocol upstream_protocol;
+    unsigned upstream_proxy_protocol; /* version; 0: none */
+    bool upstream_tls_verify;
+    bool upstream_cas_from_input; /* --upstream-tls-verify-cas -: they are what the client sends */
     enum command_log log;
     enum log_format log_format;
     struct flag_documents flags; /* owned: what flags ask of the policy */
