@@ -268,10 +268,14 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
     return 0;
 }
 
-/* The visitor's part of the request is of no use behind a whole response (RFC 9113 section 8.1). */
+/* The visitor's part of the request is of no use behind a whole response (RFC 9113 section 8.1), but
+ * for a tunnel, where it is a direction of its own. */
 static void on_response_sent(struct http2_conn *h, int32_t id)
 {
-    if (nghttp2_session_get_stream_remote_close(h->session, id) == 0)
+    const struct h2_stream *s = nghttp2_session_get_stream_user_data(h->session, id);
+
+    if ((s == NULL || s->exchange == NULL) &&
+        nghttp2_session_get_stream_remote_close(h->session, id) == 0)
         (void)nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
 }
 
@@ -467,9 +471,10 @@ static void resume(struct downstream *d)
 
 static void cut(struct h2_stream *s)
 {
-    if (!is_passing(s)) {
-        if (s->response == H2_RESPONSE_NONE)
-            reset(s, NGHTTP2_INTERNAL_ERROR);
+    /* The end of a tunnel's one direction may be out already. */
+    if (s->response == H2_RESPONSE_NONE ||
+        nghttp2_session_get_stream_local_close(session_of(s), s->id) == 1) {
+        reset(s, NGHTTP2_INTERNAL_ERROR);
         return;
     }
     s->response = H2_RESPONSE_CUT;
