@@ -229,7 +229,7 @@ static void ask_policy(struct raw_conn *r)
 
     enlist(r);
     r->connect = (struct conn_policy_use){ .done = on_verdict, .arg = r };
-    verdict = conn_policy_ask(c->gateway, &c->origin, r->endpoint, &r->connect);
+    verdict = conn_policy_ask(c->gateway, &c->origin, &c->origin.client, r->endpoint, &r->connect);
     if (verdict != POLICY_SUSPEND) {
         on_verdict(r, verdict);
         return;
