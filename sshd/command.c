@@ -120,10 +120,11 @@ static int check_text(struct str line, struct err *e)
 static int read_upstream(struct str text, enum url_command command, struct command *out,
                          struct err *e)
 {
-    static const struct str schemes[] = { STR_INIT("https://"), STR_INIT("file://") };
+    static const struct str schemes[] = { STR_INIT("https://"), STR_INIT("tls://"),
+                                          STR_INIT("tcp://"), STR_INIT("file://") };
 
     for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-        if (str_starts_nocase(text, schemes[i]))
+        if (command == URL_COMMAND_HTTP && str_starts_nocase(text, schemes[i]))
             return err_set(e, E_FLAG_UNSUPPORTED,
                            "%.*s upstreams are not available on this gateway yet; name one that "
                            "speaks plain http, such as http://localhost:8080",
