@@ -397,7 +397,8 @@ def test_policy_by_name_and_fingerprint(scene, certificates):
     assert entry["conn"]["client_ip"] == "192.0.2.7"
     logs = entry["traffic_policy"]["logs"]
     logs = json.loads(logs) if isinstance(logs, str) else logs
-    assert logs == [{"sni": f"ok.{base}", "ja4": fingerprint, "version": "<>", "ip": "192.0.2.7"}]
+    assert logs[0]["metadata"] == {"sni": f"ok.{base}", "ja4": fingerprint, "version": "<>",
+                                   "ip": "192.0.2.7"}
     others = [(f"no.{base}", allowed),
               (f"ok.{base}", tls_context((V12, V12), certificates.ca[0], alpn=()))]
     for host, context in others:
