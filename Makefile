@@ -27,7 +27,7 @@ DEPS_BUILD := gcc g++ libc6-dev pkg-config libssh-dev libssl-dev libev-dev libht
 DEPS_RUN   := openssh-client=ssh curl=curl
 DEPS_CHECK := libcmocka-dev python3 python3-pytest python3-paramiko python3-asyncssh \
               openssh-client=ssh openssh-server dropbear-bin putty-tools curl=curl nginx-light \
-              nodejs=node npm=npm iproute2 procps ca-certificates
+              nodejs=node npm=npm iproute2 procps ca-certificates sslscan
 DEPS_LINT  := clang clang-tidy clang-format libclang-rt-14-dev python3
 DEPS_BENCH := wrk nghttp2-client valgrind openssh-server nginx-light python3
 

@@ -206,6 +206,7 @@ static const struct key root_keys[] = {
     { .name = "listen", .read = reader_group, .required = true, MEMBERS(listen_keys), .example = "listen = { ssh = [ \"0.0.0.0:22\" ]; https = [ \"0.0.0.0:443\" ]; };" },
     { .name = "proxy_protocol", .read = reader_group, MEMBERS(proxy_protocol_keys), .example = "proxy_protocol = { https = [ \"10.0.0.0/8\" ]; };" },
     { .name = "tcp", .read = reader_group, MEMBERS(tcp_keys), .example = "tcp = { ports = \"30000-39999\"; };" },
+    { .name = "trusted_proxies", .read = config_read_cidr_set, AT(trusted_proxies), .max = CONFIG_PROXIES_MAX, .example = "trusted_proxies = [ \"10.0.0.0/8\" ];" },
     { .name = "authorized_keys", .read = reader_strings, AT(authorized_keys), .max = CONFIG_STRINGS_MAX, .example = "authorized_keys = [ \"/etc/sallyport/authorized_keys\" ];" },
     { .name = "workers", .read = reader_number, AT(workers), .max = CONFIG_WORKERS_MAX, .unit = "threads (0: one a CPU)", .example = "workers = 0;" },
     { .name = "tls", .read = reader_group, MEMBERS(tls_keys), .example = "tls = { certificates = ( { cert = \"...\"; key = \"...\"; } ); };" },
@@ -261,6 +262,7 @@ static void config_free(struct config *c)
     cidr_set_unref(c->http_balancers);
     cidr_set_unref(c->https_balancers);
     cidr_set_unref(c->tcp_balancers);
+    cidr_set_unref(c->trusted_proxies);
     free_strings(&c->authorized_keys);
     for (size_t i = 0; i < c->domain_count; i++) {
         mem_free(c->domains[i].name);

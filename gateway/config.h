@@ -118,6 +118,7 @@ struct config {
     struct cidr_set *http_balancers;
     struct cidr_set *https_balancers;
     struct cidr_set *tcp_balancers;
+    struct cidr_set *trusted_proxies; /* whose X-Forwarded-For counts; counted; NULL: none */
     struct config_strings authorized_keys;
     uint64_t workers;                        /* 0: one a CPU */
     struct config_certificate *certificates; /* owned */

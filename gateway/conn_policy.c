@@ -27,10 +27,11 @@ struct conn_policy {
     enum conn_policy_state state;
     struct gateway *gateway; /* borrowed while it runs; the connection may move after */
     const struct exchange_origin *origin; /* borrowed while it runs */
-    struct endpoint *endpoint;            /* counted */
-    struct policy_data *data;             /* counted: values borrow from it, also over a reload */
-    struct policy_run *run;               /* owned */
-    struct arena arena;                   /* of the run */
+    struct addr client;
+    struct endpoint *endpoint; /* counted */
+    struct policy_data *data;  /* counted: values borrow from it, also over a reload */
+    struct policy_run *run;    /* owned */
+    struct arena arena;        /* of the run */
     struct policy_visit_facts facts;
     struct policy_waiter waiter;
     struct conn_policy_use *uses; /* list of those who wait */
@@ -45,6 +46,7 @@ static struct cel_value host_var(void *ctx, enum policy_var var, struct arena *a
     const struct policy_visit visit = {
         .gateway = p->gateway,
         .origin = p->origin,
+        .client = &p->client,
         .endpoint = p->endpoint,
         .data = p->data,
         .arena = arena,
@@ -58,7 +60,7 @@ static const struct addr *host_client_addr(void *ctx)
 {
     const struct conn_policy *p = ctx;
 
-    return &p->origin->client;
+    return &p->client;
 }
 
 static enum policy_ready host_fetch(void *ctx, const struct policy_fetch *request,
@@ -134,7 +136,7 @@ static void release(struct conn_policy *p)
 static void wake(void *arg);
 
 static struct conn_policy *policy_new(struct gateway *g, const struct exchange_origin *origin,
-                                      struct endpoint *ep)
+                                      const struct addr *client, struct endpoint *ep)
 {
     struct conn_policy *p = mem_zalloc(sizeof(*p));
     struct policy_run_params params;
@@ -143,6 +145,7 @@ static struct conn_policy *policy_new(struct gateway *g, const struct exchange_o
     p->users = 1;
     p->gateway = g;
     p->origin = origin;
+    p->client = *client;
     p->endpoint = ep;
     endpoint_ref(ep);
     p->data = g->policy_data;
@@ -236,8 +239,22 @@ static void take(struct conn_policy *p, struct conn_policy_use *use)
     use->policy = p;
 }
 
+static struct conn_policy *find(struct conn_policy *list, const struct endpoint *ep,
+                                const struct addr *client)
+{
+    struct conn_policy *p;
+
+    LL_FOREACH(list, p)
+    {
+        if (p->endpoint == ep && addr_ip_equal(&p->client, client))
+            break;
+    }
+    return p;
+}
+
 enum policy_verdict conn_policy_ask(struct gateway *g, const struct exchange_origin *origin,
-                                    struct endpoint *ep, struct conn_policy_use *use)
+                                    const struct addr *client, struct endpoint *ep,
+                                    struct conn_policy_use *use)
 {
     struct conn_policy *p;
     enum policy_verdict verdict = POLICY_SUSPEND;
@@ -245,10 +262,10 @@ enum policy_verdict conn_policy_ask(struct gateway *g, const struct exchange_ori
     assert(use->policy == NULL);
     if (!policy_has_phase(ep->policy, POLICY_ON_TCP_CONNECT))
         return POLICY_CONTINUE;
-    LL_SEARCH_SCALAR(*origin->connects, p, endpoint, ep);
+    p = find(*origin->connects, ep, client);
     if (p == NULL) {
         drop_oldest(origin->connects);
-        p = policy_new(g, origin, ep);
+        p = policy_new(g, origin, client, ep);
         LL_APPEND(*origin->connects, p);
         use->is_first = true;
         verdict = settle(p, policy_run_phase(p->run, POLICY_ON_TCP_CONNECT));

@@ -1,6 +1,7 @@
 /*
  * conn_policy: on_tcp_connect of an endpoint on one connection, outside of any exchange.
- * It runs once for each endpoint that a connection comes to (spec traffic-policy 2.4, D8): when the
+ * It runs once for each endpoint that a connection comes to (spec traffic-policy 2.4, D8), and for
+ * each client whose requests come on it, when a trusted proxy passes on those of many: when the
  * endpoint is known, which is at once for a TCP port, with the ClientHello for TLS, and with the first
  * request otherwise. The run is kept with the connection (exchange_origin.connects), since later
  * phases may read its results (D25): whoever asks first runs it, all others find it.
@@ -10,7 +11,7 @@
  * done; wake() there goes on with the run.
  * Owns:   its arena, its run, a reference to the endpoint, and what is under way for it.
  * Thread: that of the connection; it runs before the connection moves or after, never meanwhile.
- * Limits: CONN_POLICIES_MAX endpoints a connection; beyond that the oldest is forgotten, and runs
+ * Limits: CONN_POLICIES_MAX of these a connection; beyond that the oldest is forgotten, and runs
  *         again if it is needed.
  */
 #ifndef GATEWAY_CONN_POLICY_H
@@ -20,6 +21,7 @@
 
 #include "policy/run.h"
 
+struct addr;
 struct conn_policy;
 struct endpoint;
 struct exchange_origin;
@@ -42,12 +44,14 @@ struct conn_policy_use {
 };
 
 /*
- * Runs on_tcp_connect of ep, unless this connection has been through it. POLICY_CONTINUE: the
+ * Runs on_tcp_connect of ep, unless this connection has been through it for this client: that is
+ * origin->client, but for requests that a trusted proxy has passed on. POLICY_CONTINUE: the
  * connection may go on; POLICY_CLOSE: it is to be reset (close reason CLOSE_POLICY); POLICY_SUSPEND:
  * use->done() follows, never from inside this call.
  */
 enum policy_verdict conn_policy_ask(struct gateway *g, const struct exchange_origin *origin,
-                                    struct endpoint *ep, struct conn_policy_use *use);
+                                    const struct addr *client, struct endpoint *ep,
+                                    struct conn_policy_use *use);
 /* done() is not called any more; the run goes on for others. */
 void conn_policy_forget(struct conn_policy_use *use);
 /* The same, and lets go of the run. Harmless on one that asked for nothing. */

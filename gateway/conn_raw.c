@@ -28,7 +28,7 @@
 
 enum raw_state {
     RAW_MOVING,  /* to the worker of the session */
-    RAW_POLICY,  /* on_tcp_connect waits for something */
+    RAW_POLICY,  /* on_tcp_connect runs, or waits for something */
     RAW_OPENING, /* the upstream was dialled */
     RAW_JOINED,  /* bytes pass */
     RAW_OVER,
@@ -37,7 +37,7 @@ enum raw_state {
 #define BIT(n) (1U << (n))
 
 static const unsigned raw_next[] = {
-    [RAW_MOVING] = BIT(RAW_POLICY) | BIT(RAW_OPENING) | BIT(RAW_OVER),
+    [RAW_MOVING] = BIT(RAW_POLICY) | BIT(RAW_OVER),
     [RAW_POLICY] = BIT(RAW_OPENING) | BIT(RAW_OVER),
     [RAW_OPENING] = BIT(RAW_JOINED) | BIT(RAW_OVER),
     [RAW_JOINED] = BIT(RAW_OVER),
@@ -234,15 +234,14 @@ static void ask_policy(struct raw_conn *r)
     struct conn *c = r->conn;
     enum policy_verdict verdict;
 
+    set_state(r, RAW_POLICY);
     enlist(r);
     r->connect = (struct conn_policy_use){ .done = on_verdict, .arg = r };
-    verdict = conn_policy_ask(c->gateway, &c->origin, r->endpoint, &r->connect);
-    if (verdict != POLICY_SUSPEND) {
+    verdict = conn_policy_ask(c->gateway, &c->origin, &c->origin.client, r->endpoint, &r->connect);
+    if (verdict == POLICY_SUSPEND)
+        conn_arm_timer(c, c->gateway->config->stall_timeout_ms);
+    else
         on_verdict(r, verdict);
-        return;
-    }
-    set_state(r, RAW_POLICY);
-    conn_arm_timer(c, c->gateway->config->stall_timeout_ms);
 }
 
 /* ---- moving --------------------------------------------------------------------------------------- */

@@ -15,6 +15,7 @@
 #include "base/metrics.h"
 #include "gateway/config.h"
 #include "gateway/exchange_int.h"
+#include "gateway/forwarded_for.h"
 #include "gateway/gateway_int.h"
 #include "gateway/headers.h"
 #include "gateway/policy_data.h"
@@ -151,6 +152,8 @@ static void begin(struct exchange *x)
 {
     x->start_us = clock_mono_us();
     x->active_ms = x->start_us / 1000;
+    x->client = forwarded_for_client(&x->request.headers, x->gateway->config->trusted_proxies,
+                                     &x->origin->client);
     metrics_add(exchange_metrics(x), METRIC_EXCHANGES, 1);
 }
 
@@ -256,7 +259,7 @@ void exchange_dial(struct exchange *x, bool fresh)
         .endpoint = x->endpoint,
         .request = &x->request,
         .host = x->host,
-        .client = &x->origin->client,
+        .client = &x->client,
         .server = &x->origin->server,
         .fresh = fresh,
     };

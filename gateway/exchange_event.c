@@ -60,6 +60,7 @@ static struct event *make_event(const struct exchange *x)
 {
     struct event *ev = visit_event_new(EVENT_HTTP_REQUEST, x->origin, x->endpoint);
 
+    ev->client = x->client;
     ev->url_scheme = str_from(scheme_name(x->origin->scheme));
     copy_request(ev, &x->request);
     ev->request_body_bytes = x->request_bytes;

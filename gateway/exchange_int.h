@@ -59,6 +59,7 @@ struct exchange {
     struct endpoint *endpoint; /* counted; NULL: none found */
     struct upstream *upstream; /* owned */
     unsigned retries;          /* upstreams that were given up for another */
+    struct addr client;        /* the visitor: of the connection, or behind trusted proxies */
     ev_timer timer;
 
     /* Of an endpoint with a policy; all empty without. */

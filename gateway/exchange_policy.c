@@ -37,7 +37,7 @@ static const struct addr *host_client_addr(void *ctx)
 {
     const struct exchange *x = ctx;
 
-    return &x->origin->client;
+    return &x->client;
 }
 
 static struct str host_header_find(void *ctx, enum policy_message m, struct str name, size_t index)
@@ -274,7 +274,7 @@ enum policy_verdict exchange_ask_connect(struct exchange *x, conn_policy_done_fn
 {
     x->connect.done = done;
     x->connect.arg = x;
-    return conn_policy_ask(x->gateway, x->origin, x->endpoint, &x->connect);
+    return conn_policy_ask(x->gateway, x->origin, &x->client, x->endpoint, &x->connect);
 }
 
 void exchange_start_policy(struct exchange *x)

@@ -18,6 +18,7 @@
 #include "gateway/idle.h"
 #include "gateway/listener.h"
 #include "gateway/policy_data.h"
+#include "gateway/tcp_ports.h"
 #include "gateway/tls.h"
 #include "gateway/tls_client.h"
 #include "gateway/upstream_http2_pool.h"
@@ -84,6 +85,7 @@ static void close_public_listeners(struct gateway *g)
     for (size_t i = 0; i < g->listener_count; i++)
         listener_free(g->listeners[i]);
     g->listener_count = 0;
+    tcp_ports_stop_all(g);
 }
 
 /* A certificate may be made for a name that is an endpoint here, or could become one: the base domain

@@ -25,6 +25,7 @@ struct job_pool;
 struct listener;
 struct policy_data;
 struct policy_local;
+struct port_part;
 struct raw_conn;
 struct tls_client;
 struct upstream_http2_pool;
@@ -54,6 +55,7 @@ struct gateway {
     size_t listener_count;
     struct listener *admin_listeners[GATEWAY_LISTENERS_MAX]; /* owned; they serve while draining */
     size_t admin_listener_count;
+    struct port_part *ports; /* list: of TCP endpoints that are served here (tcp_ports.c) */
 
     struct conn *conns; /* list; each owns itself until it closes */
     size_t conn_count;

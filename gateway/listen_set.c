@@ -19,12 +19,12 @@ static int bound_address(int fd, struct addr *out, struct err *e)
     return 0;
 }
 
-static int bind_all(struct listen_set *s, struct err *e)
+static int bind_all(struct listen_set *s, enum listen_others others, struct err *e)
 {
     for (size_t i = 0; i < s->bound.count; i++) {
         struct addr *a = &s->bound.addrs[i];
 
-        if (listener_probe(a, e) == -1)
+        if (others == LISTEN_ALONE && listener_probe(a, e) == -1)
             return -1;
         for (size_t w = 0; w < s->workers; w++) {
             int fd = listener_bind(a, e);
@@ -40,13 +40,13 @@ static int bind_all(struct listen_set *s, struct err *e)
 }
 
 int listen_set_init(struct listen_set *s, const struct config_listen *wanted, size_t workers,
-                    struct err *e)
+                    enum listen_others others, struct err *e)
 {
     *s = (struct listen_set){ .bound = *wanted, .workers = workers };
     s->fds = mem_zalloc_array(workers * wanted->count, sizeof(*s->fds));
     for (size_t i = 0; i < workers * wanted->count; i++)
         s->fds[i] = -1;
-    if (bind_all(s, e) == 0)
+    if (bind_all(s, others, e) == 0)
         return 0;
     listen_set_fini(s);
     return -1;

@@ -31,6 +31,7 @@
 #include "gateway/policy_command.h"
 #include "gateway/process_env.h"
 #include "gateway/state_dir.h"
+#include "gateway/tcp_ports.h"
 #include "gateway/tls.h"
 #include "policy/policy.h"
 #include "sshd/sshd.h"
@@ -64,6 +65,7 @@ struct process {
     struct listen_set listen[LISTEN_KINDS];
     struct host_suffixes *suffixes; /* owned */
     struct domains *domains;        /* owned: of the start; a reload gives control its own */
+    struct tcp_ports *tcp_ports;    /* owned: the sockets of TCP endpoints */
     struct control *control;        /* owned */
     struct sshd_shared *shared;     /* owned */
     struct job_pool *jobs;          /* owned: what policies must not do on a loop */
@@ -211,7 +213,7 @@ static int bind_listeners(struct process *p, struct err *e)
     };
 
     for (size_t i = 0; i < LISTEN_KINDS; i++) {
-        if (listen_set_init(&p->listen[i], wanted[i], p->node_count, e) == -1)
+        if (listen_set_init(&p->listen[i], wanted[i], p->node_count, LISTEN_ALONE, e) == -1)
             return -1;
     }
     return 0;
@@ -227,6 +229,18 @@ static int build_suffixes(struct process *p, struct err *e)
     p->suffixes = host_suffixes_new(str_from(p->inputs.config->domain), list, extra->count, e);
     mem_free(list);
     return p->suffixes == NULL ? -1 : 0;
+}
+
+static struct registry_tcp registry_tcp(const struct process *p)
+{
+    const struct config_tcp *tcp = &p->inputs.config->tcp;
+
+    return (struct registry_tcp){
+        .host = str_from(tcp->host),
+        .any = { tcp->ports.first, tcp->ports.last },
+        .fixed = { tcp->fixed_ports.first, tcp->fixed_ports.last },
+        .source = tcp_ports_source(p->tcp_ports),
+    };
 }
 
 /* The workers with their routing tables, and the control thread that writes those. */
@@ -250,6 +264,8 @@ static int build_control(struct process *p, struct err *e)
     }
     p->domains = config_domains_new(p->inputs.config);
     params.registry.domains = p->domains;
+    p->tcp_ports = tcp_ports_new(&p->inputs.config->tcp.listen, &p->peers, p->node_count);
+    params.registry.tcp = registry_tcp(p);
     params.workers = p->workers;
     params.routes = p->routes;
     p->control = control_new(&params);
@@ -324,6 +340,7 @@ static void process_free(struct process *p)
     job_pool_free(p->jobs); /* its last answers wait in the mailboxes */
     /* Messages under way name routes and the lifecycle: mailboxes are emptied before those go. */
     control_free(p->control);
+    tcp_ports_free(p->tcp_ports);
     for (size_t i = 0; i < p->node_count; i++)
         worker_free(p->nodes[i].worker);
     for (size_t i = 0; i < p->node_count; i++)

@@ -78,6 +78,7 @@ struct cel_value policy_vars_get(struct exchange *x, enum policy_var var, struct
     visit = (struct policy_visit){
         .gateway = x->gateway,
         .origin = x->origin,
+        .client = &x->client,
         .endpoint = x->endpoint,
         .data = x->data,
         .arena = &x->arena,

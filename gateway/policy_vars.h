@@ -9,6 +9,7 @@
 #include "policy/cel/value.h"
 #include "policy/vars.h"
 
+struct addr;
 struct arena;
 struct endpoint;
 struct exchange;
@@ -27,6 +28,7 @@ struct policy_visit_facts {
 struct policy_visit {
     struct gateway *gateway;
     const struct exchange_origin *origin;
+    const struct addr *client; /* of origin, or behind trusted proxies */
     const struct endpoint *endpoint;
     const struct policy_data *data; /* may be NULL */
     struct arena *arena;

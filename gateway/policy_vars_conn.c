@@ -13,7 +13,7 @@ enum side { SIDE_CLIENT, SIDE_SERVER };
 
 static const struct addr *addr_of(const struct policy_visit *v, enum side side)
 {
-    return side == SIDE_CLIENT ? &v->origin->client : &v->origin->server;
+    return side == SIDE_CLIENT ? v->client : &v->origin->server;
 }
 
 static const struct geo_record *geo_of(const struct policy_visit *v, enum side side)
@@ -196,7 +196,7 @@ struct cel_value policy_vars_conn(const struct policy_visit *v, enum policy_var 
     case VAR_CONN_CLIENT_IP:
         return ip_text(v, SIDE_CLIENT);
     case VAR_CONN_CLIENT_PORT:
-        return cel_int(v->origin->client.port);
+        return cel_int(v->client->port);
     case VAR_CONN_SERVER_IP:
         return ip_text(v, SIDE_SERVER);
     case VAR_CONN_SERVER_PORT:

@@ -16,11 +16,11 @@ static const struct word {
     enum command_kind kind;
     enum word_use use;
 } words[] = {
-    { "http", COMMAND_HTTP, WORD_WORKS },         { "help", COMMAND_HELP, WORD_WORKS },
+    { "http", COMMAND_HTTP, WORD_WORKS },         { "tcp", COMMAND_TCP, WORD_WORKS },
+    { "tls", COMMAND_TLS, WORD_WORKS },           { "help", COMMAND_HELP, WORD_WORKS },
     { "version", COMMAND_VERSION, WORD_WORKS },   { "policy", COMMAND_POLICY_CHECK, WORD_WORKS },
     { "--help", COMMAND_HELP, WORD_ALIAS },       { "-h", COMMAND_HELP, WORD_ALIAS },
-    { "--version", COMMAND_VERSION, WORD_ALIAS }, { "tcp", COMMAND_HTTP, WORD_LATER },
-    { "tls", COMMAND_HTTP, WORD_LATER },          { "api", COMMAND_HTTP, WORD_LATER },
+    { "--version", COMMAND_VERSION, WORD_ALIAS }, { "api", COMMAND_HTTP, WORD_LATER },
 };
 
 enum { WORDS = sizeof(words) / sizeof(words[0]), SHOWN_BYTES = 40 };
@@ -56,17 +56,46 @@ static int find_word(struct str text, const struct word **out, struct err *e)
             if (w->use != WORD_LATER)
                 return 0;
             return err_set(e, E_UNKNOWN_COMMAND,
-                           "the command '%s' is not available on this gateway yet; use http",
-                           w->text);
+                           "the command '%s' is not available on this gateway yet", w->text);
         }
         if (w->use == WORD_WORKS &&
             str_distance(text, str_from(w->text)) < str_distance(text, str_from(nearest->text)))
             nearest = w;
     }
-    return err_set(e, E_UNKNOWN_COMMAND,
-                   "unknown command '%.*s'; the nearest one is %s (commands: http, policy check, "
-                   "help, version)",
-                   STR_ARG(str_slice(text, 0, SHOWN_BYTES)), nearest->text);
+    return err_set(
+        e, E_UNKNOWN_COMMAND,
+        "unknown command '%.*s'; the nearest one is %s (commands: http, tcp, tls, policy "
+        "check, help, version)",
+        STR_ARG(str_slice(text, 0, SHOWN_BYTES)), nearest->text);
+}
+
+const char *command_name(enum command_kind kind)
+{
+    size_t i = 0;
+
+    while (words[i].kind != kind) /* every kind has a word, and its first one is its name */
+        i++;
+    return words[i].text;
+}
+
+bool command_serves(enum command_kind kind, enum url_command *out)
+{
+    switch (kind) {
+    case COMMAND_HTTP:
+        *out = URL_COMMAND_HTTP;
+        return true;
+    case COMMAND_TCP:
+        *out = URL_COMMAND_TCP;
+        return true;
+    case COMMAND_TLS:
+        *out = URL_COMMAND_TLS;
+        return true;
+    case COMMAND_POLICY_CHECK:
+    case COMMAND_HELP:
+    case COMMAND_VERSION:
+        break;
+    }
+    return false;
 }
 
 /* jansson makes strings of valid UTF-8 only, which is all that policies and lists may hold. */
@@ -88,9 +117,10 @@ static int check_text(struct str line, struct err *e)
     return 0;
 }
 
-static int read_upstream(struct str text, struct command *out, struct err *e)
+static int read_upstream(struct str text, enum url_command command, struct command *out,
+                         struct err *e)
 {
-    if (upstream_hint_parse(text, URL_COMMAND_HTTP, &out->upstream, e) == -1)
+    if (upstream_hint_parse(text, command, &out->upstream, e) == -1)
         return err_prefix(e, "upstream '%.*s'", STR_ARG(str_slice(text, 0, SHOWN_BYTES)));
     out->has_upstream = true;
     return 0;
@@ -105,8 +135,9 @@ static bool asks_for_help(const struct command_scan *scan)
     return false;
 }
 
-static int parse_http(struct str rest, unsigned version, const struct policy_engine *engine,
-                      struct command *out, struct err *e)
+/* A command that makes endpoints. */
+static int parse_serve(enum url_command command, struct str rest, unsigned version,
+                       const struct policy_engine *engine, struct command *out, struct err *e)
 {
     struct command_scan *scan = mem_alloc(sizeof(*scan));
     int rc = command_scan(rest, version, scan, e);
@@ -115,7 +146,7 @@ static int parse_http(struct str rest, unsigned version, const struct policy_eng
         out->help = true;
     } else if (rc == 0) {
         if (scan->positional.n > 0)
-            rc = read_upstream(scan->positional, out, e);
+            rc = read_upstream(scan->positional, command, out, e);
         if (rc == 0)
             rc = flags_apply(scan->uses, scan->count, engine, out, e);
     }
@@ -127,13 +158,14 @@ static int parse_http(struct str rest, unsigned version, const struct policy_eng
 static int parse_help(struct str rest, struct command *out, struct err *e)
 {
     const struct word *about;
+    enum url_command command;
 
     if (rest.n == 0)
         return 0;
     if (find_word(rest, &about, e) == -1)
         return -1;
     out->kind = about->kind;
-    out->help = about->kind == COMMAND_HTTP;
+    out->help = command_serves(about->kind, &command);
     return 0;
 }
 
@@ -152,6 +184,7 @@ static int parse_line(struct str line, unsigned version, const struct policy_eng
     size_t end = str_find_char(line, ' ');
     struct str rest = str_trim(str_skip(line, end));
     const struct word *word;
+    enum url_command command;
 
     if (line.n == 0)
         return err_set(e, E_NO_COMMAND,
@@ -160,9 +193,13 @@ static int parse_line(struct str line, unsigned version, const struct policy_eng
     if (find_word(str_slice(line, 0, end), &word, e) == -1)
         return -1;
     out->kind = word->kind;
+    if (command_serves(word->kind, &command))
+        return parse_serve(command, rest, version, engine, out, e);
     switch (word->kind) {
     case COMMAND_HTTP:
-        return parse_http(rest, version, engine, out, e);
+    case COMMAND_TCP:
+    case COMMAND_TLS:
+        break;
     case COMMAND_POLICY_CHECK:
         return parse_policy(rest, e);
     case COMMAND_HELP:
@@ -206,6 +243,18 @@ static const char example[] =
     "  ssh -R app.example.com:443:localhost:8080 v2@GATEWAY http --basic-auth user:password\n"
     "  ssh -R 443:localhost:8080 v2@GATEWAY http --traffic-policy-file - < policy.yml\n";
 
+static const char tcp_example[] = "  ssh -R 0:localhost:22 v2@GATEWAY tcp\n"
+                                  "  ssh -R tcp.example.com:20022:localhost:22 v2@GATEWAY tcp "
+                                  "--cidr-allow 203.0.113.0/24\n";
+
+static const char tls_example[] = "  ssh -R app.example.com:443:localhost:8443 v2@GATEWAY tls\n";
+
+static void add_flags(enum command_kind kind, struct buf *out)
+{
+    buf_add_str(out, STR("Flags take their value as --name VALUE or --name=VALUE:\n\n"));
+    flags_help(kind, out);
+}
+
 void command_help(enum command_kind kind, struct buf *out)
 {
     switch (kind) {
@@ -214,10 +263,32 @@ void command_help(enum command_kind kind, struct buf *out)
                     "http [UPSTREAM] [FLAGS]: serve what -R forwards to as HTTP and HTTPS\n\n"
                     "%s\n"
                     "UPSTREAM tells what -R forwards to, such as http://localhost:8080; only "
-                    "--host-header rewrite needs it.\n"
-                    "Flags take their value as --name VALUE or --name=VALUE:\n\n",
+                    "--host-header rewrite needs it.\n",
                     example);
-        flags_help(out);
+        add_flags(kind, out);
+        return;
+    case COMMAND_TCP:
+        buf_add_fmt(
+            out,
+            "tcp [UPSTREAM] [FLAGS]: serve what -R forwards to at a port of its own\n\n"
+            "%s\n"
+            "-R 0:... gets a random port, the same again next time; -R ADDRESS:PORT:... one "
+            "of those that can be chosen.\n"
+            "UPSTREAM tells what -R forwards to, such as localhost:22; it is only shown.\n",
+            tcp_example);
+        add_flags(kind, out);
+        return;
+    case COMMAND_TLS:
+        buf_add_fmt(
+            out,
+            "tls [UPSTREAM] [FLAGS]: serve what -R forwards to at the name that visitors ask "
+            "for; TLS passes through unread\n\n"
+            "%s\n"
+            "The upstream needs a certificate for the name.\n"
+            "UPSTREAM tells what -R forwards to, such as localhost:8443; it is only "
+            "shown.\n",
+            tls_example);
+        add_flags(kind, out);
         return;
     case COMMAND_POLICY_CHECK:
     case COMMAND_HELP:
@@ -226,12 +297,14 @@ void command_help(enum command_kind kind, struct buf *out)
                     "Commands:\n\n"
                     "  http           serve what -R forwards to as HTTP and HTTPS; 'http --help' "
                     "lists its flags\n"
+                    "  tcp            serve it at a port of its own\n"
+                    "  tls            serve it at a name, without reading its TLS\n"
                     "  policy check   check the traffic policy on standard input; nothing is "
                     "opened\n"
                     "  help           this text\n"
                     "  version        the version of the gateway\n\n"
-                    "Examples:\n\n%s",
-                    example);
+                    "Examples:\n\n%s%s%s",
+                    example, tcp_example, tls_example);
         return;
     }
 }
@@ -242,6 +315,7 @@ void command_usage(struct buf *out)
         out,
         "Type what to serve behind the host: a command, and its flags. For a web server on "
         "port 8080 of your machine:\n\n%s\n"
-        "The first line that comes back is the public URL. 'http --help' lists the flags.\n",
+        "The first line that comes back is the public URL. 'http --help' lists the flags, 'help' "
+        "the other commands.\n",
         example);
 }

@@ -13,11 +13,10 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "sshd/command_kind.h"
 #include "sshd/flag_policy.h"
 #include "tunnel/endpoint.h"
 #include "tunnel/url.h"
-
-enum command_kind { COMMAND_HTTP, COMMAND_POLICY_CHECK, COMMAND_HELP, COMMAND_VERSION };
 
 enum { COMMAND_LINE_MAX_BYTES = 64 * 1024, COMMAND_URLS_MAX = 64 };
 
@@ -31,6 +30,7 @@ struct command {
 
     struct str urls[COMMAND_URLS_MAX]; /* --url, the n-th for the n-th forward */
     size_t url_count;
+    bool has_remote_addr;          /* some of them are --remote-addr */
     bool schemes[SCHEME_COUNT];    /* --scheme; none set: as the forward's port says */
     char *name;                    /* owned; NULL: the default */
     char *description;             /* owned; NULL: none */
@@ -63,6 +63,11 @@ int command_syntax_version(struct str user, unsigned *version, struct err *e);
 int command_parse(struct str line, unsigned version, const struct policy_engine *engine,
                   struct command *out, struct err *e);
 void command_fini(struct command *c);
+
+/* "http" and so on. */
+const char *command_name(enum command_kind kind);
+/* Does it make endpoints? Then *out is what reads their addresses. */
+bool command_serves(enum command_kind kind, enum url_command *out);
 
 /* Texts for people; lines end in LF. */
 void command_help(enum command_kind kind, struct buf *out);

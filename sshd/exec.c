@@ -304,14 +304,42 @@ static void add_schemes(struct exec *x, struct forward *f, const struct url *bas
     }
 }
 
-static void adopt(struct exec *x, struct forward *f)
+/* --remote-addr says all, so -R has to leave it open (spec 5.3, R35 to R37). */
+static int check_remote_addr(const struct command *c, const struct forward *f, struct err *e)
+{
+    if (!c->has_remote_addr)
+        return 0;
+    if (!url_is_unnamed_bind(str_from(f->host)))
+        return err_set(e, E_REMOTE_ADDR_TWICE,
+                       "the address is given twice, by -R and by --remote-addr; give only one of "
+                       "them");
+    if (f->asked_port != 0)
+        return err_set(e, E_REMOTE_ADDR_PORT,
+                       "port %u of -R contradicts --remote-addr; write -R 0:...",
+                       (unsigned)f->asked_port);
+    return 0;
+}
+
+static int find_url(const struct exec *x, const struct forward *f, struct url *url, struct err *e)
 {
     const struct command *c = &x->command;
-    const struct url_context ctx = {
-        .command = URL_COMMAND_HTTP,
+    struct url_context ctx = {
         .binding = BINDING_UNSET,
         .suffixes = x->session->front->shared->suffixes,
     };
+    bool serves = command_serves(c->kind, &ctx.command);
+
+    assert(serves); /* others adopt nothing */
+    (void)serves;
+    if (check_remote_addr(c, f, e) == -1)
+        return -1;
+    return url_from_forward(str_from(f->host), f->asked_port,
+                            f->index < c->url_count ? c->urls[f->index] : STR_NONE, &ctx, url, e);
+}
+
+static void adopt(struct exec *x, struct forward *f)
+{
+    const struct command *c = &x->command;
     struct url url;
     struct err e;
 
@@ -320,9 +348,7 @@ static void adopt(struct exec *x, struct forward *f)
     if (x->state == EXEC_WAITS)
         x->state = EXEC_CLAIMS;
     ev_timer_stop(worker_loop(x->session->front->worker), &x->wait);
-    if (url_from_forward(str_from(f->host), f->asked_port,
-                         f->index < c->url_count ? c->urls[f->index] : STR_NONE, &ctx, &url,
-                         &e) == -1) {
+    if (find_url(x, f, &url, &e) == -1) {
         exec_refused(x, &e);
         return;
     }
@@ -535,7 +561,7 @@ static void show_status(struct exec *x, struct exec *other)
     exec_end(x, 0);
 }
 
-static void run_http(struct exec *x)
+static void open_forwards(struct exec *x)
 {
     struct session *s = x->session;
     struct exec *other = live_exec(s); /* x is not on its terminal yet */
@@ -659,12 +685,12 @@ void exec_read_input(struct exec *x)
     if (!taken || x->command.kind == COMMAND_POLICY_CHECK)
         exec_end(x, taken ? 0 : 1);
     else
-        run_http(x);
+        open_forwards(x);
 }
 
 /* ---- start ---------------------------------------------------------------------------------- */
 
-static void run_http_command(struct exec *x)
+static void run_serving_command(struct exec *x)
 {
     if (x->command.policy_text.p != NULL &&
         !take_policy(x, STR("--traffic-policy"), x->command.policy_text)) {
@@ -676,7 +702,7 @@ static void run_http_command(struct exec *x)
         return;
     }
     terminal_ignore_input(x->terminal);
-    run_http(x);
+    open_forwards(x);
 }
 
 static void run(struct exec *x)
@@ -688,7 +714,9 @@ static void run(struct exec *x)
     }
     switch (x->command.kind) {
     case COMMAND_HTTP:
-        run_http_command(x);
+    case COMMAND_TCP:
+    case COMMAND_TLS:
+        run_serving_command(x);
         return;
     case COMMAND_POLICY_CHECK:
         read_input(x);

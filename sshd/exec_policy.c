@@ -38,6 +38,39 @@ static int compile(const struct exec_policy *p, const struct exec_policy_source 
     return policy_terms_compile(source->front->settings.policy, &request, out, problems);
 }
 
+/* A document is checked before the endpoints are known, and on its own for any of them. */
+static unsigned protocols_of(const struct command *c)
+{
+    switch (c->kind) {
+    case COMMAND_HTTP:
+        return POLICY_HTTP | POLICY_HTTPS;
+    case COMMAND_TCP:
+        return POLICY_TCP;
+    case COMMAND_TLS:
+        return POLICY_TLS;
+    case COMMAND_POLICY_CHECK:
+    case COMMAND_HELP:
+    case COMMAND_VERSION:
+        break;
+    }
+    return 0;
+}
+
+static unsigned protocol_of(enum scheme scheme)
+{
+    switch (scheme) {
+    case SCHEME_HTTP:
+        return POLICY_HTTP;
+    case SCHEME_HTTPS:
+        return POLICY_HTTPS;
+    case SCHEME_TLS:
+        return POLICY_TLS;
+    case SCHEME_TCP:
+        return POLICY_TCP;
+    }
+    return 0;
+}
+
 int exec_policy_read(struct exec_policy *p, const struct exec_policy_source *source,
                      struct str name, struct str text, struct policy_problems *problems)
 {
@@ -47,7 +80,7 @@ int exec_policy_read(struct exec_policy *p, const struct exec_policy_source *sou
     p->document = policy_document_parse(name, text, &terms->limits, problems);
     if (p->document == NULL)
         return -1;
-    if (compile(p, source, STR_NONE, POLICY_HTTP | POLICY_HTTPS, &policy, problems) == 0) {
+    if (compile(p, source, STR_NONE, protocols_of(source->command), &policy, problems) == 0) {
         counted_unref(policy);
         return 0;
     }
@@ -65,8 +98,7 @@ int exec_policy_compile(const struct exec_policy *p, const struct exec_policy_so
                         const struct url *url, struct counted **out, struct err *e)
 {
     struct policy_problems *problems = policy_problems_new();
-    unsigned protocol = url->scheme == SCHEME_HTTP ? POLICY_HTTP : POLICY_HTTPS;
-    int rc = compile(p, source, str_from(url->host), protocol, out, problems);
+    int rc = compile(p, source, str_from(url->host), protocol_of(url->scheme), out, problems);
     struct err why;
 
     if (rc == -1) {

@@ -39,6 +39,7 @@ void flag_policy_init(struct flag_policy *p)
     p->webhook = json_object();
     p->breaker = json_object();
     p->compression = false;
+    p->raw = false;
     for (int side = 0; side < FLAG_SIDES; side++) {
         p->header_add[side] = json_object();
         p->header_remove[side] = json_array();
@@ -224,7 +225,8 @@ static int add_restrict_ips(const struct flag_policy *p, struct maker *m)
         return err_set(m->e, E_CIDR_DENY_ONLY,
                        "--cidr-deny alone admits nobody; add who may come in, such as "
                        "--cidr-allow 0.0.0.0/0,::/0 for everyone else");
-    return add_action(m, &m->out->front, flag, FOR_CIDR, POLICY_ON_HTTP_REQUEST, "restrict-ips",
+    return add_action(m, &m->out->front, flag, FOR_CIDR,
+                      p->raw ? POLICY_ON_TCP_CONNECT : POLICY_ON_HTTP_REQUEST, "restrict-ips",
                       json_pack("{s:O, s:O}", "allow", p->allow, "deny", p->deny));
 }
 

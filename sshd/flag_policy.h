@@ -29,6 +29,7 @@ struct flag_policy {
     json_t *webhook;                   /* owned: {"provider": value, "secret": value} */
     json_t *breaker;                   /* owned: {"error_threshold": number}, or empty */
     bool compression;
+    bool raw; /* for endpoints whose bytes nobody reads: guards look at the connection */
 };
 
 /*

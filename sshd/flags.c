@@ -30,6 +30,13 @@ static int set_url(struct flag_values *v, struct str value, struct err *e)
     return 0;
 }
 
+/* The old way to name the address of a tcp endpoint. */
+static int set_remote_addr(struct flag_values *v, struct str value, struct err *e)
+{
+    v->command->has_remote_addr = true;
+    return set_url(v, value, e);
+}
+
 static int set_scheme(struct flag_values *v, struct str value, struct err *e)
 {
     if (str_eq_nocase(value, STR("http")))
@@ -302,11 +309,23 @@ static int set_log_format(struct flag_values *v, struct str value, struct err *e
     return 0;
 }
 
+enum { H = 1 << COMMAND_HTTP, C = 1 << COMMAND_TCP, T = 1 << COMMAND_TLS };
+
 static const struct flag flag_rows[] = {
-#define FLAG(name, status, shape, version, setter, argument, text)                                 \
-    { name, FLAG_##status, FLAG_##shape, FLAG_##version, setter, argument, text },
+#define ROW(commands, name, status, shape, version, setter, argument, text)                        \
+    { name, commands, FLAG_##status, FLAG_##shape, FLAG_##version, setter, argument, text },
+#define FLAG(...)     ROW(H, __VA_ARGS__)
+#define FLAG_HCT(...) ROW(H | C | T, __VA_ARGS__)
+#define FLAG_HT(...)  ROW(H | T, __VA_ARGS__)
+#define FLAG_T(...)   ROW(T, __VA_ARGS__)
+#define FLAG_C(...)   ROW(C, __VA_ARGS__)
 #include "sshd/flags.def"
 #undef FLAG
+#undef FLAG_HCT
+#undef FLAG_HT
+#undef FLAG_T
+#undef FLAG_C
+#undef ROW
 };
 
 enum { FLAG_ROWS = sizeof(flag_rows) / sizeof(flag_rows[0]) };
@@ -356,6 +375,18 @@ static int refuse_flag(const struct flag_use *use, struct err *e)
                    f->text[0] != '\0' ? "; " : "", f->text);
 }
 
+static int refuse_command(const struct command *c, const struct flag_use *use, struct err *e)
+{
+    bool http = (use->flag->commands & H) != 0;
+
+    return err_set(e, E_FLAG_UNSUPPORTED, "%.*s does not go with the command %s, only with %s%s%s",
+                   STR_ARG(use->typed), command_name(c->kind), http ? "http" : "",
+                   http && use->flag->commands != H ? " and " : "",
+                   (use->flag->commands & T) != 0   ? "tls"
+                   : (use->flag->commands & C) != 0 ? "tcp"
+                                                    : "");
+}
+
 /* A list may be joined with commas; the blanks around them do not count. */
 static int set_list(struct flag_values *v, const struct flag_use *use, struct err *e)
 {
@@ -383,6 +414,8 @@ static int apply_one(struct flag_values *v, const struct flag_use *use, struct e
 
     if (use->flag->status > FLAG_ALIAS)
         return refuse_flag(use, e);
+    if ((use->flag->commands >> v->command->kind & 1) == 0)
+        return refuse_command(v->command, use, e);
     if (use->flag->shape == FLAG_SWITCH)
         return set_switch(v, use, e);
     rc = use->flag->shape == FLAG_LIST ? set_list(v, use, e) : use->flag->set(v, use->value, e);
@@ -412,6 +445,7 @@ int flags_apply(const struct flag_use *uses, size_t count, const struct policy_e
     int rc = 0;
 
     flag_policy_init(&values.policy);
+    values.policy.raw = out->kind != COMMAND_HTTP;
     for (size_t i = 0; i < count && rc == 0; i++)
         rc = apply_one(&values, &uses[i], e);
     if (rc == 0)
@@ -422,7 +456,7 @@ int flags_apply(const struct flag_use *uses, size_t count, const struct policy_e
     return rc;
 }
 
-void flags_help(struct buf *out)
+void flags_help(enum command_kind kind, struct buf *out)
 {
     enum { COLUMN = 40 };
 
@@ -430,7 +464,7 @@ void flags_help(struct buf *out)
         const struct flag *f = &flag_rows[i];
         size_t start = out->len;
 
-        if (f->status != FLAG_WORKS)
+        if (f->status != FLAG_WORKS || (f->commands >> kind & 1) == 0)
             continue;
         buf_add_fmt(out, "  --%s %s", f->name, f->argument);
         while (!buf_failed(out) && out->len < start + COLUMN)

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "sshd/command_kind.h"
 
 struct command;
 struct flag_values;
@@ -25,7 +26,8 @@ struct flag_use;
 typedef int flag_set_fn(struct flag_values *v, struct str value, struct err *e);
 
 struct flag {
-    const char *name; /* without dashes */
+    const char *name;  /* without dashes */
+    unsigned commands; /* that have it: bits of enum command_kind */
     enum flag_status status;
     enum flag_shape shape;
     enum flag_version version;
@@ -55,7 +57,7 @@ bool flag_is_help(const struct flag *flag);
 int flags_apply(const struct flag_use *uses, size_t count, const struct policy_engine *engine,
                 struct command *out, struct err *e);
 
-/* One line for each flag that works. */
-void flags_help(struct buf *out);
+/* One line for each flag that works with the command. */
+void flags_help(enum command_kind kind, struct buf *out);
 
 #endif

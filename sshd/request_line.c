@@ -27,12 +27,8 @@ static void add_target(struct buf *out, const struct event *ev)
         buf_add_str(out, STR("..."));
 }
 
-void request_line_text(const struct event *ev, struct buf *out)
+static void add_exchange(struct buf *out, const struct event *ev)
 {
-    char time[CLOCK_RFC3339_BYTES];
-
-    clock_format_rfc3339(ev->wall_ms, time);
-    buf_add_fmt(out, "%s ", time);
     add_printable(out, ev->method);
     buf_add_char(out, ' ');
     add_target(out, ev);
@@ -40,6 +36,31 @@ void request_line_text(const struct event *ev, struct buf *out)
         buf_add_fmt(out, " %u", ev->status);
     else
         buf_add_str(out, STR(" -"));
+}
+
+static void add_connection(struct buf *out, const struct event *ev)
+{
+    char client[ADDR_TEXT_BYTES];
+
+    buf_add_fmt(out, "%s in %llu out %llu %.*s", addr_format(&ev->client, client),
+                (unsigned long long)ev->conn_bytes_in, (unsigned long long)ev->conn_bytes_out,
+                STR_ARG(ev->close_reason));
+}
+
+void request_line_text(const struct event *ev, struct buf *out)
+{
+    char time[CLOCK_RFC3339_BYTES];
+
+    clock_format_rfc3339(ev->wall_ms, time);
+    buf_add_fmt(out, "%s ", time);
+    switch (ev->kind) {
+    case EVENT_HTTP_REQUEST:
+        add_exchange(out, ev);
+        break;
+    case EVENT_TCP_CLOSED:
+        add_connection(out, ev);
+        break;
+    }
     buf_add_fmt(out, " %.1fms\n", (double)ev->duration_us / 1000.0);
 }
 
@@ -51,6 +72,6 @@ void request_line_fields(const struct event *ev, enum log_format format, struct 
     char *at = buf_reserve(out, LINE_BYTES);
 
     if (at != NULL)
-        buf_commit(out, log_format_line(format, ev->wall_ms, LOG_INFO, "http_request_complete",
-                                        fields, count, at, LINE_BYTES));
+        buf_commit(out, log_format_line(format, ev->wall_ms, LOG_INFO, event_name(ev), fields,
+                                        count, at, LINE_BYTES));
 }

@@ -12,7 +12,8 @@ struct event;
 
 enum { REQUEST_LINE_MAX_BYTES = 32 * 1024, REQUEST_LINE_TARGET_BYTES = 2048 };
 
-/* "TIME METHOD PATH STATUS DURATION" with an LF. What a visitor sent cannot steer the terminal, and
+/* "TIME METHOD PATH STATUS DURATION", or of a raw connection "TIME CLIENT in BYTES out BYTES REASON
+ * DURATION", with an LF. What a visitor sent cannot steer the terminal, and
  * a target above REQUEST_LINE_TARGET_BYTES is cut. */
 void request_line_text(const struct event *ev, struct buf *out);
 /* The fields of the event as the log has them, with an LF. */

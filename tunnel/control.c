@@ -2,7 +2,8 @@
  * Everything is a message. The registry has one writer, the control thread; each routing table has
  * one, its worker. A change goes to all workers as one message each, so a takeover replaces the old
  * endpoint by the new one without a moment in which the name leads nowhere; the last worker that
- * has applied it posts the change back, and only then is the claim answered.
+ * has applied it posts the change back, and only then is the claim answered. A TCP port travels with
+ * its endpoint: it is open before the message goes out, so the workers cannot fail.
  *
  * Messages from one thread to another keep their order, so a release that follows its claim finds
  * the endpoint in the registry, and its removal follows the addition on every worker.
@@ -23,6 +24,7 @@
 struct control {
     struct worker *worker;             /* owned */
     struct registry *registry;         /* owned */
+    struct port_source ports;          /* of the registry, which opens them */
     struct domains *domains;           /* owned; NULL until the first control_configure() */
     struct worker_timer *expire_timer; /* owned */
     struct worker *const *workers;     /* borrowed: outlive us */
@@ -93,6 +95,26 @@ static void answer(struct claim *claim)
 
 /* ---- changes --------------------------------------------------------------------------- */
 
+/* What the change of endpoints does to ports: a takeover keeps the one that both have. */
+static struct port *port_of(const struct endpoint *ep)
+{
+    return ep != NULL ? ep->port : NULL;
+}
+
+static struct port *opened_port(const struct change *ch)
+{
+    struct port *p = port_of(ch->added);
+
+    return p != port_of(ch->removed) ? p : NULL;
+}
+
+static struct port *closed_port(const struct change *ch)
+{
+    struct port *p = port_of(ch->removed);
+
+    return p != port_of(ch->added) ? p : NULL;
+}
+
 static void change_free(struct change *ch)
 {
     endpoint_unref(ch->added);
@@ -113,6 +135,8 @@ static void on_applied(struct worker *w, void *arg)
     struct control *c = ch->control;
 
     (void)w;
+    if (closed_port(ch) != NULL)
+        c->ports.ops->close(closed_port(ch));
     if (ch->added != NULL && ch->removed != NULL)
         ch->removed->agent.ops->on_notice(&ch->removed->agent, AGENT_TAKEN_OVER);
     if (ch->claim != NULL)
@@ -128,11 +152,15 @@ static void on_change(struct worker *w, void *arg)
 {
     struct change_part *part = arg;
     struct change *ch = part->change;
+    const struct port_ops *ports = ch->control->ports.ops;
 
-    (void)w;
     /* In this order: an endpoint of another scheme stays until its successor is there. */
     if (ch->added != NULL)
         routes_add(part->routes, ch->added);
+    if (opened_port(ch) != NULL)
+        ports->serve(opened_port(ch), w);
+    if (closed_port(ch) != NULL)
+        ports->stop(closed_port(ch), w);
     if (ch->removed != NULL)
         routes_remove(part->routes, ch->removed);
     if (atomic_fetch_sub_explicit(&ch->pending, 1, memory_order_acq_rel) == 1)
@@ -174,6 +202,17 @@ static int check_acl(struct claim *claim)
     return claim->has_acl ? acl_check(&claim->acl, &claim->ep->url, &claim->err) : 0;
 }
 
+/* What the registry has chosen is not to be. */
+static void forget_random(struct control *c, struct endpoint *ep)
+{
+    if (ep->port != NULL) {
+        c->ports.ops->close(ep->port);
+        ep->url.port = 0;
+    }
+    ep->port = NULL;
+    ep->url.host[0] = '\0';
+}
+
 /*
  * Puts the endpoint into the registry. A random host is known only afterwards, so its check comes
  * then and may take it out again: nothing is public before publish().
@@ -190,12 +229,12 @@ static int enter(struct control *c, struct claim *claim, struct endpoint **displ
         return -1;
     if (registry_add(c->registry, ep, now_ms, displaced, &claim->err) == -1)
         return -1;
-    if (is_random && check_acl(claim) == -1) {
-        endpoint_unref(registry_remove(c->registry, ep, REGISTRY_LET_GO, now_ms));
-        ep->url.host[0] = '\0';
-        return -1;
-    }
-    return 0;
+    if (!is_random || check_acl(claim) == 0)
+        return 0;
+    endpoint_unref(registry_remove(c->registry, ep, REGISTRY_LET_GO, now_ms));
+    forget_random(c, ep);
+    /* Of a port nobody has named, the number would only puzzle. */
+    return ep->url.scheme == SCHEME_TCP ? check_acl(claim) : -1;
 }
 
 static void on_claim(struct worker *w, void *arg)
@@ -286,6 +325,7 @@ struct control *control_new(const struct control_params *params)
     assert(params->worker_count > 0);
     c->worker = worker_new("control", 0);
     c->registry = registry_new(&params->registry);
+    c->ports = params->registry.tcp.source;
     c->expire_timer = worker_timer_new(c->worker, on_expire, c);
     c->workers = params->workers;
     c->routes = params->routes;

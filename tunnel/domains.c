@@ -139,6 +139,8 @@ static int check_tcp(const struct domains *d, const struct url *url, struct str 
         return err_set(e, E_TCP_TAKEN, "the TCP address '%s:%u' belongs to another account",
                        url->host, (unsigned)url->port);
     }
+    if (d->auto_reserve)
+        return 0;
     return err_set(e, E_TCP_NOT_RESERVED,
                    "the TCP address '%s:%u' is not reserved; reserve it, or use a random one",
                    url->host, (unsigned)url->port);

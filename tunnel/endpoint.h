@@ -16,6 +16,8 @@
 #include "tunnel/id.h"
 #include "tunnel/url.h"
 
+struct port;
+
 enum { ENDPOINT_KEY_BYTES = 65 };
 
 enum upstream_protocol { UPSTREAM_HTTP1, UPSTREAM_HTTP2 };
@@ -45,6 +47,8 @@ struct endpoint {
     char session_id[ID_BYTES];
     char key[ENDPOINT_KEY_BYTES]; /* SHA-256 fingerprint of the SSH key, hexadecimal */
     struct agent agent;
+    struct port
+        *port; /* borrowed: of a public TCP endpoint that is online; the registry opens it */
 };
 
 /* A zeroed endpoint with one reference and empty strings; the caller fills it before the claim. */

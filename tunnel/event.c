@@ -164,17 +164,14 @@ size_t event_fields(const struct event *ev, struct log_field out[EVENT_FIELDS_MA
     add_str(&f, "endpoint.url", ev->endpoint_url);
     add_str(&f, "session.id", ev->session_id);
     add_conn(&f, ev);
+    if (ev->kind == EVENT_TCP_CLOSED)
+        add_conn_end(&f, ev); /* names of one prefix stand together, to be one object in JSON */
     add_str(&f, "tls.version", ev->tls_version);
     add_str(&f, "tls.cipher_suite", ev->tls_cipher);
     add_str(&f, "ja4_fingerprint", ev->ja4);
-    switch (ev->kind) {
-    case EVENT_HTTP_REQUEST:
+    if (ev->kind == EVENT_HTTP_REQUEST) {
         add_request(&f, ev);
         add_response(&f, ev);
-        break;
-    case EVENT_TCP_CLOSED:
-        add_conn_end(&f, ev);
-        break;
     }
     add_end(&f, ev);
     add_policy(&f, ev);

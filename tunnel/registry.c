@@ -30,6 +30,7 @@ enum {
     ACCOUNT_KEY_MAX_BYTES = 256,
     SLOT_KEY_MAX_BYTES = ACCOUNT_KEY_MAX_BYTES + HOST_MAX_BYTES + 16,
     NAME_KEY_MAX_BYTES = HOST_MAX_BYTES + 16,
+    RANDOM_BYTES = REGISTRY_RANDOM_HEX / 2,
 };
 
 struct slot {
@@ -59,6 +60,8 @@ struct registry {
     struct name *held;  /* the names that are held, oldest first */
     size_t held_count;
     char *base_domain; /* owned */
+    struct registry_tcp tcp;
+    char *tcp_host; /* owned: what tcp.host borrows */
     uint8_t secret[REGISTRY_SECRET_BYTES];
     uint64_t hold_ms;
     const struct domains *domains; /* borrowed: outlives us or the next registry_configure() */
@@ -69,6 +72,9 @@ struct registry *registry_new(const struct registry_params *params)
     struct registry *r = mem_zalloc(sizeof(*r));
 
     r->base_domain = str_dup(params->base_domain);
+    r->tcp = params->tcp;
+    r->tcp_host = str_dup(params->tcp.host);
+    r->tcp.host = str_from(r->tcp_host);
     memcpy(r->secret, params->secret, sizeof(r->secret));
     registry_configure(r, params->hold_ms, params->domains);
     return r;
@@ -246,12 +252,16 @@ void registry_free(struct registry *r)
 
     if (r == NULL)
         return;
-    while ((ep = registry_take(r)) != NULL)
+    while ((ep = registry_take(r)) != NULL) {
+        if (ep->port != NULL)
+            r->tcp.source.ops->close(ep->port);
         endpoint_unref(ep);
+    }
     while (r->held != NULL)
         let_go_oldest(r);
     mem_wipe(r->secret, sizeof(r->secret));
     mem_free(r->base_domain);
+    mem_free(r->tcp_host);
     mem_free(r);
 }
 
@@ -298,11 +308,48 @@ static int check_slot(const struct registry *r, const struct endpoint *ep, struc
                    (unsigned)ep->url.port, who);
 }
 
+/* ---- ports ------------------------------------------------------------------------------ */
+
+static bool has_port(const struct endpoint *ep)
+{
+    return ep->url.scheme == SCHEME_TCP && is_public(ep);
+}
+
+static bool is_in(const struct registry_range *range, uint16_t port)
+{
+    return range->first != 0 && port >= range->first && port <= range->last;
+}
+
+/* Is this an address that users may name? */
+static int check_address(const struct registry *r, const struct url *u, struct err *e)
+{
+    const struct registry_range *fixed = &r->tcp.fixed;
+
+    if (fixed->first == 0)
+        return err_set(e, E_TCP_NOT_RESERVED, "ports cannot be chosen here%s",
+                       r->tcp.any.first != 0 ? "; use a random one: -R 0:..." : "");
+    if (!str_eq(str_from(u->host), r->tcp.host) || !is_in(fixed, u->port))
+        return err_set(e, E_TCP_NOT_RESERVED,
+                       "'%.*s:%u' is no TCP address of this gateway; ports %u to %u of %.*s are",
+                       STR_ARG(str_slice(str_from(u->host), 0, 60)), (unsigned)u->port,
+                       (unsigned)fixed->first, (unsigned)fixed->last,
+                       STR_ARG(str_slice(r->tcp.host, 0, 60)));
+    return 0;
+}
+
+static int open_port(const struct registry *r, struct endpoint *ep, struct err *e)
+{
+    ep->port = r->tcp.source.ops->open(r->tcp.source.ctx, ep->url.port, e);
+    return ep->port == NULL ? -1 : 0;
+}
+
 static int check_named(const struct registry *r, const struct endpoint *ep, uint64_t now_ms,
                        struct err *e)
 {
     if (!is_public(ep))
         return check_slot(r, ep, e);
+    if (has_port(ep) && check_address(r, &ep->url, e) == -1)
+        return -1;
     if (r->domains != NULL && domains_check(r->domains, &ep->url, str_from(ep->account), e) == -1)
         return -1;
     if (check_owner(r, ep, now_ms, e) == -1)
@@ -312,24 +359,45 @@ static int check_named(const struct registry *r, const struct endpoint *ep, uint
 
 /* ---- random names ---------------------------------------------------------------------- */
 
-/* The label of one running number: the first half of HMAC-SHA256(secret, holder and number). */
-static void random_label(const struct registry *r, const struct endpoint *ep, unsigned number,
-                         char out[REGISTRY_RANDOM_HEX + 1])
+/* A number that nobody can foresee without the secret: the first bytes of HMAC-SHA256(secret, holder,
+ * running number and what it is for). */
+static void random_bytes(const struct registry *r, const struct endpoint *ep, unsigned number,
+                         const char *purpose, unsigned char out[RANDOM_BYTES])
 {
-    static const char digits[] = "0123456789abcdef";
-    char text[ACCOUNT_KEY_MAX_BYTES + ENDPOINT_KEY_BYTES + 16];
+    char text[ACCOUNT_KEY_MAX_BYTES + ENDPOINT_KEY_BYTES + 32];
     unsigned char mac[EVP_MAX_MD_SIZE];
     unsigned mac_bytes = 0;
-    int n = snprintf(text, sizeof(text), "%s/%s/%u", ep->account, ep->key, number);
+    int n = snprintf(text, sizeof(text), "%s/%s/%u%s", ep->account, ep->key, number, purpose);
 
     assert(n > 0 && (size_t)n < sizeof(text));
     if (HMAC(EVP_sha256(), r->secret, (int)sizeof(r->secret), (const unsigned char *)text,
              (size_t)n, mac, &mac_bytes) == NULL)
         mac_bytes = 0;
-    assert(mac_bytes * 2 >= REGISTRY_RANDOM_HEX); /* fails for want of memory only */
+    assert(mac_bytes >= RANDOM_BYTES); /* fails for want of memory only */
+    memcpy(out, mac, RANDOM_BYTES);
+}
+
+static void random_label(const struct registry *r, const struct endpoint *ep, unsigned number,
+                         char out[REGISTRY_RANDOM_HEX + 1])
+{
+    static const char digits[] = "0123456789abcdef";
+    unsigned char bytes[RANDOM_BYTES];
+
+    random_bytes(r, ep, number, "", bytes);
     for (size_t i = 0; i < REGISTRY_RANDOM_HEX; i++)
-        out[i] = digits[(mac[i / 2] >> (i % 2 == 0 ? 4 : 0)) & 0xf];
+        out[i] = digits[(bytes[i / 2] >> (i % 2 == 0 ? 4 : 0)) & 0xf];
     out[REGISTRY_RANDOM_HEX] = '\0';
+}
+
+static uint16_t random_port(const struct registry *r, const struct endpoint *ep, unsigned number)
+{
+    const struct registry_range *any = &r->tcp.any;
+    unsigned char bytes[RANDOM_BYTES];
+    uint32_t n;
+
+    random_bytes(r, ep, number, "/tcp", bytes);
+    memcpy(&n, bytes, sizeof(n));
+    return (uint16_t)(any->first + n % ((uint32_t)any->last - any->first + 1));
 }
 
 /*
@@ -369,6 +437,34 @@ static int choose_host(const struct registry *r, struct endpoint *ep, uint64_t n
     return err_set(e, E_LIMIT, "this key has too many random names online");
 }
 
+/* A port that is free here may still be another program's, so it is opened at once. */
+static int choose_address(const struct registry *r, struct endpoint *ep, uint64_t now_ms,
+                          struct err *e)
+{
+    unsigned refused = 0;
+    struct err why;
+
+    if (r->tcp.any.first == 0)
+        return err_set(e, E_TCP_NOT_RESERVED, "random TCP addresses are not offered here");
+    (void)snprintf(ep->url.host, sizeof(ep->url.host), "%s", r->tcp_host);
+    for (unsigned i = 0; i < REGISTRY_RANDOM_MAX && refused < REGISTRY_OPEN_MAX; i++) {
+        ep->url.port = random_port(r, ep, i);
+        if (!random_fits(r, ep, now_ms))
+            continue;
+        if (open_port(r, ep, &why) == 0)
+            return 0;
+        refused++;
+    }
+    ep->url.host[0] = '\0';
+    ep->url.port = 0;
+    return err_set(e, E_LIMIT, "no random TCP address is free");
+}
+
+static int choose(const struct registry *r, struct endpoint *ep, uint64_t now_ms, struct err *e)
+{
+    return has_port(ep) ? choose_address(r, ep, now_ms, e) : choose_host(r, ep, now_ms, e);
+}
+
 /* ---- online and offline ---------------------------------------------------------------- */
 
 int registry_add(struct registry *r, struct endpoint *ep, uint64_t now_ms,
@@ -377,18 +473,21 @@ int registry_add(struct registry *r, struct endpoint *ep, uint64_t now_ms,
     struct slot *s;
 
     *displaced = NULL;
-    if (ep->url.port == 0)
-        return err_set(e, E_TCP_NOT_RESERVED, "random TCP addresses are not offered here");
     if (ep->url.host[0] == '\0') {
-        if (choose_host(r, ep, now_ms, e) == -1)
+        if (choose(r, ep, now_ms, e) == -1)
             return -1;
     } else if (check_named(r, ep, now_ms, e) == -1) {
         return -1;
     }
+    s = slot_find(r, &ep->url, ep->account);
+    if (has_port(ep) && ep->port == NULL) {
+        ep->port = s != NULL ? s->ep->port : NULL;
+        if (ep->port == NULL && open_port(r, ep, e) == -1)
+            return -1;
+    }
     endpoint_ref(ep);
     if (is_public(ep))
         name_enter(r, ep);
-    s = slot_find(r, &ep->url, ep->account);
     if (s == NULL) {
         slot_new(r, ep);
         return 0;

@@ -14,19 +14,35 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "tunnel/endpoint.h"
+#include "tunnel/port.h"
 
 enum {
     REGISTRY_HELD_MAX = 65536,
     REGISTRY_SECRET_BYTES = 32,
     REGISTRY_RANDOM_HEX = 12,
     REGISTRY_RANDOM_MAX = 4096, /* random names tried for one key before it is refused */
+    REGISTRY_OPEN_MAX = 64,     /* random ports tried to be opened for one claim */
 };
 
 struct registry;
 struct domains;
 
+/* The ports of TCP endpoints, ends included; first == 0: none. */
+struct registry_range {
+    uint16_t first;
+    uint16_t last;
+};
+
+struct registry_tcp {
+    struct str host;             /* of their URLs; copied */
+    struct registry_range any;   /* for those who ask for any port */
+    struct registry_range fixed; /* for those who name one */
+    struct port_source source;   /* what opens them */
+};
+
 struct registry_params {
-    struct str base_domain;                /* of random names; copied */
+    struct str base_domain; /* of random names; copied */
+    struct registry_tcp tcp;
     uint8_t secret[REGISTRY_SECRET_BYTES]; /* keys the random names, so that they are stable */
     uint64_t hold_ms;                      /* how long a dropped name stays its account's */
     const struct domains *domains;         /* borrowed; NULL: any public name is free to take */
@@ -38,15 +54,15 @@ void registry_free(struct registry *r);
 void registry_configure(struct registry *r, uint64_t hold_ms, const struct domains *domains);
 
 /*
- * Puts ep online; an empty host gets a random name: the first free one of a sequence that depends
+ * Puts ep online; an empty host gets a random name, and with scheme tcp a random port: the first free one of a sequence that depends
  * on the secret, account and key only, so a reconnecting key finds its name again. Endpoints of one
  * forward (session and forward number are equal) with different schemes share a random name.
  * A public host:port that is online is taken over from an older session with the same account and
  * key (ep->key), whatever its scheme: *displaced then gets the old endpoint, with a reference for
- * the caller; else NULL. An account that has a name online or held keeps others from it on every
+ * the caller; else NULL. A public TCP endpoint gets its port opened, or that of the one it displaces. An account that has a name online or held keeps others from it on every
  * port; internal names are each account's own.
  * Returns 0, or -1 with ep unchanged and E_ENDPOINT_ONLINE (own account, other key or not an older
- * session), E_HOST_TAKEN or E_TCP_TAKEN (another account has it online, held or reserved), E_WILDCARD_NOT_RESERVED,
+ * session), E_TCP_OCCUPIED, E_HOST_TAKEN or E_TCP_TAKEN (another account has it online, held or reserved), E_WILDCARD_NOT_RESERVED,
  * E_HOST_NOT_RESERVED, E_WILDCARD_TOO_WIDE, E_NESTED_NAME, E_TCP_NOT_RESERVED, E_LIMIT,
  * E_HOST_LENGTH (the base domain leaves no room for a random label); never another name instead.
  */
@@ -58,7 +74,7 @@ enum registry_hold { REGISTRY_HOLD, REGISTRY_LET_GO };
 /*
  * Takes ep offline if it is still the one online; the registry's reference passes to the caller.
  * Returns ep, or NULL when it was not online (displaced before). With REGISTRY_HOLD the name is
- * held for its account.
+ * held for its account. Its port is still open: who has seen to it that nobody uses it closes it.
  */
 struct endpoint *registry_remove(struct registry *r, struct endpoint *ep, enum registry_hold hold,
                                  uint64_t now_ms);

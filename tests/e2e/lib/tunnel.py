@@ -42,7 +42,7 @@ class Tunnel(Process):
         """The first lines of stdout, which are URLs and nothing else."""
         lines = self.wait_out(count, seconds)
         for line in lines:
-            assert re.fullmatch(r"https?://[a-z0-9.*-]+(:\d+)?", line), lines
+            assert re.fullmatch(r"(https?|tcp|tls)://[a-z0-9.*-]+(:\d+)?", line), lines
         return lines
 
     def wait_allocated(self, count=1):

@@ -44,7 +44,7 @@ static void listen_set_init_port_0_is_shared_by_all_workers(void **state)
     struct err e;
 
     (void)state;
-    assert_int_equal(listen_set_init(&s, &l, 2, &e), 0);
+    assert_int_equal(listen_set_init(&s, &l, 2, LISTEN_ALONE, &e), 0);
     listen_set_take(&s, 0, fds[0]);
     listen_set_take(&s, 1, fds[1]);
     for (size_t i = 0; i < 2; i++) {
@@ -69,14 +69,31 @@ static void listen_set_init_taken_address_is_refused(void **state)
     struct err e;
 
     (void)state;
-    assert_int_equal(listen_set_init(&first, &l, 1, &e), 0);
+    assert_int_equal(listen_set_init(&first, &l, 1, LISTEN_ALONE, &e), 0);
     again = first.bound;
-    assert_int_equal(listen_set_init(&second, &again, 1, &e), -1);
+    assert_int_equal(listen_set_init(&second, &again, 1, LISTEN_ALONE, &e), -1);
     assert_int_equal(e.code, E_SYSTEM);
     assert_non_null(strstr(e.msg, addr_format(&again.addrs[0], text)));
     listen_set_fini(&first);
     /* And it is free again at once. */
-    assert_int_equal(listen_set_init(&second, &again, 1, &e), 0);
+    assert_int_equal(listen_set_init(&second, &again, 1, LISTEN_ALONE, &e), 0);
+    listen_set_fini(&second);
+}
+
+static void listen_set_init_beside_ours_shares_the_address(void **state)
+{
+    struct config_listen l = wanted("127.0.0.1:0", NULL);
+    struct config_listen again;
+    struct listen_set first;
+    struct listen_set second;
+    struct err e;
+
+    (void)state;
+    assert_int_equal(listen_set_init(&first, &l, 2, LISTEN_ALONE, &e), 0);
+    again = first.bound;
+    assert_int_equal(listen_set_init(&second, &again, 2, LISTEN_BESIDE_OURS, &e), 0);
+    assert_int_equal(second.bound.addrs[0].port, first.bound.addrs[0].port);
+    listen_set_fini(&first);
     listen_set_fini(&second);
 }
 
@@ -87,7 +104,7 @@ static void listen_set_init_foreign_address_is_refused(void **state)
     struct err e;
 
     (void)state;
-    assert_int_equal(listen_set_init(&s, &l, 1, &e), -1);
+    assert_int_equal(listen_set_init(&s, &l, 1, LISTEN_ALONE, &e), -1);
     assert_non_null(strstr(e.msg, "192.0.2.1:4000"));
 }
 
@@ -108,6 +125,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(listen_set_init_port_0_is_shared_by_all_workers),
         cmocka_unit_test(listen_set_init_taken_address_is_refused),
+        cmocka_unit_test(listen_set_init_beside_ours_shares_the_address),
         cmocka_unit_test(listen_set_init_foreign_address_is_refused),
         cmocka_unit_test(listen_set_format_lists_all),
     };

@@ -30,9 +30,50 @@ int domains_check(const struct domains *d, const struct url *url, struct str acc
     return err_set(e, d->code, "%s is refused", url->host);
 }
 
+/* ---- ports without sockets ---- */
+
+enum { RANDOM_FIRST = 30000, RANDOM_LAST = 30007, FIXED_FIRST = 20000, FIXED_LAST = 20009 };
+
+struct port {
+    uint16_t number;
+};
+
+/* Ports that are open; those of `busy` are another program's. */
+static size_t ports_open;
+static uint16_t busy[8];
+
+static struct port *port_open(void *ctx, uint16_t number, struct err *e)
+{
+    struct port *p;
+
+    (void)ctx;
+    for (size_t i = 0; i < sizeof(busy) / sizeof(busy[0]); i++) {
+        if (busy[i] == number) {
+            (void)err_set(e, E_TCP_OCCUPIED, "busy");
+            return NULL;
+        }
+    }
+    p = mem_zalloc(sizeof(*p));
+    p->number = number;
+    ports_open++;
+    return p;
+}
+
+static void port_close(struct port *p)
+{
+    ports_open--;
+    mem_free(p);
+}
+
+static const struct port_ops port_ops = { .open = port_open, .close = port_close };
+
 static struct registry *registry_with(const struct domains *domains, uint8_t secret)
 {
     struct registry_params params = { .base_domain = STR("example.com"),
+                                      .tcp = { .host = STR("tcp.test"),
+                                               .any = { RANDOM_FIRST, RANDOM_LAST },
+                                               .fixed = { FIXED_FIRST, FIXED_LAST },
+                                               .source = { .ops = &port_ops } },
                                       .hold_ms = HOLD_MS,
                                       .domains = domains };
 
@@ -486,9 +527,112 @@ static void registry_add_tcp_ports_of_one_host_belong_to_each_account(void **sta
     (void)added(r, tcp_of("b", 20001), 0);
     assert_int_equal(add(r, tcp_of("b", 20000), 0), E_TCP_TAKEN);
     assert_int_equal(add(r, tcp_of("b", 0), 0), E_TCP_NOT_RESERVED);
-    (void)added(r, tcp_of("a", 443), 0);
-    assert_int_equal(add(r, endpoint_of("b", "b", 1, SCHEME_HTTPS, "tcp.test"), 0), E_HOST_TAKEN);
+    assert_int_equal(ports_open, 2);
     registry_free(r);
+    assert_int_equal(ports_open, 0);
+}
+
+static void registry_add_tcp_address_that_is_not_offered_is_refused(void **state)
+{
+    struct registry_params none = { .base_domain = STR("example.com"),
+                                    .tcp = { .host = STR("x") } };
+    struct registry *r = registry_with(NULL, 1);
+    struct endpoint *elsewhere = tcp_of("a", FIXED_FIRST);
+
+    (void)state;
+    (void)snprintf(elsewhere->url.host, sizeof(elsewhere->url.host), "other.test");
+    assert_int_equal(add(r, elsewhere, 0), E_TCP_NOT_RESERVED);
+    assert_int_equal(add(r, tcp_of("a", FIXED_FIRST - 1), 0), E_TCP_NOT_RESERVED);
+    assert_int_equal(add(r, tcp_of("a", FIXED_LAST + 1), 0), E_TCP_NOT_RESERVED);
+    assert_int_equal(add(r, tcp_of("a", RANDOM_FIRST), 0), E_TCP_NOT_RESERVED);
+    registry_free(r);
+    r = registry_new(&none);
+    assert_int_equal(add(r, tcp_of("a", FIXED_FIRST), 0), E_TCP_NOT_RESERVED);
+    assert_int_equal(add(r, endpoint_of("a", "k", 1, SCHEME_TCP, ""), 0), E_TCP_NOT_RESERVED);
+    registry_free(r);
+    assert_int_equal(ports_open, 0);
+}
+
+static void registry_add_busy_port_is_refused(void **state)
+{
+    struct registry *r = registry_with(NULL, 1);
+
+    (void)state;
+    busy[0] = FIXED_FIRST;
+    assert_int_equal(add(r, tcp_of("a", FIXED_FIRST), 0), E_TCP_OCCUPIED);
+    assert_int_equal(registry_count(r), 0);
+    busy[0] = 0;
+    (void)added(r, tcp_of("a", FIXED_FIRST), 0);
+    registry_free(r);
+}
+
+static struct endpoint *random_tcp(const char *key, uint64_t session)
+{
+    struct endpoint *ep = endpoint_of("a", key, session, SCHEME_TCP, "");
+
+    ep->url.port = 0;
+    return ep;
+}
+
+static void registry_add_random_port_is_stable_and_passes_over_busy_ones(void **state)
+{
+    struct registry *r = registry_with(NULL, 1);
+    struct endpoint *ep = added(r, random_tcp("k", 1), 0);
+    uint16_t first = ep->url.port;
+
+    (void)state;
+    assert_in_range(first, RANDOM_FIRST, RANDOM_LAST);
+    assert_string_equal(ep->url.host, "tcp.test");
+    assert_int_equal(ep->port->number, first);
+    port_close(ep->port);
+    drop(r, ep, REGISTRY_HOLD, 0);
+    ep = added(r, random_tcp("k", 2), 1);
+    assert_int_equal(ep->url.port, first);
+    port_close(ep->port);
+    drop(r, ep, REGISTRY_LET_GO, 2);
+    busy[0] = first;
+    ep = added(r, random_tcp("k", 3), 3);
+    assert_int_not_equal(ep->url.port, first);
+    busy[0] = 0;
+    registry_free(r);
+    assert_int_equal(ports_open, 0);
+}
+
+static void registry_add_random_ports_run_out(void **state)
+{
+    struct registry *r = registry_with(NULL, 1);
+    struct endpoint *ep = random_tcp("k", 9);
+
+    (void)state;
+    for (uint64_t i = RANDOM_FIRST; i <= RANDOM_LAST; i++)
+        (void)added(r, random_tcp("k", i), 0);
+    endpoint_ref(ep);
+    assert_int_equal(add(r, ep, 0), E_LIMIT);
+    assert_string_equal(ep->url.host, "");
+    assert_int_equal(ep->url.port, 0);
+    endpoint_unref(ep);
+    registry_free(r);
+    assert_int_equal(ports_open, 0);
+}
+
+static void registry_add_takeover_keeps_the_port_open(void **state)
+{
+    struct registry *r = registry_with(NULL, 1);
+    struct endpoint *old = added(r, tcp_of("a", FIXED_FIRST), 0);
+    struct endpoint *new = tcp_of("a", FIXED_FIRST);
+    struct endpoint *displaced;
+    struct err e;
+
+    (void)state;
+    new->agent.session = 2;
+    assert_int_equal(registry_add(r, new, 0, &displaced, &e), 0);
+    assert_ptr_equal(displaced, old);
+    assert_ptr_equal(new->port, old->port);
+    assert_int_equal(ports_open, 1);
+    endpoint_unref(displaced);
+    endpoint_unref(new);
+    registry_free(r);
+    assert_int_equal(ports_open, 0);
 }
 
 static void registry_take_empties_the_registry(void **state)
@@ -534,6 +678,11 @@ int main(void)
         cmocka_unit_test(registry_add_random_name_without_room_is_refused),
         cmocka_unit_test(registry_add_internal_names_belong_to_each_account),
         cmocka_unit_test(registry_add_tcp_ports_of_one_host_belong_to_each_account),
+        cmocka_unit_test(registry_add_tcp_address_that_is_not_offered_is_refused),
+        cmocka_unit_test(registry_add_busy_port_is_refused),
+        cmocka_unit_test(registry_add_random_port_is_stable_and_passes_over_busy_ones),
+        cmocka_unit_test(registry_add_random_ports_run_out),
+        cmocka_unit_test(registry_add_takeover_keeps_the_port_open),
         cmocka_unit_test(registry_take_empties_the_registry),
     };
 
