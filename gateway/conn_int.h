@@ -75,8 +75,10 @@ void conn_discard(struct conn *c, enum close_reason why);
  */
 bool conn_move(struct conn *c, struct worker *to, void (*arrived)(void *state));
 
-/* Takes over a connection that is ready for its first request. */
+/* Each takes over a connection that is ready for its first request. `taken`: what was read of it
+ * already, the front of the client preface. */
 void conn_start_http1(struct conn *c);
+void conn_start_http2(struct conn *c, struct str taken);
 
 /*
  * Takes over a connection of which nothing was taken yet, and whose bytes go to one endpoint unread:

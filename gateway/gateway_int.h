@@ -27,6 +27,8 @@ struct policy_data;
 struct policy_local;
 struct port_part;
 struct raw_conn;
+struct tls_client;
+struct upstream_http2_pool;
 
 enum { GATEWAY_LISTENERS_MAX = 64 };
 
@@ -38,6 +40,9 @@ struct gateway {
     struct config *config;                /* counted */
     struct tls *tls;                      /* counted */
     struct idle_pool *idle;               /* owned */
+    struct upstream_http2_pool *http2;    /* owned */
+    struct tls_client *tls_client;        /* owned */
+    struct log_limit upstream_log;
 
     /* For traffic policies. */
     struct job_pool *jobs;             /* borrowed: outlives us */
@@ -58,6 +63,7 @@ struct gateway {
     struct admin_conn *admin_conns; /* list; each owns itself until it closes */
     size_t admin_count;
     struct log_limit full_log;
+    struct log_limit http2_abuse_log;
     struct log_limit proxy_log; /* connections without a proper PROXY header */
 
     atomic_bool draining;   /* written by the own worker only */

@@ -21,12 +21,13 @@
 #include "sshd/session_int.h"
 #include "sshd/sshd_int.h"
 #include "sshd/terminal.h"
+#include "tunnel/ca_bundle.h"
 #include "tunnel/control.h"
 
 enum { EXEC_MAGIC = 0x45786563 };
 
 enum exec_state {
-    EXEC_READS,  /* the policy that the client sends */
+    EXEC_READS,  /* the policy, or the certificates, that the client sends */
     EXEC_WAITS,  /* for a forward */
     EXEC_CLAIMS, /* URLs are shown when all claims are answered */
     EXEC_RUNS,
@@ -40,6 +41,7 @@ struct exec {
     struct terminal *terminal; /* borrowed; NULL: nobody reads */
     struct command command;
     struct exec_policy policy;
+    char *upstream_cas; /* owned; NULL: none were sent */
     bool has_command;
     bool claiming;   /* a claim is under way */
     size_t adopted;  /* forwards so far */
@@ -72,8 +74,12 @@ static void on_wait_over(struct ev_loop *loop, ev_timer *w, int revents)
     (void)revents;
     assert(x->magic == EXEC_MAGIC);
     if (x->state == EXEC_READS) {
-        (void)err_set(&e, E_POLICY_INVALID,
-                      "the policy did not arrive; send it: ssh ... < policy.yml");
+        if (x->command.upstream_cas_from_input)
+            (void)err_set(&e, E_CERTIFICATE_PEM,
+                          "the certificates did not arrive; send them: ssh ... < ca.pem");
+        else
+            (void)err_set(&e, E_POLICY_INVALID,
+                          "the policy did not arrive; send it: ssh ... < policy.yml");
         exec_refused(x, &e);
         exec_end(x, 1);
         return;
@@ -106,6 +112,7 @@ void exec_free(struct exec *x)
     if (x->has_command)
         command_fini(&x->command);
     exec_policy_fini(&x->policy);
+    mem_free(x->upstream_cas);
     x->magic = 0;
     mem_free(x);
 }
@@ -206,6 +213,25 @@ static struct exec_policy_source policy_source(const struct exec *x)
                                         .command = &x->command };
 }
 
+/* How to talk to the upstream, from the hint and the flags. */
+static void fill_upstream(const struct exec *x, struct endpoint_upstream *out)
+{
+    const struct command *c = &x->command;
+    struct str host = str_from(c->upstream.host);
+
+    out->protocol = c->upstream_protocol;
+    out->proxy_protocol = c->upstream_proxy_protocol;
+    if (!c->has_upstream || !c->upstream.https)
+        return;
+    if (str_starts(host, STR("[")))
+        host = str_slice(host, 1, host.n - 1);
+    out->tls = true;
+    out->tls_verify = c->upstream_tls_verify;
+    endpoint_set(&out->tls_host, host);
+    if (x->upstream_cas != NULL)
+        endpoint_set(&out->tls_cas, str_from(x->upstream_cas));
+}
+
 /* NULL when its policy cannot be made; the user was told. */
 static struct endpoint *make_endpoint(struct exec *x, struct forward *f, size_t slot,
                                       const struct url *url)
@@ -231,6 +257,7 @@ static struct endpoint *make_endpoint(struct exec *x, struct forward *f, size_t 
     replace(&ep->description, text_or_empty(x->command.description));
     replace(&ep->metadata, text_or_empty(x->command.metadata));
     replace(&ep->upstream_url, mem_strdup(hint));
+    fill_upstream(x, &ep->upstream);
     ep->policy = policy;
     ep->wants_events = shows_requests(x);
     memcpy(ep->session_id, s->id, sizeof(ep->session_id));
@@ -605,7 +632,21 @@ static bool take_policy(struct exec *x, struct str name, struct str text)
     return rc == 0;
 }
 
-static void read_policy(struct exec *x)
+/* Takes the certificates that may have signed the upstream's. */
+static bool take_cas(struct exec *x, struct str pem)
+{
+    struct err e;
+
+    if (ca_bundle_check(pem, &e) == -1) {
+        (void)err_prefix(&e, "--upstream-tls-verify-cas");
+        exec_refused(x, &e);
+        return false;
+    }
+    x->upstream_cas = str_dup(pem);
+    return true;
+}
+
+static void read_input(struct exec *x)
 {
     x->state = EXEC_READS;
     start_wait(x, x->session->front->settings.policy_input_timeout_ms);
@@ -627,9 +668,15 @@ void exec_read_input(struct exec *x)
         return;
     ev_timer_stop(worker_loop(x->session->front->worker), &x->wait);
     if (buf_failed(&t->in)) {
-        (void)err_set(&e, E_POLICY_INVALID, "the policy is larger than %zu bytes", t->in.max);
+        if (x->command.upstream_cas_from_input)
+            (void)err_set(&e, E_CERTIFICATE_PEM, "the certificates are larger than %zu bytes",
+                          t->in.max);
+        else
+            (void)err_set(&e, E_POLICY_INVALID, "the policy is larger than %zu bytes", t->in.max);
         exec_refused(x, &e);
         taken = false;
+    } else if (x->command.upstream_cas_from_input) {
+        taken = take_cas(x, buf_str(&t->in));
     } else {
         taken = take_policy(x, STR("policy"), buf_str(&t->in));
     }
@@ -645,16 +692,17 @@ void exec_read_input(struct exec *x)
 
 static void run_serving_command(struct exec *x)
 {
-    if (x->command.policy_from_input) {
-        read_policy(x);
+    if (x->command.policy_text.p != NULL &&
+        !take_policy(x, STR("--traffic-policy"), x->command.policy_text)) {
+        exec_end(x, 1);
+        return;
+    }
+    if (x->command.policy_from_input || x->command.upstream_cas_from_input) {
+        read_input(x);
         return;
     }
     terminal_ignore_input(x->terminal);
-    if (x->command.policy_text.p != NULL &&
-        !take_policy(x, STR("--traffic-policy"), x->command.policy_text))
-        exec_end(x, 1);
-    else
-        open_forwards(x);
+    open_forwards(x);
 }
 
 static void run(struct exec *x)
@@ -671,7 +719,7 @@ static void run(struct exec *x)
         run_serving_command(x);
         return;
     case COMMAND_POLICY_CHECK:
-        read_policy(x);
+        read_input(x);
         return;
     case COMMAND_HELP:
         show_text(x, SESSION_STDOUT, make_help);
@@ -764,6 +812,12 @@ void exec_show_event(struct exec *x, const struct event *ev)
                           x->command.log == COMMAND_LOG_STDOUT ? SESSION_STDOUT : SESSION_STDERR,
                           buf_str(&line));
     buf_fini(&line);
+}
+
+void exec_show_problem(struct exec *x, const char *problem)
+{
+    if (x->terminal != NULL && x->state != EXEC_DONE)
+        terminal_line(x->terminal, SESSION_STDERR, "Upstream: TLS failed: %s", problem);
 }
 
 static bool has_endpoints(const struct exec *x)

@@ -116,7 +116,7 @@ static void set_upstream_host(struct flag_values *v)
     struct str authority = str_from(upstream_hint_format(h, text));
 
     authority = str_skip(authority, str_find(authority, STR("://")) + 3);
-    if (h->port == scheme_default_port(SCHEME_HTTP))
+    if (h->port == scheme_default_port(h->https ? SCHEME_HTTPS : SCHEME_HTTP))
         authority = str_slice(authority, 0, str_rfind_char(authority, ':'));
     flag_policy_set_host(&v->policy, authority);
 }
@@ -147,6 +147,56 @@ static int set_circuit_breaker(struct flag_values *v, struct str value, struct e
         return err_set(e, E_BREAKER_RATIO, "'%.*s' is not possible; give a number from 0.0 to 1.0",
                        STR_ARG(str_slice(value, 0, 40)));
     flag_policy_set_breaker(&v->policy, ratio);
+    return 0;
+}
+
+static int set_upstream_protocol(struct flag_values *v, struct str value, struct err *e)
+{
+    if (str_eq(value, STR("http1")))
+        v->command->upstream_protocol = UPSTREAM_HTTP1;
+    else if (str_eq(value, STR("http2")))
+        v->command->upstream_protocol = UPSTREAM_HTTP2;
+    else
+        return err_set(e, E_UPSTREAM_PROTOCOL, "'%.*s' is not possible; give http1 or http2",
+                       STR_ARG(str_slice(value, 0, 40)));
+    return 0;
+}
+
+static int set_upstream_proxy_protocol(struct flag_values *v, struct str value, struct err *e)
+{
+    if (!str_eq(value, STR("1")) && !str_eq(value, STR("2")))
+        return err_set(e, E_PROXY_VERSION, "'%.*s' is not possible; give 1 or 2",
+                       STR_ARG(str_slice(value, 0, 40)));
+    v->command->upstream_proxy_protocol = value.p[0] == '1' ? 1 : 2;
+    return 0;
+}
+
+static int set_upstream_tls_verify(struct flag_values *v, struct str value, struct err *e)
+{
+    (void)e;
+    v->command->upstream_tls_verify = str_eq(value, STR("true"));
+    return 0;
+}
+
+static int set_upstream_cas(struct flag_values *v, struct str value, struct err *e)
+{
+    if (str_starts(value, STR("ca_")))
+        return err_set(e, E_FLAG_UNSUPPORTED,
+                       "stored certificates are not available on this gateway yet; send them: "
+                       "ssh ... http ... --upstream-tls-verify-cas - < ca.pem");
+    if (!str_eq(value, STR("-")))
+        return err_set(e, E_FLAG_UNSUPPORTED,
+                       "'%.*s' is a file on your machine, which the gateway cannot read; send it: "
+                       "ssh ... http ... --upstream-tls-verify-cas - < %.*s",
+                       STR_ARG(str_slice(value, 0, 40)), STR_ARG(str_slice(value, 0, 40)));
+    v->command->upstream_cas_from_input = true;
+    return 0;
+}
+
+static int set_compression(struct flag_values *v, struct str value, struct err *e)
+{
+    (void)e;
+    flag_policy_set_compression(&v->policy, str_eq(value, STR("true")));
     return 0;
 }
 
@@ -353,11 +403,9 @@ static int set_list(struct flag_values *v, const struct flag_use *use, struct er
     return 0;
 }
 
-static int set_switch(struct flag_values *v, const struct flag_use *use)
+static int set_switch(struct flag_values *v, const struct flag_use *use, struct err *e)
 {
-    if (str_eq(str_from(use->flag->name), STR("compression")))
-        flag_policy_set_compression(&v->policy, use->on);
-    return 0;
+    return use->flag->set != NULL ? use->flag->set(v, use->on ? STR("true") : STR("false"), e) : 0;
 }
 
 static int apply_one(struct flag_values *v, const struct flag_use *use, struct err *e)
@@ -369,9 +417,25 @@ static int apply_one(struct flag_values *v, const struct flag_use *use, struct e
     if ((use->flag->commands >> v->command->kind & 1) == 0)
         return refuse_command(v->command, use, e);
     if (use->flag->shape == FLAG_SWITCH)
-        return set_switch(v, use);
+        return set_switch(v, use, e);
     rc = use->flag->shape == FLAG_LIST ? set_list(v, use, e) : use->flag->set(v, use->value, e);
     return rc == -1 ? err_prefix(e, "%.*s", STR_ARG(use->typed)) : 0;
+}
+
+/* What depends on more than one flag. */
+static int check_upstream(struct command *c, struct err *e)
+{
+    if (c->upstream_cas_from_input)
+        c->upstream_tls_verify = true;
+    if (c->upstream_cas_from_input && c->policy_from_input)
+        return err_set(e, E_FLAG_UNSUPPORTED,
+                       "standard input can carry the policy or the certificates, not both; give "
+                       "the policy as text: --traffic-policy");
+    if (c->upstream_tls_verify && (!c->has_upstream || !c->upstream.https))
+        return err_set(e, E_FLAG_UNSUPPORTED,
+                       "verifying needs an upstream that speaks TLS; name it behind the command, "
+                       "such as 'http https://localhost:8443 --upstream-tls-verify'");
+    return 0;
 }
 
 int flags_apply(const struct flag_use *uses, size_t count, const struct policy_engine *engine,
@@ -384,6 +448,8 @@ int flags_apply(const struct flag_use *uses, size_t count, const struct policy_e
     values.policy.raw = out->kind != COMMAND_HTTP;
     for (size_t i = 0; i < count && rc == 0; i++)
         rc = apply_one(&values, &uses[i], e);
+    if (rc == 0)
+        rc = check_upstream(out, e);
     if (rc == 0)
         rc = flag_policy_documents(&values.policy, engine, &out->flags, e);
     flag_policy_fini(&values.policy);
