@@ -96,6 +96,17 @@ def test_curl_haproxy_protocol(scene):
     assert BALANCER.encode() in out
 
 
+@pytest.mark.parametrize("tls", [False, True], ids=["h2c", "h2"])
+def test_http2_behind_a_header(scene, tls):
+    """HTTP/2, by prior knowledge on the plain port too."""
+    tunnel = scene.tunnel(scene.app(), port=443 if tls else 80)
+    status, out, err = scene.curl(f"{tunnel.url}/echo", "-k", "--haproxy-protocol", "--interface",
+                                  BALANCER, "--http2" if tls else "--http2-prior-knowledge",
+                                  "-w", "version %{http_version}")
+    assert status == 0, err
+    assert BALANCER.encode() in out and out.endswith(b"version 2")
+
+
 def test_others_are_ordinary(scene):
     """From elsewhere no header is needed, and one is no request."""
     tunnel = scene.plain(scene.app())

@@ -84,3 +84,19 @@ def test_proxy_protocol_and_a_trusted_proxy(scene):
         assert ask(conn, "192.0.2.7").text == "192.0.2.7"
     with guarded.conn(source=BALANCER, first=v2("192.0.2.1")) as conn:
         assert ask(conn, "192.0.2.7").text == "192.0.2.1"
+
+
+def test_streams_of_one_http2_connection(scene):
+    """Each request has its own client, also when they share a connection."""
+    guarded = Guarded(scene, merge(
+        rule("on_tcp_connect", ("restrict-ips", {"allow": ["192.0.2.0/24"]})),
+        on_request(("custom-response", {"body": "${conn.client_ip} ${req.version};"}))))
+    options = ["-k", "--http2", "--interface", PROXY,
+               "--connect-to", f"{guarded.host}::127.0.0.1:"]
+    args = []
+    for number in (1, 2, 3):
+        args += [*options, "-H", f"X-Forwarded-For: 192.0.2.{number}"]
+        args += [f"{guarded.url}/", "--next"] if number < 3 else []
+    status, out, err = scene.curl(f"{guarded.url}/", *args)
+    assert status == 0, err
+    assert sorted(out.decode().split(";")[:-1]) == [f"192.0.2.{n} HTTP/2.0" for n in (1, 2, 3)]
