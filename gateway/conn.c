@@ -147,7 +147,7 @@ static size_t on_data(void *arg, struct str data)
 {
     (void)arg;
     (void)data;
-    assert(!"no data comes before the handshake is done, and then the protocol gets it");
+    assert(false && "no data comes before the handshake is done, and then the protocol gets it");
     return 0;
 }
 
