@@ -26,6 +26,7 @@ DEPS_BUILD := gcc g++ libc6-dev pkg-config libssh-dev libssl-dev libev-dev libht
               libzstd-dev libmaxminddb-dev libcrypt-dev libxxhash-dev libnghttp2-dev tzdata
 DEPS_RUN   := openssh-client=ssh curl=curl
 DEPS_CHECK := libcmocka-dev python3 python3-pytest python3-paramiko python3-asyncssh \
+              python3-h2 nghttp2-client \
               openssh-client=ssh openssh-server dropbear-bin putty-tools curl=curl nginx-light \
               nodejs=node npm=npm iproute2 procps ca-certificates sslscan
 DEPS_LINT  := clang clang-tidy clang-format libclang-rt-14-dev python3
@@ -150,14 +151,14 @@ check-valgrind: ## the same under valgrind; takes long
 check-valgrind-built: $(PROGRAM) $(UNIT_TESTS)
 	@$(PYTHON) tests/check.py --valgrind --program $(PROGRAM) --workers $(WORKERS) --pytest='$(T)' $(UNIT_TESTS)
 
-# Where the cases are. A part NAME=DIR is run by tests/conformance/NAME_conformance.c or NAME.py.
+# Where the cases are; those of HTTP/2 are h2spec, which is built there. A part NAME=DIR is run by tests/conformance/NAME_conformance.c or NAME.py.
 CEL_CORPUS        ?= ../shared/corpus/cel
 POLICY_CORPUS     ?= ../shared/corpus/policies
 H2SPEC            ?= $(BUILD)/h2spec
 CONFORMANCE_PARTS := cel=$(CEL_CORPUS) policies=$(POLICY_CORPUS) http2=$(H2SPEC)
 
-conformance: ## run the conformance cases (CEL_CORPUS=dir, POLICY_CORPUS=dir)
-	@etc/deps.sh $(DEPS_BUILD) python3 python3-yaml
+conformance: ## run the conformance cases (CEL_CORPUS=dir, POLICY_CORPUS=dir; HTTP/2 needs go)
+	@etc/deps.sh $(DEPS_BUILD) $(DEPS_RUN) python3 python3-yaml python3-cryptography
 	@$(MAKE) $(SUBMAKE) conformance-built
 
 conformance-built: $(CONFORMANCE) $(PROGRAM)

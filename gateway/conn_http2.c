@@ -383,7 +383,6 @@ static void http2_drain(void *state)
     h->preface_ms = 0;
     h->leaving_ms = clock_mono_ms();
     (void)nghttp2_submit_shutdown_notice(h->session);
-    (void)nghttp2_submit_ping(h->session, NGHTTP2_FLAG_NONE, NULL);
     http2_schedule(h);
 }
 

@@ -290,6 +290,9 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
     struct http2_conn *h = arg;
 
     (void)session;
+    if (frame->hd.type == NGHTTP2_GOAWAY &&
+        h->state == HTTP2_DRAINING) /* the answer tells it came */
+        (void)nghttp2_submit_ping(h->session, NGHTTP2_FLAG_NONE, NULL);
     if (frame->hd.type == NGHTTP2_RST_STREAM)
         h->reset_ms = clock_mono_ms();
     if (frame->hd.type == NGHTTP2_RST_STREAM && is_mistake(frame->rst_stream.error_code) &&

@@ -144,12 +144,17 @@ def test_other_versions(scene, app, version):
     assert app.seen == []
 
 
-def test_http2_preface_is_closed(scene, app):
-    """The preface of HTTP/2 on the plain port is refused."""
-    scene.plain(app, name="r")
-    conn = scene.http("r.example.test")
-    conn.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00" * 9)
-    conn.read_all()
+def test_http2_preface_in_the_wrong_place(scene, app):
+    """With TLS, HTTP/2 is agreed on by ALPN; on a plain port it begins the connection or is none."""
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00" * 9
+    conn = scene.https(scene.tunnel(app))
+    conn.send(preface)
+    assert conn.read_all().startswith(b"HTTP/1.1 505 ")
+    plain = scene.plain(app)
+    conn = scene.http(plain)
+    assert conn.get("/hello").status == 200
+    conn.send(preface)
+    assert conn.read_all().startswith(b"HTTP/1.1 505 ")
 
 
 def test_old_request_line(scene, app):

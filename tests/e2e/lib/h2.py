@@ -13,6 +13,12 @@ from lib.raw import tls_context
 from lib.wait import Deadline
 
 
+# The package takes nothing behind a GOAWAY, though streams that are under way go on.
+_OPEN = h2.connection.ConnectionState.CLIENT_OPEN
+h2.connection.H2ConnectionStateMachine._transitions[
+    (_OPEN, h2.connection.ConnectionInputs.RECV_GOAWAY)] = (None, _OPEN)
+
+
 class H2Response:
     """What came on one stream so far."""
 
@@ -139,7 +145,6 @@ class H2Conn:
         response = self.responses.get(getattr(event, "stream_id", None))
         if isinstance(event, h2.events.ConnectionTerminated):
             self.goaway.append((event.error_code, event.last_stream_id))
-            self.h2.state_machine.state = h2.connection.ConnectionState.CLIENT_OPEN
         elif isinstance(event, h2.events.PingAckReceived):
             self.pings += 1
         elif response is None:

@@ -1,0 +1,351 @@
+/*
+ * Unit tests of gateway/conn_http2: a visitor with prior knowledge, whose frames are made by hand, over
+ * real workers and a fake agent.
+ * Links: tests/unit/gateway/fake_agent tests/unit/gateway/fake_policy
+ * Links: tests/unit/gateway/http_scene
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "gateway/http2_frames.h"
+#include "tests/unit/gateway/http_scene.h"
+
+enum {
+    DATA = 0,
+    HEADERS = 1,
+    RST_STREAM = 3,
+    SETTINGS = 4,
+    PING = 6,
+    GOAWAY = 7,
+    CONTINUATION = 9,
+    ACK = 1,
+    END_STREAM = 1,
+    END_HEADERS = 4,
+    STREAM_CLOSED = 5,
+    ENHANCE_YOUR_CALM = 11,
+};
+
+#define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+/* HPACK: GET, http, /, and the authority as a literal. */
+#define GET_A                                                                                      \
+    "\x82\x86\x84\x01\x0d"                                                                         \
+    "a.example.com"
+#define GET_B                                                                                      \
+    "\x82\x86\x84\x01\x0d"                                                                         \
+    "b.example.com"
+#define POST_A                                                                                     \
+    "\x83\x86\x84\x01\x0d"                                                                         \
+    "a.example.com"
+
+static int setup(void **state)
+{
+    *state = scene_new();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    scene_free(*state);
+    return 0;
+}
+
+static void send_frame(int fd, int type, int flags, int stream, const char *payload, size_t n)
+{
+    const char head[] = {
+        (char)(n >> 16), (char)(n >> 8), (char)n, (char)type, (char)flags, 0, 0, 0, (char)stream
+    };
+
+    scene_send_bytes(fd, head, sizeof(head));
+    scene_send_bytes(fd, payload, n);
+}
+
+#define SEND(fd, type, flags, stream, payload)                                                     \
+    send_frame(fd, type, flags, stream, payload, sizeof(payload) - 1)
+
+static void read_all(int fd, char *p, size_t n)
+{
+    while (n > 0) {
+        ssize_t got = read(fd, p, n);
+
+        assert_true(got > 0);
+        p += got;
+        n -= (size_t)got;
+    }
+}
+
+/* The next frame; its payload, as far as there is room. */
+static struct http2_frame read_frame(int fd, char payload[64])
+{
+    struct http2_frames f = { 0 };
+    struct http2_frame frame;
+    char head[HTTP2_FRAME_HEAD_BYTES];
+    bool begins;
+
+    read_all(fd, head, sizeof(head));
+    assert_int_equal(http2_frames_next(&f, str_of(head, sizeof(head)), &begins, &frame),
+                     sizeof(head));
+    for (size_t i = 0; i < frame.bytes; i++) {
+        char c;
+
+        read_all(fd, &c, 1);
+        if (i < 64)
+            payload[i] = c;
+    }
+    return frame;
+}
+
+/* The next frame of this type; others are thrown away. */
+static struct http2_frame expect_frame(int fd, int type, char payload[64])
+{
+    for (;;) {
+        struct http2_frame frame = read_frame(fd, payload);
+
+        if (frame.type == type)
+            return frame;
+    }
+}
+
+static void expect_goaway(int fd, int error)
+{
+    char payload[64];
+
+    (void)expect_frame(fd, GOAWAY, payload);
+    assert_int_equal(payload[7], error);
+    scene_expect_end(fd);
+}
+
+static int visit(struct scene *s)
+{
+    int fd = scene_visit(s, 0);
+
+    scene_send(fd, PREFACE);
+    SEND(fd, SETTINGS, 0, 0, "");
+    return fd;
+}
+
+static void expect_ok(int visitor, int stream)
+{
+    char payload[64];
+    struct http2_frame frame = expect_frame(visitor, HEADERS, payload);
+
+    assert_int_equal(frame.stream_id, stream);
+    assert_int_equal(payload[0] & 0xff, 0x88); /* :status 200 */
+    frame = expect_frame(visitor, DATA, payload);
+    assert_int_equal(frame.stream_id, stream);
+    assert_int_equal(frame.flags, END_STREAM);
+    assert_memory_equal(payload, "ok", 2);
+}
+
+static void conn_speaks_http2_with_prior_knowledge(void **state)
+{
+    struct scene *s = *state;
+    int visitor;
+    int upstream;
+
+    scene_start(s);
+    visitor = visit(s);
+    SEND(visitor, HEADERS, END_STREAM | END_HEADERS, 1, GET_A);
+    upstream = scene_accept(s, 0);
+    scene_expect(upstream, SCENE_GET_UP);
+    scene_send(upstream, SCENE_OK);
+    expect_ok(visitor, 1);
+    assert_int_equal(scene_metric(s, METRIC_HTTP2_CONNS_TOTAL), 1);
+    (void)close(visitor);
+    (void)close(upstream);
+}
+
+static void conn_takes_the_preface_a_byte_at_a_time(void **state)
+{
+    struct scene *s = *state;
+    int visitor;
+    int upstream;
+
+    scene_start(s);
+    visitor = scene_visit(s, 0);
+    for (const char *p = PREFACE; *p != '\0'; p++)
+        scene_send_bytes(visitor, p, 1);
+    SEND(visitor, SETTINGS, 0, 0, "");
+    SEND(visitor, HEADERS, END_STREAM | END_HEADERS, 1, GET_A);
+    upstream = scene_accept(s, 0);
+    scene_expect(upstream, SCENE_GET_UP);
+    scene_send(upstream, SCENE_OK);
+    expect_ok(visitor, 1);
+    (void)close(visitor);
+    (void)close(upstream);
+}
+
+static void streams_of_one_conn_reach_both_workers(void **state)
+{
+    struct scene *s = *state;
+    int visitor;
+    int upstream[2];
+
+    scene_start(s);
+    visitor = visit(s);
+    SEND(visitor, HEADERS, END_STREAM | END_HEADERS, 1, GET_A);
+    SEND(visitor, HEADERS, END_STREAM | END_HEADERS, 3, GET_B);
+    for (unsigned i = 0; i < 2; i++)
+        upstream[i] = scene_accept(s, i);
+    for (unsigned i = 2; i-- > 0;) { /* the later one is answered first */
+        scene_expect_until(upstream[i], "\r\n\r\n");
+        scene_send(upstream[i], SCENE_OK);
+        expect_ok(visitor, i == 0 ? 1 : 3);
+        (void)close(upstream[i]);
+    }
+    assert_int_equal(scene_metric(s, METRIC_HANDOFFS_TOTAL), 0);
+    (void)close(visitor);
+}
+
+static void reset_by_the_visitor_closes_the_upstream(void **state)
+{
+    struct scene *s = *state;
+    int visitor;
+    int upstream;
+
+    scene_start(s);
+    visitor = visit(s);
+    SEND(visitor, HEADERS, END_HEADERS, 1, POST_A);
+    SEND(visitor, DATA, 0, 1, "abc");
+    upstream = scene_accept(s, 0);
+    scene_expect_until(upstream, "3\r\nabc\r\n");
+    SEND(visitor, RST_STREAM, 0, 1, "\0\0\0\x08");
+    scene_expect_end(upstream);
+    scene_wait_metric(s, METRIC_EXCHANGES, 0);
+    assert_int_equal(scene_metric(s, METRIC_CONNS), 1);
+    (void)close(visitor);
+}
+
+static void data_of_a_closed_stream_ends_the_conn(void **state)
+{
+    struct scene *s = *state;
+    int visitor;
+
+    scene_start(s);
+    visitor = visit(s);
+    SEND(visitor, HEADERS, END_HEADERS, 1, POST_A);
+    SEND(visitor, RST_STREAM, 0, 1, "\0\0\0\x08");
+    SEND(visitor, DATA, 0, 1, "abc");
+    expect_goaway(visitor, STREAM_CLOSED);
+}
+
+static void flood_ends_the_conn(void **state)
+{
+    struct scene *s = *state;
+    int visitor;
+
+    s->config->http2_frames_burst = 16;
+    s->config->http2_frames_per_second = 1;
+    scene_start(s);
+    visitor = visit(s);
+    for (int i = 0; i < 20; i++)
+        SEND(visitor, PING, 0, 0, "12345678");
+    expect_goaway(visitor, ENHANCE_YOUR_CALM);
+    assert_int_equal(scene_metric(s, METRIC_HTTP2_FRAME_FLOODS_TOTAL), 1);
+}
+
+static void header_block_that_does_not_end_in_time_ends_the_conn(void **state)
+{
+    struct scene *s = *state;
+    int visitor;
+
+    s->config->request_head_timeout_ms = 50;
+    scene_start(s);
+    visitor = visit(s);
+    SEND(visitor, HEADERS, END_STREAM, 1, GET_A);
+    SEND(visitor, CONTINUATION, 0, 1, "");
+    expect_goaway(visitor, ENHANCE_YOUR_CALM);
+    assert_int_equal(scene_metric(s, METRIC_HTTP2_SLOW_HEADS_TOTAL), 1);
+}
+
+static void idle_conn_is_told_to_go(void **state)
+{
+    struct scene *s = *state;
+    int visitor;
+    int upstream;
+
+    s->config->keepalive_timeout_ms = 50;
+    scene_start(s);
+    visitor = visit(s);
+    SEND(visitor, HEADERS, END_STREAM | END_HEADERS, 1, GET_A);
+    upstream = scene_accept(s, 0);
+    scene_expect(upstream, SCENE_GET_UP);
+    scene_send(upstream, SCENE_OK);
+    expect_ok(visitor, 1);
+    expect_goaway(visitor, 0);
+    (void)close(upstream);
+}
+
+static void draining_waits_for_the_streams(void **state)
+{
+    struct scene *s = *state;
+    char payload[64];
+    int visitor;
+    int upstream;
+
+    scene_start(s);
+    visitor = visit(s);
+    SEND(visitor, HEADERS, END_STREAM | END_HEADERS, 1, GET_A);
+    upstream = scene_accept(s, 0);
+    scene_expect(upstream, SCENE_GET_UP);
+    scene_drain(s);
+    (void)expect_frame(visitor, GOAWAY, payload);
+    assert_memory_equal(payload, "\x7f\xff\xff\xff\0\0\0\0", 8);
+    (void)expect_frame(visitor, PING, payload);
+    send_frame(visitor, PING, ACK, 0, payload, 8);
+    (void)expect_frame(visitor, GOAWAY, payload);
+    assert_memory_equal(payload, "\0\0\0\x01\0\0\0\0", 8);
+    scene_send(upstream, SCENE_OK);
+    expect_ok(visitor, 1);
+    scene_expect_end(visitor);
+    scene_wait_drained(s);
+    (void)close(upstream);
+}
+
+static void draining_waits_for_a_visitor_who_is_silent(void **state)
+{
+    struct scene *s = *state;
+    char payload[64];
+    int visitor;
+    int upstream;
+
+    scene_start(s);
+    visitor = visit(s);
+    SEND(visitor, HEADERS, END_STREAM | END_HEADERS, 1, GET_A);
+    upstream = scene_accept(s, 0);
+    scene_expect(upstream, SCENE_GET_UP);
+    scene_drain(s);
+    (void)expect_frame(visitor, GOAWAY, payload);
+    assert_memory_equal(payload, "\x7f\xff\xff\xff\0\0\0\0", 8);
+    (void)expect_frame(visitor, GOAWAY, payload);
+    assert_memory_equal(payload, "\0\0\0\x01\0\0\0\0", 8);
+    scene_send(upstream, SCENE_OK);
+    expect_ok(visitor, 1);
+    scene_expect_end(visitor);
+    scene_wait_drained(s);
+    (void)close(upstream);
+}
+
+int main(void)
+{
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        CASE(conn_speaks_http2_with_prior_knowledge),
+        CASE(conn_takes_the_preface_a_byte_at_a_time),
+        CASE(streams_of_one_conn_reach_both_workers),
+        CASE(reset_by_the_visitor_closes_the_upstream),
+        CASE(data_of_a_closed_stream_ends_the_conn),
+        CASE(flood_ends_the_conn),
+        CASE(header_block_that_does_not_end_in_time_ends_the_conn),
+        CASE(idle_conn_is_told_to_go),
+        CASE(draining_waits_for_the_streams),
+        CASE(draining_waits_for_a_visitor_who_is_silent),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
