@@ -9,9 +9,13 @@ umask 077
 mkdir -p "$run"
 
 # An IPv6 loopback is used where there is one, since "localhost" may mean either.
+has_ipv6() {
+    grep -qs '^0\{31\}1 ' /proc/net/if_inet6
+}
+
 listen() {
     printf '"127.0.0.1:%s"' "$1"
-    if grep -qs '^0\{31\}1 ' /proc/net/if_inet6; then
+    if has_ipv6; then
         printf ', "[::1]:%s"' "$1"
     fi
 }
@@ -25,6 +29,11 @@ listen = {
     http = [ $(listen 8080) ];
     https = [ $(listen 8443) ];
     admin = [ "127.0.0.1:4040" ];
+};
+tcp = {
+    ports = "30000-30999";
+    fixed_ports = "20000-20999";
+    listen = [ "127.0.0.1"$(has_ipv6 && printf ', "::1"') ];
 };
 authorized_keys = [ "$run/authorized_keys" ];
 END

@@ -182,7 +182,6 @@ WRONG = [
     ("--basic-auth", r"1110"),
     ("--url", r"1110"),
     ("file:///var/log", r"1109"),
-    ("https://localhost:8443", r"\d+"),
     ("http://localhost:99999", r"\d+"),
 ]
 

@@ -788,6 +788,95 @@ static void resume_inside_on_data_is_kept(void **state)
 #define on_unix(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 #define on_tcp(f)  cmocka_unit_test_setup_teardown(f, setup_tcp, teardown)
 
+/* ---- holding ---- */
+
+static struct sock *held(struct fixture *f)
+{
+    /* The stream is the first member. */
+    struct sock *s = (struct sock *)(void *)f->r.stream;
+
+    assert_ptr_equal(sock_stream(s), f->r.stream);
+    sock_hold(s);
+    return s;
+}
+
+static void sock_held_leaves_all_in_the_socket(void **state)
+{
+    struct fixture *f = *state;
+
+    (void)held(f);
+    peer_send(f, "hello", 5);
+    for (int i = 0; i < 20; i++)
+        turn(f);
+    assert_int_equal(f->r.datas, 0);
+    assert_int_equal(owner_write(f, "out", 3), 3); /* the other direction goes on */
+    owner_resume(f);
+    turn_until(f, f->r.got.len == 5);
+    peer_send(f, "again", 5);
+    turn_until(f, f->r.got.len == 10);
+}
+
+static void sock_held_end_is_told_after_the_data(void **state)
+{
+    struct fixture *f = *state;
+
+    (void)held(f);
+    peer_send(f, "bye", 3);
+    assert_int_equal(shutdown(f->peer, SHUT_WR), 0);
+    for (int i = 0; i < 20; i++)
+        turn(f);
+    assert_int_equal(f->r.datas + f->r.eofs, 0);
+    owner_resume(f);
+    turn_until(f, f->r.eofs == 1);
+    assert_int_equal(f->r.got.len, 3);
+}
+
+/* What was left before stays first, and a hold in between does not lose it. */
+static void sock_held_with_data_left_delivers_it_first(void **state)
+{
+    struct fixture *f = *state;
+
+    f->r.take_max = 0;
+    peer_send(f, "left", 4);
+    turn_until(f, f->r.datas == 1);
+    (void)held(f);
+    peer_send(f, "new", 3);
+    for (int i = 0; i < 20; i++)
+        turn(f);
+    assert_int_equal(f->r.datas, 1);
+    f->r.take_max = SIZE_MAX;
+    owner_resume(f);
+    turn_until(f, f->r.got.len == 7);
+    assert_memory_equal(buf_str(&f->r.got).p, "leftnew", 7);
+}
+
+static void sock_held_stays_so_on_another_worker(void **state)
+{
+    struct fixture *f = *state;
+    struct sock *s = held(f);
+
+    peer_send(f, "x", 1);
+    sock_detach(s);
+    sock_attach(s, f->worker);
+    for (int i = 0; i < 20; i++)
+        turn(f);
+    assert_int_equal(f->r.datas, 0);
+    owner_resume(f);
+    turn_until(f, f->r.got.len == 1);
+}
+
+static void sock_held_is_closed(void **state)
+{
+    struct fixture *f = *state;
+
+    (void)held(f);
+    peer_send(f, "x", 1);
+    stream_close(f->r.stream, CLOSE_CANCELLED);
+    f->r.stream = NULL;
+    turn(f);
+    assert_int_equal(f->r.datas, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -815,6 +904,12 @@ int main(void)
         on_unix(attach_keeps_waiting_for_writable),
         cmocka_unit_test(attach_between_running_workers_loses_nothing),
         on_unix(read_of_a_fast_peer_is_bounded_a_turn),
+        cmocka_unit_test_setup_teardown(sock_held_leaves_all_in_the_socket, setup, teardown),
+        cmocka_unit_test_setup_teardown(sock_held_end_is_told_after_the_data, setup, teardown),
+        cmocka_unit_test_setup_teardown(sock_held_with_data_left_delivers_it_first, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(sock_held_stays_so_on_another_worker, setup, teardown),
+        cmocka_unit_test_setup_teardown(sock_held_is_closed, setup, teardown),
     };
 
     return cmocka_run_group_tests_name("gateway/sock", tests, NULL, NULL);

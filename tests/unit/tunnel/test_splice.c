@@ -69,6 +69,19 @@ static void splice_data_crosses_both_ways(void **state)
     assert_true(str_eq(buf_str(&f->a.written), STR("to a")));
 }
 
+static void splice_stats_count_what_was_taken(void **state)
+{
+    struct fixture *f = *state;
+    const struct splice_stats *stats = splice_stats(f->splice);
+
+    f->b.room = 3;
+    assert_int_equal(feed(&f->a, STR("12345")), 3);
+    assert_int_equal(feed(&f->b, STR("1234567")), 7);
+    assert_int_equal(stats->from_a, 3);
+    assert_int_equal(stats->from_b, 7);
+    assert_int_not_equal(stats->active_ms, 0);
+}
+
 static void splice_full_side_holds_the_other_back(void **state)
 {
     struct fixture *f = *state;
@@ -119,6 +132,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(splice_data_crosses_both_ways, setup, teardown),
+        cmocka_unit_test_setup_teardown(splice_stats_count_what_was_taken, setup, teardown),
         cmocka_unit_test_setup_teardown(splice_full_side_holds_the_other_back, setup, teardown),
         cmocka_unit_test_setup_teardown(splice_half_close_passes_and_second_end_finishes, setup,
                                         teardown),
