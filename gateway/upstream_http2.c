@@ -257,13 +257,13 @@ static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const u
 static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void *arg)
 {
     struct upstream_http2 *u = nghttp2_session_get_stream_user_data(ng, id);
+    const struct upstream_http2_session *s = arg;
     struct err e;
 
-    (void)arg;
     if (u == NULL)
         return 0;
     u->id = 0;
-    if (!is_live(u))
+    if (!is_live(u) || s->failing) /* then all its requests will be told why */
         return 0;
     /* What waits for a slow visitor is whole; a tunnel goes on only if it was not reset. */
     if (is_receiving(u) && u->in_ended && (u->state == H2_REQUEST_BODY || code == NGHTTP2_NO_ERROR))
@@ -287,7 +287,8 @@ static int on_frame_not_sent(nghttp2_session *ng, const nghttp2_frame *frame, in
 
     (void)ng;
     (void)code;
-    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+    if (!s->goaway || frame->hd.type != NGHTTP2_HEADERS ||
+        frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
     DL_SEARCH_SCALAR(s->requests, u, id, frame->hd.stream_id);
     if (u == NULL)

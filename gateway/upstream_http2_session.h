@@ -43,6 +43,8 @@ struct upstream_http2_session {
     struct upstream_http2_session *prev; /* of the pool's list */
     struct upstream_http2_session *next;
     bool pooled;
+    bool goaway;             /* the upstream said so: it has not processed what it was not sent */
+    bool failing;            /* the gateway has ended it, for something the upstream did */
     bool retired;            /* it takes no more requests */
     struct gateway *gateway; /* borrowed: not looked at once retired, which may be its end */
     struct worker *worker;   /* borrowed: outlives us */
