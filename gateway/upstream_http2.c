@@ -14,6 +14,7 @@
 #include <nghttp2/nghttp2.h>
 #include <utlist.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "base/worker.h"
@@ -246,7 +247,8 @@ static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const u
     if (u == NULL || !is_receiving(u)) {
         (void)nghttp2_session_consume_stream(ng, id, n);
     } else if (u->in.len > 0 || exchange_is_response_blocked(u->base.exchange)) {
-        buf_add(&u->in, p, n); /* at most the window of the h2_stream */
+        buf_add(&u->in, p, n); /* at most the window of the h2_stream, says nghttp2 */
+        assert(!buf_failed(&u->in));
     } else {
         (void)nghttp2_session_consume_stream(ng, id, n);
         exchange_on_response_data(u->base.exchange, str_of((const char *)p, n));
@@ -416,6 +418,7 @@ static void submit(struct upstream_http2 *u)
     const nghttp2_data_provider body = { .read_callback = read_body };
 
     u->state = H2_REQUEST_HEAD;
+    u->asked_ms = clock_mono_ms();
     u->id = nghttp2_submit_request(u->session->ng, NULL, u->fields, u->field_count,
                                    u->has_body ? &body : NULL, u);
     if (u->id > 0)
@@ -563,10 +566,12 @@ static void http2_close(struct upstream *base, enum close_reason why)
 {
     struct upstream_http2 *u = http2_of(base);
 
-    (void)why;
     if (u->state == H2_REQUEST_CLOSED)
         return;
     if (u->session != NULL) {
+        /* A connection that has said nothing all the time may be dead. */
+        if (why == CLOSE_TIMEOUT && u->session->heard_ms <= u->asked_ms)
+            upstream_http2_session_retire(u->session);
         abandon_stream(u);
         upstream_http2_session_leave(u->session, u);
     }

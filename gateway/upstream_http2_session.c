@@ -297,6 +297,7 @@ static size_t on_data(void *arg, struct str data)
 
     if (s->state != H2_SESSION_OPEN)
         return data.n;
+    s->heard_ms = clock_mono_ms();
     n = nghttp2_session_mem_recv(s->ng, (const uint8_t *)data.p, data.n);
     if (n < 0) {
         fail_protocol(s);

@@ -57,7 +57,8 @@ struct upstream_http2_session {
     bool served;   /* it had requests before */
     bool settings; /* the upstream's have come */
     bool send_queued;
-    struct buf out; /* that the stream did not take */
+    uint64_t heard_ms; /* when bytes last came */
+    struct buf out;    /* that the stream did not take */
     enum close_reason dial_failure;
     struct worker_timer *idle;
     uint64_t second;         /* of the monotonic clock, for: */

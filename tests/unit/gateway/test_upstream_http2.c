@@ -550,6 +550,31 @@ static void http2_peer_that_speaks_http1_is_502(void **state)
     (void)close(upstream);
 }
 
+static void http2_silent_session_is_not_asked_again(void **state)
+{
+    struct scene *s = *state;
+    int visitor;
+    int upstream;
+    int other;
+
+    s->config->response_head_timeout_ms = 200;
+    scene_start(s);
+    visitor = ask(s, SCENE_GET);
+    upstream = accept_session(s);
+    respond(upstream, expect_request(upstream));
+    scene_expect(visitor, OK_EMPTY);
+    scene_send(visitor, SCENE_GET);
+    (void)expect_request(upstream);
+    expect_error(visitor, "HTTP/1.1 504 Gateway Timeout\r\n", "no response\n");
+    visitor = ask(s, SCENE_GET);
+    other = accept_session(s);
+    respond(other, expect_request(other));
+    scene_expect(visitor, OK_EMPTY);
+    (void)close(visitor);
+    (void)close(upstream);
+    (void)close(other);
+}
+
 /* ---- limits of the session ---- */
 
 static void http2_full_session_gets_a_second(void **state)
@@ -619,6 +644,7 @@ int main(void)
         WITH_SCENE(http2_more_than_the_window_cuts_the_response),
         WITH_SCENE(http2_floods_end_the_session),
         WITH_SCENE(http2_peer_that_speaks_http1_is_502),
+        WITH_SCENE(http2_silent_session_is_not_asked_again),
         WITH_SCENE(http2_full_session_gets_a_second),
         WITH_SCENE(http2_session_lost_tells_all_its_requests),
     };
