@@ -395,6 +395,7 @@ static ssize_t read_body(nghttp2_session *ng, int32_t id, uint8_t *p, size_t roo
         exchange_on_progress(u->base.exchange);
     }
     if (u->out.len == 0 && u->ended) {
+        u->end_sent = true;
         *flags |= NGHTTP2_DATA_FLAG_EOF;
         if (u->trailers.count > 0) {
             *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
@@ -486,7 +487,7 @@ static bool http2_is_flushed(struct upstream *base)
 {
     struct upstream_http2 *u = http2_of(base);
 
-    if (u->out.len == 0)
+    if (u->out.len == 0 && u->ended == u->end_sent)
         return true;
     u->wants_writable = true; /* the end of a tunnel waits for it */
     return false;

@@ -39,6 +39,7 @@ struct upstream_http2 {
     struct str websocket_key;
     struct buf out;               /* body that is not sent */
     bool ended;                   /* all of it is in `out` */
+    bool end_sent;                /* with the last of it */
     struct http_headers trailers; /* behind it */
     bool body_taken;              /* the exchange has it no longer */
     bool wants_writable;          /* the exchange waits for room */
