@@ -215,8 +215,6 @@ static void send_end(struct tls_stream *s)
 
 /* ---- in ------------------------------------------------------------------------------------- */
 
-static void queue_step(struct tls_stream *s);
-
 /* Decrypts what there is of the next record. Returns false when there is nothing for now, or when the
  * stream is over. */
 static bool read_record(struct tls_stream *s)
@@ -233,6 +231,7 @@ static bool read_record(struct tls_stream *s)
     }
     switch (SSL_get_error(s->ssl, n)) {
     case SSL_ERROR_WANT_READ:
+        buf_fini(&s->plain); /* a stream that waits needs no memory */
         return false;
     case SSL_ERROR_ZERO_RETURN:
         s->peer_ended = true;

@@ -14,6 +14,7 @@
 #include <nghttp2/nghttp2.h>
 #include <utlist.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "base/worker.h"
@@ -246,7 +247,8 @@ static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const u
     if (u == NULL || !is_receiving(u)) {
         (void)nghttp2_session_consume_stream(ng, id, n);
     } else if (u->in.len > 0 || exchange_is_response_blocked(u->base.exchange)) {
-        buf_add(&u->in, p, n); /* at most the window of the h2_stream */
+        buf_add(&u->in, p, n); /* at most the window of the h2_stream, says nghttp2 */
+        assert(!buf_failed(&u->in));
     } else {
         (void)nghttp2_session_consume_stream(ng, id, n);
         exchange_on_response_data(u->base.exchange, str_of((const char *)p, n));
@@ -257,13 +259,13 @@ static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const u
 static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void *arg)
 {
     struct upstream_http2 *u = nghttp2_session_get_stream_user_data(ng, id);
+    const struct upstream_http2_session *s = arg;
     struct err e;
 
-    (void)arg;
     if (u == NULL)
         return 0;
     u->id = 0;
-    if (!is_live(u))
+    if (!is_live(u) || s->failing) /* then all its requests will be told why */
         return 0;
     /* What waits for a slow visitor is whole; a tunnel goes on only if it was not reset. */
     if (is_receiving(u) && u->in_ended && (u->state == H2_REQUEST_BODY || code == NGHTTP2_NO_ERROR))
@@ -287,7 +289,8 @@ static int on_frame_not_sent(nghttp2_session *ng, const nghttp2_frame *frame, in
 
     (void)ng;
     (void)code;
-    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+    if (!s->goaway || frame->hd.type != NGHTTP2_HEADERS ||
+        frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
     DL_SEARCH_SCALAR(s->requests, u, id, frame->hd.stream_id);
     if (u == NULL)
@@ -392,6 +395,7 @@ static ssize_t read_body(nghttp2_session *ng, int32_t id, uint8_t *p, size_t roo
         exchange_on_progress(u->base.exchange);
     }
     if (u->out.len == 0 && u->ended) {
+        u->end_sent = true;
         *flags |= NGHTTP2_DATA_FLAG_EOF;
         if (u->trailers.count > 0) {
             *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
@@ -415,6 +419,7 @@ static void submit(struct upstream_http2 *u)
     const nghttp2_data_provider body = { .read_callback = read_body };
 
     u->state = H2_REQUEST_HEAD;
+    u->asked_ms = clock_mono_ms();
     u->id = nghttp2_submit_request(u->session->ng, NULL, u->fields, u->field_count,
                                    u->has_body ? &body : NULL, u);
     if (u->id > 0)
@@ -482,7 +487,7 @@ static bool http2_is_flushed(struct upstream *base)
 {
     struct upstream_http2 *u = http2_of(base);
 
-    if (u->out.len == 0)
+    if (u->out.len == 0 && u->ended == u->end_sent)
         return true;
     u->wants_writable = true; /* the end of a tunnel waits for it */
     return false;
@@ -562,10 +567,12 @@ static void http2_close(struct upstream *base, enum close_reason why)
 {
     struct upstream_http2 *u = http2_of(base);
 
-    (void)why;
     if (u->state == H2_REQUEST_CLOSED)
         return;
     if (u->session != NULL) {
+        /* A connection that has said nothing all the time may be dead. */
+        if (why == CLOSE_TIMEOUT && u->session->heard_ms <= u->asked_ms)
+            upstream_http2_session_retire(u->session);
         abandon_stream(u);
         upstream_http2_session_leave(u->session, u);
     }

@@ -28,7 +28,8 @@ struct upstream_http2 {
     struct upstream_http2 *next;
     struct upstream_http2_session *session; /* borrowed; NULL when it is over */
     enum upstream_http2_state state;
-    int32_t id; /* of its h2_stream; 0: none, or it is closed */
+    uint64_t asked_ms; /* when it was submitted */
+    int32_t id;        /* of its h2_stream; 0: none, or it is closed */
 
     /* The request. */
     nghttp2_nv *fields; /* in the exchange's arena, like what they point to */
@@ -38,6 +39,7 @@ struct upstream_http2 {
     struct str websocket_key;
     struct buf out;               /* body that is not sent */
     bool ended;                   /* all of it is in `out` */
+    bool end_sent;                /* with the last of it */
     struct http_headers trailers; /* behind it */
     bool body_taken;              /* the exchange has it no longer */
     bool wants_writable;          /* the exchange waits for room */

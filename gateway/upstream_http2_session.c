@@ -225,6 +225,8 @@ static int on_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
     (void)ng;
     if (frame->hd.type == NGHTTP2_DATA)
         s->data_sent++;
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR)
+        s->failing = true;
     return 0;
 }
 
@@ -240,13 +242,19 @@ static void on_settings(struct upstream_http2_session *s)
     upstream_http2_on_ready(u);
 }
 
+static void on_goaway(struct upstream_http2_session *s)
+{
+    s->goaway = true;
+    upstream_http2_session_retire(s);
+}
+
 /* Those of requests are upstream_http2.c's; it passes the others here. */
 static void on_connection_frame(struct upstream_http2_session *s, const nghttp2_frame *frame)
 {
     if (frame->hd.type == NGHTTP2_SETTINGS && (frame->hd.flags & NGHTTP2_FLAG_ACK) == 0)
         on_settings(s);
     else if (frame->hd.type == NGHTTP2_GOAWAY)
-        upstream_http2_session_retire(s);
+        on_goaway(s);
 }
 
 static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
@@ -289,6 +297,7 @@ static size_t on_data(void *arg, struct str data)
 
     if (s->state != H2_SESSION_OPEN)
         return data.n;
+    s->heard_ms = clock_mono_ms();
     n = nghttp2_session_mem_recv(s->ng, (const uint8_t *)data.p, data.n);
     if (n < 0) {
         fail_protocol(s);

@@ -43,6 +43,8 @@ struct upstream_http2_session {
     struct upstream_http2_session *prev; /* of the pool's list */
     struct upstream_http2_session *next;
     bool pooled;
+    bool goaway;             /* the upstream said so: it has not processed what it was not sent */
+    bool failing;            /* the gateway has ended it, for something the upstream did */
     bool retired;            /* it takes no more requests */
     struct gateway *gateway; /* borrowed: not looked at once retired, which may be its end */
     struct worker *worker;   /* borrowed: outlives us */
@@ -55,7 +57,8 @@ struct upstream_http2_session {
     bool served;   /* it had requests before */
     bool settings; /* the upstream's have come */
     bool send_queued;
-    struct buf out; /* that the stream did not take */
+    uint64_t heard_ms; /* when bytes last came */
+    struct buf out;    /* that the stream did not take */
     enum close_reason dial_failure;
     struct worker_timer *idle;
     uint64_t second;         /* of the monotonic clock, for: */

@@ -17,11 +17,11 @@
 #include "policy/policy.h"
 #include "sshd/command.h"
 #include "sshd/exec_policy.h"
+#include "sshd/exec_upstream.h"
 #include "sshd/request_line.h"
 #include "sshd/session_int.h"
 #include "sshd/sshd_int.h"
 #include "sshd/terminal.h"
-#include "tunnel/ca_bundle.h"
 #include "tunnel/control.h"
 
 enum { EXEC_MAGIC = 0x45786563 };
@@ -41,7 +41,7 @@ struct exec {
     struct terminal *terminal; /* borrowed; NULL: nobody reads */
     struct command command;
     struct exec_policy policy;
-    char *upstream_cas; /* owned; NULL: none were sent */
+    struct exec_upstream upstream;
     bool has_command;
     bool claiming;   /* a claim is under way */
     size_t adopted;  /* forwards so far */
@@ -112,7 +112,7 @@ void exec_free(struct exec *x)
     if (x->has_command)
         command_fini(&x->command);
     exec_policy_fini(&x->policy);
-    mem_free(x->upstream_cas);
+    exec_upstream_fini(&x->upstream);
     x->magic = 0;
     mem_free(x);
 }
@@ -213,25 +213,6 @@ static struct exec_policy_source policy_source(const struct exec *x)
                                         .command = &x->command };
 }
 
-/* How to talk to the upstream, from the hint and the flags. */
-static void fill_upstream(const struct exec *x, struct endpoint_upstream *out)
-{
-    const struct command *c = &x->command;
-    struct str host = str_from(c->upstream.host);
-
-    out->protocol = c->upstream_protocol;
-    out->proxy_protocol = c->upstream_proxy_protocol;
-    if (!c->has_upstream || !c->upstream.https)
-        return;
-    if (str_starts(host, STR("[")))
-        host = str_slice(host, 1, host.n - 1);
-    out->tls = true;
-    out->tls_verify = c->upstream_tls_verify;
-    endpoint_set(&out->tls_host, host);
-    if (x->upstream_cas != NULL)
-        endpoint_set(&out->tls_cas, str_from(x->upstream_cas));
-}
-
 /* NULL when its policy cannot be made; the user was told. */
 static struct endpoint *make_endpoint(struct exec *x, struct forward *f, size_t slot,
                                       const struct url *url)
@@ -257,7 +238,7 @@ static struct endpoint *make_endpoint(struct exec *x, struct forward *f, size_t 
     replace(&ep->description, text_or_empty(x->command.description));
     replace(&ep->metadata, text_or_empty(x->command.metadata));
     replace(&ep->upstream_url, mem_strdup(hint));
-    fill_upstream(x, &ep->upstream);
+    exec_upstream_fill(&x->upstream, &x->command, &ep->upstream);
     ep->policy = policy;
     ep->wants_events = shows_requests(x);
     memcpy(ep->session_id, s->id, sizeof(ep->session_id));
@@ -637,13 +618,10 @@ static bool take_cas(struct exec *x, struct str pem)
 {
     struct err e;
 
-    if (ca_bundle_check(pem, &e) == -1) {
-        (void)err_prefix(&e, "--upstream-tls-verify-cas");
-        exec_refused(x, &e);
-        return false;
-    }
-    x->upstream_cas = str_dup(pem);
-    return true;
+    if (exec_upstream_read_cas(&x->upstream, pem, &e) == 0)
+        return true;
+    exec_refused(x, &e);
+    return false;
 }
 
 static void read_input(struct exec *x)

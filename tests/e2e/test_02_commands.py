@@ -182,6 +182,7 @@ WRONG = [
     ("--basic-auth", r"1110"),
     ("--url", r"1110"),
     ("file:///var/log", r"1109"),
+    ("tls://localhost:8443", r"9036"),
     ("http://localhost:99999", r"\d+"),
 ]
 

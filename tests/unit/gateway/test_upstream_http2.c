@@ -274,6 +274,59 @@ static void http2_blocked_window_blocks_the_visitor(void **state)
     (void)close(upstream);
 }
 
+#define UPGRADE                                                                                    \
+    "GET /chat HTTP/1.1\r\nHost: a.example.com\r\nConnection: upgrade\r\n"                         \
+    "Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+
+static void http2_websocket_without_extended_connect_is_502(void **state)
+{
+    struct scene *s = *state;
+    int visitor;
+    int upstream;
+
+    scene_start(s);
+    visitor = ask(s, UPGRADE);
+    upstream = accept_session(s);
+    expect_error(visitor, "HTTP/1.1 502 Bad Gateway\r\n", "(RFC 8441)\n");
+    (void)close(upstream);
+}
+
+static void http2_websocket_is_a_tunnel(void **state)
+{
+    static const unsigned char allowed[6] = { 0, 8, 0, 0, 0, 1 }; /* ENABLE_CONNECT_PROTOCOL */
+    struct scene *s = *state;
+    struct frame f;
+    int visitor;
+    int upstream;
+    uint32_t id;
+
+    scene_start(s);
+    visitor = ask(s, UPGRADE);
+    upstream = scene_accept(s, 0);
+    scene_expect(upstream, PREFACE);
+    send_frame(upstream, FRAME_SETTINGS, 0, 0, allowed, sizeof(allowed));
+    expect_frame(upstream, FRAME_HEADERS, &f);
+    assert_false(f.flags & FLAG_END_STREAM);
+    id = f.id;
+    send_frame(upstream, FRAME_HEADERS, FLAG_END_HEADERS, id, STATUS_200, 1);
+    scene_expect_head(visitor, "HTTP/1.1 101 Switching Protocols\r\n");
+    scene_send(visitor, "up");
+    expect_frame(upstream, FRAME_DATA, &f);
+    assert_true(f.n == 2 && memcmp(f.payload, "up", 2) == 0);
+    send_frame(upstream, FRAME_DATA, FLAG_END_STREAM, id, "down", 4);
+    scene_expect(visitor, "down");
+    scene_expect_eof(visitor); /* half-closed; the other direction goes on */
+    scene_send(visitor, "more");
+    expect_frame(upstream, FRAME_DATA, &f);
+    assert_int_equal(f.n, 4);
+    (void)shutdown(visitor, SHUT_WR);
+    expect_frame(upstream, FRAME_DATA, &f);
+    assert_true(f.n == 0 && (f.flags & FLAG_END_STREAM) != 0);
+    scene_wait_metric(s, METRIC_EXCHANGES, 0);
+    (void)close(visitor);
+    (void)close(upstream);
+}
+
 /* ---- requests that were not processed ---- */
 
 static void http2_refused_request_goes_again(void **state)
@@ -550,6 +603,31 @@ static void http2_peer_that_speaks_http1_is_502(void **state)
     (void)close(upstream);
 }
 
+static void http2_silent_session_is_not_asked_again(void **state)
+{
+    struct scene *s = *state;
+    int visitor;
+    int upstream;
+    int other;
+
+    s->config->response_head_timeout_ms = 200;
+    scene_start(s);
+    visitor = ask(s, SCENE_GET);
+    upstream = accept_session(s);
+    respond(upstream, expect_request(upstream));
+    scene_expect(visitor, OK_EMPTY);
+    scene_send(visitor, SCENE_GET);
+    (void)expect_request(upstream);
+    expect_error(visitor, "HTTP/1.1 504 Gateway Timeout\r\n", "no response\n");
+    visitor = ask(s, SCENE_GET);
+    other = accept_session(s);
+    respond(other, expect_request(other));
+    scene_expect(visitor, OK_EMPTY);
+    (void)close(visitor);
+    (void)close(upstream);
+    (void)close(other);
+}
+
 /* ---- limits of the session ---- */
 
 static void http2_full_session_gets_a_second(void **state)
@@ -608,6 +686,8 @@ int main(void)
         WITH_SCENE(http2_request_and_response),
         WITH_SCENE(http2_response_before_the_end_of_the_request),
         WITH_SCENE(http2_blocked_window_blocks_the_visitor),
+        WITH_SCENE(http2_websocket_without_extended_connect_is_502),
+        WITH_SCENE(http2_websocket_is_a_tunnel),
         WITH_SCENE(http2_refused_request_goes_again),
         WITH_SCENE(http2_refused_for_ever_is_502),
         WITH_SCENE(http2_request_behind_goaway_goes_elsewhere),
@@ -619,6 +699,7 @@ int main(void)
         WITH_SCENE(http2_more_than_the_window_cuts_the_response),
         WITH_SCENE(http2_floods_end_the_session),
         WITH_SCENE(http2_peer_that_speaks_http1_is_502),
+        WITH_SCENE(http2_silent_session_is_not_asked_again),
         WITH_SCENE(http2_full_session_gets_a_second),
         WITH_SCENE(http2_session_lost_tells_all_its_requests),
     };
