@@ -285,6 +285,7 @@ enum policy_verdict exchange_ask_connect(struct exchange *x, conn_policy_done_fn
 {
     x->connect.done = done;
     x->connect.arg = x;
+    x->connect.has_event = true;
     return conn_policy_ask(x->gateway, x->origin, &x->client, x->endpoint, &x->connect);
 }
 

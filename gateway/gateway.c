@@ -20,6 +20,7 @@
 #include "gateway/policy_data.h"
 #include "gateway/tcp_ports.h"
 #include "gateway/tls.h"
+#include "gateway/tls_profile.h"
 #include "policy/run.h"
 #include "tunnel/host.h"
 #include "tunnel/routes.h"
@@ -131,6 +132,7 @@ struct gateway *gateway_new(const struct gateway_params *params)
     g->config = params->config;
     tls_ref(params->tls);
     g->tls = params->tls;
+    g->tls_profiles = tls_profiles_new();
     g->idle = idle_new(g->worker);
     policy_data_ref(params->policy_data);
     g->policy_data = params->policy_data;
@@ -185,6 +187,7 @@ void gateway_free(struct gateway *g)
     policy_data_unref(g->policy_data);
     config_unref(g->config);
     tls_unref(g->tls);
+    tls_profiles_free(g->tls_profiles);
     mem_free(g);
 }
 

@@ -27,6 +27,7 @@ struct policy_data;
 struct policy_local;
 struct port_part;
 struct raw_conn;
+struct tls_profiles;
 
 enum { GATEWAY_LISTENERS_MAX = 64 };
 
@@ -37,6 +38,7 @@ struct gateway {
     const struct host_suffixes *suffixes; /* borrowed: outlives us */
     struct config *config;                /* counted */
     struct tls *tls;                      /* counted */
+    struct tls_profiles *tls_profiles;    /* owned: of policies that end TLS in their own way */
     struct idle_pool *idle;               /* owned */
 
     /* For traffic policies. */
