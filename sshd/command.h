@@ -40,6 +40,9 @@ struct command {
     enum log_format log_format;
     struct flag_documents flags; /* owned: what flags ask of the policy */
     struct str policy_text;      /* --traffic-policy; p == NULL: none */
+    bool ends_tls;               /* --terminate-at edge, or what implies it */
+    bool cas_from_input;         /* --mutual-tls-cas -: authorities are what the client sends */
+    bool certificate_from_input; /* --crt - --key -: certificate and key are */
     bool policy_from_input;      /* --traffic-policy-file -: it is what the client sends */
 
     char *line; /* owned: what the strs above point into */
@@ -58,6 +61,12 @@ int command_syntax_version(struct str user, unsigned *version, struct err *e);
 int command_parse(struct str line, unsigned version, const struct policy_engine *engine,
                   struct command *out, struct err *e);
 void command_fini(struct command *c);
+
+/* True if certificates come over standard input. */
+static inline bool command_reads_certificates(const struct command *c)
+{
+    return c->cas_from_input || c->certificate_from_input;
+}
 
 /* "http" and so on. */
 const char *command_name(enum command_kind kind);

@@ -26,7 +26,7 @@
 enum { EXEC_MAGIC = 0x45786563 };
 
 enum exec_state {
-    EXEC_READS,  /* the policy that the client sends */
+    EXEC_READS,  /* the policy, or the certificates, that the client sends */
     EXEC_WAITS,  /* for a forward */
     EXEC_CLAIMS, /* URLs are shown when all claims are answered */
     EXEC_RUNS,
@@ -72,8 +72,12 @@ static void on_wait_over(struct ev_loop *loop, ev_timer *w, int revents)
     (void)revents;
     assert(x->magic == EXEC_MAGIC);
     if (x->state == EXEC_READS) {
-        (void)err_set(&e, E_POLICY_INVALID,
-                      "the policy did not arrive; send it: ssh ... < policy.yml");
+        if (command_reads_certificates(&x->command))
+            (void)err_set(&e, E_CERTIFICATE_PEM,
+                          "the certificates did not arrive; send them: ssh ... < cert.pem");
+        else
+            (void)err_set(&e, E_POLICY_INVALID,
+                          "the policy did not arrive; send it: ssh ... < policy.yml");
         exec_refused(x, &e);
         exec_end(x, 1);
         return;
@@ -605,7 +609,33 @@ static bool take_policy(struct exec *x, struct str name, struct str text)
     return rc == 0;
 }
 
-static void read_policy(struct exec *x)
+/* Takes what TLS is to end with. Returns false when the command ends for it. */
+static bool take_certificates(struct exec *x, struct str pem)
+{
+    const struct policy_terms *terms = x->session->front->settings.policy;
+    const struct flag_tls tls = {
+        .authorities = x->command.cas_from_input ? pem : STR_NONE,
+        .certificate = x->command.certificate_from_input ? pem : STR_NONE,
+    };
+    struct err e;
+
+    if (pem.n == 0)
+        (void)err_set(&e, E_CERTIFICATE_PEM,
+                      "standard input is empty; send the certificates: ssh ... < cert.pem");
+    else if (flag_policy_end_tls(&tls, terms->engine, &x->command.flags, &e) == 0)
+        return true;
+    exec_refused(x, &e);
+    return false;
+}
+
+static bool take_input(struct exec *x, struct str text)
+{
+    if (command_reads_certificates(&x->command))
+        return take_certificates(x, text);
+    return take_policy(x, STR("policy"), text);
+}
+
+static void read_input(struct exec *x)
 {
     x->state = EXEC_READS;
     start_wait(x, x->session->front->settings.policy_input_timeout_ms);
@@ -627,11 +657,11 @@ void exec_read_input(struct exec *x)
         return;
     ev_timer_stop(worker_loop(x->session->front->worker), &x->wait);
     if (buf_failed(&t->in)) {
-        (void)err_set(&e, E_POLICY_INVALID, "the policy is larger than %zu bytes", t->in.max);
+        (void)err_set(&e, E_POLICY_INVALID, "standard input is larger than %zu bytes", t->in.max);
         exec_refused(x, &e);
         taken = false;
     } else {
-        taken = take_policy(x, STR("policy"), buf_str(&t->in));
+        taken = take_input(x, buf_str(&t->in));
     }
     terminal_ignore_input(t);
     x->state = EXEC_WAITS;
@@ -645,16 +675,17 @@ void exec_read_input(struct exec *x)
 
 static void run_serving_command(struct exec *x)
 {
-    if (x->command.policy_from_input) {
-        read_policy(x);
+    if (x->command.policy_text.p != NULL &&
+        !take_policy(x, STR("--traffic-policy"), x->command.policy_text)) {
+        exec_end(x, 1);
+        return;
+    }
+    if (x->command.policy_from_input || command_reads_certificates(&x->command)) {
+        read_input(x);
         return;
     }
     terminal_ignore_input(x->terminal);
-    if (x->command.policy_text.p != NULL &&
-        !take_policy(x, STR("--traffic-policy"), x->command.policy_text))
-        exec_end(x, 1);
-    else
-        open_forwards(x);
+    open_forwards(x);
 }
 
 static void run(struct exec *x)
@@ -671,7 +702,7 @@ static void run(struct exec *x)
         run_serving_command(x);
         return;
     case COMMAND_POLICY_CHECK:
-        read_policy(x);
+        read_input(x);
         return;
     case COMMAND_HELP:
         show_text(x, SESSION_STDOUT, make_help);

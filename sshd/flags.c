@@ -18,6 +18,9 @@ enum { NAME_MAX_CHARS = 255, DESCRIPTION_MAX_CHARS = 255, METADATA_MAX_CHARS = 4
 struct flag_values {
     struct command *command; /* borrowed */
     struct flag_policy policy;
+    struct str terminate_at; /* "edge", "upstream", or empty */
+    bool has_crt;
+    bool has_key;
 };
 
 static int set_url(struct flag_values *v, struct str value, struct err *e)
@@ -176,6 +179,57 @@ static int set_traffic_policy_file(struct flag_values *v, struct str value, stru
         return -1;
     v->command->policy_from_input = true;
     return 0;
+}
+
+/* What the client sends: what a flag that wants a file gets here. `name` is the flag's. */
+static int check_sent(struct str value, const char *name, const char *file, struct err *e)
+{
+    if (str_eq(value, STR("-")))
+        return 0;
+    return err_set(e, E_FLAG_UNSUPPORTED,
+                   "'%.*s' is a file on your machine, which the gateway cannot read; send it: "
+                   "ssh ... %s - < %s",
+                   STR_ARG(str_slice(value, 0, 40)), name, file);
+}
+
+static int set_mutual_tls_cas(struct flag_values *v, struct str value, struct err *e)
+{
+    if (str_starts(value, STR("ca_")))
+        return err_set(e, E_FLAG_UNSUPPORTED,
+                       "this gateway stores no authorities; send them: ssh ... "
+                       "--mutual-tls-cas - < ca.pem");
+    if (check_sent(value, "--mutual-tls-cas", "ca.pem", e) == -1)
+        return -1;
+    v->command->cas_from_input = true;
+    return 0;
+}
+
+static int set_terminate_at(struct flag_values *v, struct str value, struct err *e)
+{
+    if (str_eq(value, STR("agent")))
+        return err_set(e, E_FLAG_UNSUPPORTED,
+                       "ssh cannot end TLS; give edge, which ends it here, or upstream");
+    if (!str_eq(value, STR("edge")) && !str_eq(value, STR("upstream")))
+        return err_set(e, E_FLAG_SYNTAX, "'%.*s' is not possible; give edge or upstream",
+                       STR_ARG(str_slice(value, 0, 40)));
+    v->terminate_at = value;
+    return 0;
+}
+
+static int set_crt(struct flag_values *v, struct str value, struct err *e)
+{
+    if (str_starts(value, STR("cert_")))
+        return err_set(e, E_FLAG_UNSUPPORTED,
+                       "this gateway stores no certificates of users; send it: "
+                       "cat cert.pem key.pem | ssh ... --crt - --key -");
+    v->has_crt = true;
+    return check_sent(value, "--crt - --key", "cert-and-key.pem", e);
+}
+
+static int set_key(struct flag_values *v, struct str value, struct err *e)
+{
+    v->has_key = true;
+    return check_sent(value, "--crt - --key", "cert-and-key.pem", e);
 }
 
 static int set_host_header(struct flag_values *v, struct str value, struct err *e)
@@ -374,6 +428,30 @@ static int apply_one(struct flag_values *v, const struct flag_use *use, struct e
     return rc == -1 ? err_prefix(e, "%.*s", STR_ARG(use->typed)) : 0;
 }
 
+/* What depends on more than one flag. */
+static int check_tls(struct flag_values *v, struct err *e)
+{
+    struct command *c = v->command;
+    bool upstream = str_eq(v->terminate_at, STR("upstream"));
+
+    if (v->has_crt != v->has_key)
+        return err_set(e, E_FLAG_SYNTAX, "--crt and --key go together");
+    c->certificate_from_input = v->has_crt;
+    if (upstream && c->cas_from_input)
+        return err_set(e, E_MTLS_NOT_HERE,
+                       "--mutual-tls-cas: the gateway sees no certificate of a visitor when TLS "
+                       "ends at the upstream; give --terminate-at edge");
+    if (upstream && c->certificate_from_input)
+        return err_set(e, E_FLAG_SYNTAX, "--crt: it is of no use when TLS ends at the upstream");
+    if (c->certificate_from_input + c->cas_from_input + c->policy_from_input > 1)
+        return err_set(e, E_FLAG_UNSUPPORTED,
+                       "standard input can carry one thing only; give a policy with the action "
+                       "terminate-tls, which takes all of them");
+    c->ends_tls = c->certificate_from_input || c->cas_from_input || v->terminate_at.n > 0;
+    c->ends_tls = c->ends_tls && !upstream;
+    return 0;
+}
+
 int flags_apply(const struct flag_use *uses, size_t count, const struct policy_engine *engine,
                 struct command *out, struct err *e)
 {
@@ -385,7 +463,12 @@ int flags_apply(const struct flag_use *uses, size_t count, const struct policy_e
     for (size_t i = 0; i < count && rc == 0; i++)
         rc = apply_one(&values, &uses[i], e);
     if (rc == 0)
+        rc = check_tls(&values, e);
+    if (rc == 0)
         rc = flag_policy_documents(&values.policy, engine, &out->flags, e);
+    if (rc == 0 && out->ends_tls && !command_reads_certificates(out))
+        rc = flag_policy_end_tls(&(struct flag_tls){ .certificate = STR_NONE }, engine, &out->flags,
+                                 e);
     flag_policy_fini(&values.policy);
     return rc;
 }

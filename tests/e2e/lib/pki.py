@@ -1,6 +1,7 @@
 """Certificates of clients and servers, and TLS clients that use them."""
 
 import datetime
+import re
 import socket
 import ssl
 from pathlib import Path
@@ -87,12 +88,18 @@ def connect(port, host, context=None, seconds=10):
 
 
 def ask(tls, request):
-    """Sends, and reads to the end."""
+    """Sends, and reads one answer, or to the end if it has no length."""
     tls.sendall(request)
     answer = b""
-    while data := tls.recv(65536):
+    while not is_whole(answer) and (data := tls.recv(65536)):
         answer += data
     return answer
+
+
+def is_whole(answer):
+    head, _, body = answer.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+    return length is not None and len(body) >= int(length[1])
 
 
 def http_get(port, host, target="/hello", context=None, authority=None):
