@@ -80,14 +80,11 @@ static void free_conn(struct worker *w, void *arg)
     (void)w;
     if (c->protocol != NULL)
         c->protocol->free(c->protocol_state);
+    conn_policy_leave(&c->connect);
     conn_policies_free(c->connects);
+    endpoint_unref(c->tls_endpoint);
     mem_free(c->server_name);
     mem_free(c);
-}
-
-static void log_tls_failure(const struct conn *c, const char *reason)
-{
-    log_debug("tls.failed", LADDR("client", &c->origin.client), LS("reason", reason));
 }
 
 /* The connection is still its descriptor, or its sock. */
@@ -105,11 +102,12 @@ static void let_go(struct conn *c, enum close_reason why)
 
 static void end(struct conn *c, enum close_reason why)
 {
-    if (c->state == CONN_HANDSHAKE && why == CLOSE_TLS_ERROR)
-        log_tls_failure(c, tls_session_error(sock_tls(c->sock)));
+    if (why == CLOSE_TLS_ERROR && c->sock != NULL && c->origin.tls == NULL)
+        conn_log_tls_failure(c, tls_session_error(sock_tls(c->sock)));
     c->state = CONN_CLOSED;
     if (c->protocol != NULL)
         c->protocol->lost(c->protocol_state, why);
+    conn_policy_forget(&c->connect);
     conn_policies_cancel(c->connects);
     let_go(c, why);
 }
@@ -169,7 +167,7 @@ bool conn_move(struct conn *c, struct worker *to, void (*arrived)(void *state))
     return true;
 }
 
-/* ---- the handshake --------------------------------------------------------------------------------- */
+/* ---- where the protocol begins --------------------------------------------------------------------------------- */
 
 /* A TCP port is that of one endpoint, which may have gone a moment ago. */
 static void begin_tcp(struct conn *c)
@@ -183,7 +181,7 @@ static void begin_tcp(struct conn *c)
         conn_close(c, CLOSE_SESSION_LOST);
 }
 
-static void begin(struct conn *c)
+void conn_begin(struct conn *c)
 {
     c->state = CONN_OPEN;
     if (c->origin.scheme == SCHEME_TCP)
@@ -192,19 +190,6 @@ static void begin(struct conn *c)
         conn_start_http2(c, STR_NONE);
     else
         conn_start_http1(c);
-}
-
-static void on_secure(void *arg)
-{
-    struct conn *c = arg;
-    const struct tls_session *tls = sock_tls(c->sock);
-
-    c->origin.tls = tls;
-    c->origin.server_name = tls_server_name(tls);
-    c->origin.tls_version = str_from(tls_version(tls));
-    c->origin.tls_cipher = str_from(tls_cipher(tls));
-    metrics_add(worker_metrics(c->gateway->worker), METRIC_TLS_HANDSHAKES_TOTAL, 1);
-    begin(c);
 }
 
 static size_t on_data(void *arg, struct str data)
@@ -237,23 +222,12 @@ static const struct stream_events handshake_events = {
     .on_closed = on_closed,
 };
 
-/* The descriptor becomes a sock, on which TLS or the protocol begins. */
-static void open_sock(struct conn *c, struct tls_session *tls)
+void conn_open_sock(struct conn *c, struct tls_session *tls)
 {
     int fd = c->fd;
 
     c->fd = -1;
     c->sock = sock_new(c->gateway->worker, fd, tls, &handshake_events, c);
-}
-
-static void begin_tls(struct conn *c)
-{
-    struct gateway *g = c->gateway;
-
-    c->state = CONN_HANDSHAKE;
-    open_sock(c, tls_session_new(g->tls, c->fd, gateway_may_mint, g));
-    sock_on_secure(c->sock, on_secure);
-    conn_arm_timer(c, g->config->tls_handshake_timeout_ms);
 }
 
 /* ---- what comes before it ---------------------------------------------------------------------------- */
@@ -265,10 +239,10 @@ static void route_tls(struct conn *c)
 
     if (ep != NULL && ep->url.scheme == SCHEME_TLS) {
         c->origin.scheme = SCHEME_TLS;
-        open_sock(c, NULL);
+        conn_open_sock(c, NULL);
         conn_start_raw(c, ep);
     } else {
-        begin_tls(c);
+        conn_start_tls(c, ep);
     }
 }
 
@@ -278,8 +252,8 @@ static void route(struct conn *c)
         route_tls(c);
         return;
     }
-    open_sock(c, NULL);
-    begin(c);
+    conn_open_sock(c, NULL);
+    conn_begin(c);
 }
 
 /* The visitor's address is the one that the balancer gives, as if there were no balancer. */
@@ -307,7 +281,7 @@ static void on_preface_failed(void *arg, enum close_reason why, const char *text
     uint64_t suppressed;
 
     if (!preface_awaits_proxy(c->preface)) {
-        log_tls_failure(c, text);
+        conn_log_tls_failure(c, text);
     } else {
         metrics_add(worker_metrics(g->worker), METRIC_PROXY_REFUSED_TOTAL, 1);
         if (log_limit_pass(&g->proxy_log, PROXY_LOG_BURST, clock_mono_ms(), &suppressed))
@@ -361,6 +335,7 @@ void conn_open(struct gateway *g, int fd, enum scheme scheme, uint16_t port,
     c->peers = g->peers;
     c->origin.client = *peer;
     c->origin.connects = &c->connects;
+    c->origin.conn = c;
     c->origin.server = local_addr(fd);
     c->origin.scheme = scheme;
     c->port = port;

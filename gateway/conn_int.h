@@ -13,10 +13,12 @@
 #include <ev.h>
 
 #include "gateway/conn.h"
+#include "gateway/conn_policy.h"
 #include "gateway/exchange.h"
 #include "gateway/tls_ja4.h"
 
 struct endpoint;
+struct policy_tls;
 struct preface;
 struct sock;
 struct worker;
@@ -35,7 +37,7 @@ struct conn_protocol {
 
 enum conn_state {
     CONN_PREFACE,   /* a PROXY header or the ClientHello is to come; there is no sock yet */
-    CONN_HANDSHAKE, /* TLS */
+    CONN_HANDSHAKE, /* TLS, or what on_tcp_connect does before it */
     CONN_OPEN,      /* the protocol has it */
     CONN_CLOSED,
 };
@@ -50,6 +52,10 @@ struct conn {
     struct preface *preface;     /* owned; NULL when it is over */
     enum conn_state state;
     struct exchange_origin origin;
+    struct endpoint *tls_endpoint;  /* counted: of origin */
+    struct conn_policy_use connect; /* of on_tcp_connect before the handshake */
+    void (*secured)(void *arg);     /* of conn_terminate_tls() */
+    void *secured_arg;
     char *server_name;                    /* owned: of the ClientHello; NULL: none was read */
     char ja4[JA4_BYTES];                  /* of the same; "" */
     uint16_t port;                        /* of the endpoints of its listener */
@@ -74,6 +80,29 @@ void conn_discard(struct conn *c, enum close_reason why);
  * inside an event of its sock, and without a timer.
  */
 bool conn_move(struct conn *c, struct worker *to, void (*arrived)(void *state));
+
+/* ---- conn.c ---- */
+
+/* TLS has ended, or there was none: the protocol begins. */
+void conn_begin(struct conn *c);
+/* The descriptor becomes a sock, on which nothing happens by itself but what `tls` (taken, may be
+ * NULL) does. */
+void conn_open_sock(struct conn *c, struct tls_session *tls);
+
+/* ---- conn_tls.c ---- */
+
+/* TLS begins, for a name that `ep` (may be NULL) serves over https. */
+void conn_start_tls(struct conn *c, struct endpoint *ep);
+/*
+ * Does the handshake of a connection that was read nothing of, with the settings of a policy of `ep`;
+ * secured(arg) follows, or the connection ends. -1 with what is wrong with the settings.
+ */
+int conn_terminate_tls(struct conn *c, struct endpoint *ep, const struct policy_tls *settings,
+                       void (*secured)(void *arg), void *arg, struct err *e);
+/* Why its handshake failed goes to the log. */
+void conn_log_tls_failure(const struct conn *c, const char *reason);
+
+/* ---- the protocols ---- */
 
 /* Each takes over a connection that is ready for its first request. `taken`: what was read of it
  * already, the front of the client preface. */

@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/mem.h"
+#include "gateway/conn_int.h"
 #include "gateway/exchange.h"
 #include "gateway/gateway_int.h"
 #include "gateway/policy_data.h"
@@ -21,10 +22,18 @@ enum conn_policy_state {
     CONN_POLICY_CANCELLED,
 };
 
+enum conn_policy_tls {
+    CONN_POLICY_TLS_NOT_ASKED,
+    CONN_POLICY_TLS_SHAKES_HANDS,
+    CONN_POLICY_TLS_DONE,
+};
+
 struct conn_policy {
     struct conn_policy *next; /* of the connection's list */
     size_t users;             /* the list, and each use */
     enum conn_policy_state state;
+    enum conn_policy_tls tls;
+    bool told;               /* an event tells what came of it */
     struct gateway *gateway; /* borrowed while it runs; the connection may move after */
     const struct exchange_origin *origin; /* borrowed while it runs */
     struct addr client;
@@ -100,6 +109,36 @@ static const struct policy_ip_rules *host_ip_policy(void *ctx, struct str name)
     return policy_data_ip_policy(p->data, name);
 }
 
+static void wake(void *arg);
+
+static void on_secured(void *arg)
+{
+    struct conn_policy *p = arg;
+
+    p->tls = CONN_POLICY_TLS_DONE;
+    wake(p);
+}
+
+static enum policy_ready host_terminate_tls(void *ctx, const struct policy_tls *settings,
+                                            struct err *e)
+{
+    struct conn_policy *p = ctx;
+
+    switch (p->tls) {
+    case CONN_POLICY_TLS_NOT_ASKED:
+        break;
+    case CONN_POLICY_TLS_SHAKES_HANDS:
+        return POLICY_PENDING;
+    case CONN_POLICY_TLS_DONE:
+        return POLICY_READY;
+    }
+    if (p->origin->conn == NULL)
+        (void)err_set(e, E_GATEWAY, "TLS cannot begin in the middle of a connection");
+    else if (conn_terminate_tls(p->origin->conn, p->endpoint, settings, on_secured, p, e) == 0)
+        p->tls = CONN_POLICY_TLS_SHAKES_HANDS;
+    return p->tls == CONN_POLICY_TLS_SHAKES_HANDS ? POLICY_PENDING : POLICY_FAILED;
+}
+
 /* The routing tables have public endpoints only, so no internal one is ever online. */
 static int host_forward(void *ctx, struct str url, struct err *e)
 {
@@ -117,6 +156,7 @@ static const struct policy_host conn_policy_host = {
     .job = host_job,
     .secret = host_secret,
     .ip_policy = host_ip_policy,
+    .terminate_tls = host_terminate_tls,
     .forward = host_forward,
 };
 
@@ -132,8 +172,6 @@ static void release(struct conn_policy *p)
     arena_fini(&p->arena);
     mem_free(p);
 }
-
-static void wake(void *arg);
 
 static struct conn_policy *policy_new(struct gateway *g, const struct exchange_origin *origin,
                                       const struct addr *client, struct endpoint *ep)
@@ -267,12 +305,13 @@ enum policy_verdict conn_policy_ask(struct gateway *g, const struct exchange_ori
         drop_oldest(origin->connects);
         p = policy_new(g, origin, client, ep);
         LL_APPEND(*origin->connects, p);
-        use->is_first = true;
         verdict = settle(p, policy_run_phase(p->run, POLICY_ON_TCP_CONNECT));
     } else if (p->state != CONN_POLICY_RUNS) {
         verdict = p->state == CONN_POLICY_PASSED ? POLICY_CONTINUE : POLICY_CLOSE;
     }
     take(p, use);
+    use->is_first = use->has_event && !p->told;
+    p->told = p->told || use->has_event;
     if (verdict == POLICY_SUSPEND) {
         use->waits = true;
         DL_APPEND(p->uses, use);

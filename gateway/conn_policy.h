@@ -32,11 +32,12 @@ enum { CONN_POLICIES_MAX = 16 };
 /* The verdict of a run that was suspended: POLICY_CONTINUE or POLICY_CLOSE. */
 typedef void conn_policy_done_fn(void *arg, enum policy_verdict verdict);
 
-/* Who asks for a run, and holds it from then on; embedded, zeroed but for done and arg. */
+/* Who asks for a run, and holds it from then on; embedded, zeroed but for done, arg and has_event. */
 struct conn_policy_use {
     conn_policy_done_fn *done;
     void *arg;
-    bool is_first;                /* it ran for this one, whose event tells what came of it */
+    bool has_event;               /* set by who asks: it has one, which can tell what came of it */
+    bool is_first;                /* it is the first such one, and is to tell */
     struct conn_policy *policy;   /* counted; NULL: the endpoint has no such phase */
     struct conn_policy_use *prev; /* of those who wait */
     struct conn_policy_use *next;

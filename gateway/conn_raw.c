@@ -28,7 +28,7 @@
 
 enum raw_state {
     RAW_MOVING,  /* to the worker of the session */
-    RAW_POLICY,  /* on_tcp_connect runs, or waits for something */
+    RAW_POLICY,  /* on_tcp_connect runs; it may wait for something, such as a TLS handshake */
     RAW_OPENING, /* the upstream was dialled */
     RAW_JOINED,  /* bytes pass */
     RAW_OVER,
@@ -236,11 +236,10 @@ static void ask_policy(struct raw_conn *r)
 
     set_state(r, RAW_POLICY);
     enlist(r);
-    r->connect = (struct conn_policy_use){ .done = on_verdict, .arg = r };
+    r->connect = (struct conn_policy_use){ .done = on_verdict, .arg = r, .has_event = true };
+    conn_arm_timer(c, c->gateway->config->stall_timeout_ms);
     verdict = conn_policy_ask(c->gateway, &c->origin, &c->origin.client, r->endpoint, &r->connect);
-    if (verdict == POLICY_SUSPEND)
-        conn_arm_timer(c, c->gateway->config->stall_timeout_ms);
-    else
+    if (verdict != POLICY_SUSPEND)
         on_verdict(r, verdict);
 }
 

@@ -19,6 +19,7 @@
 #include "gateway/gateway_int.h"
 #include "gateway/headers.h"
 #include "gateway/policy_data.h"
+#include "gateway/tls.h"
 #include "gateway/upstream.h"
 #include "tunnel/endpoint.h"
 #include "tunnel/routes.h"
@@ -276,6 +277,8 @@ static void prepare_headers(struct exchange *x)
     headers_strip_request_reserved(h);
     headers_add_forwarded(h, &x->arena, &x->origin->client,
                           str_from(scheme_name(x->origin->scheme)), x->request.authority);
+    if (x->origin->tls != NULL && tls_client_cert(x->origin->tls) != NULL)
+        headers_add_mtls(h, &x->arena, tls_client_cert(x->origin->tls));
     x->host = x->request.authority;
 }
 
@@ -411,6 +414,16 @@ void exchange_wake(struct exchange *x)
     worker_defer(x->gateway->worker, on_wake, x);
 }
 
+/* Spec endpoints 4.1: what TLS has asked of this visitor was meant for another endpoint. */
+static bool is_misdirected(const struct exchange *x)
+{
+    const struct exchange_origin *o = x->origin;
+
+    if (o->tls == NULL || o->tls_endpoint == x->endpoint)
+        return false;
+    return policy_ends_tls(x->endpoint->policy) || tls_session_profile(o->tls) != NULL;
+}
+
 void exchange_start(struct exchange *x)
 {
     struct err e;
@@ -420,6 +433,12 @@ void exchange_start(struct exchange *x)
     if (exchange_route(x) == NULL) {
         (void)err_set(&e, E_ENDPOINT_OFFLINE, "the endpoint %s://%s is offline",
                       scheme_name(x->origin->scheme), x->request.host);
+        exchange_answer_error(x, &e, CLOSE_DONE);
+        return;
+    }
+    if (is_misdirected(x)) {
+        (void)err_set(&e, E_MISDIRECTED, "this connection was secured for another name than %s",
+                      x->request.host);
         exchange_answer_error(x, &e, CLOSE_DONE);
         return;
     }

@@ -23,8 +23,10 @@
 #include "tunnel/close.h"
 #include "tunnel/url.h"
 
+struct conn;
 struct conn_policy;
 struct downstream;
+struct endpoint;
 struct exchange;
 struct gateway;
 struct tls_session;
@@ -70,7 +72,9 @@ struct exchange_origin {
     struct str ja4;         /* fingerprint of the ClientHello, or empty */
     struct str tls_version;
     struct str tls_cipher;
-    const struct tls_session *tls; /* NULL: plain */
+    const struct tls_session *tls;       /* NULL: plain, or before the handshake */
+    const struct endpoint *tls_endpoint; /* whose policy ran before the handshake; NULL: none did */
+    struct conn *conn; /* itself, for what policies do to it; NULL: it has none (tests) */
     uint64_t conn_start_wall_ms;
     uint64_t bytes_in; /* that the connection has carried so far, without TLS */
     uint64_t bytes_out;

@@ -241,6 +241,16 @@ static const struct policy_ip_rules *host_ip_policy(void *ctx, struct str name)
     return policy_data_ip_policy(x->data, name);
 }
 
+/* Whatever brought the request here has ended TLS before. */
+static enum policy_ready host_terminate_tls(void *ctx, const struct policy_tls *settings,
+                                            struct err *e)
+{
+    (void)ctx;
+    (void)settings;
+    (void)err_set(e, E_GATEWAY, "TLS cannot end in the middle of a connection");
+    return POLICY_FAILED;
+}
+
 /* The routing tables have public endpoints only, so no internal one is ever online. */
 static int host_forward(void *ctx, struct str url, struct err *e)
 {
@@ -265,6 +275,7 @@ static const struct policy_host exchange_policy_host = {
     .job = host_job,
     .secret = host_secret,
     .ip_policy = host_ip_policy,
+    .terminate_tls = host_terminate_tls,
     .forward = host_forward,
 };
 
@@ -274,6 +285,7 @@ enum policy_verdict exchange_ask_connect(struct exchange *x, conn_policy_done_fn
 {
     x->connect.done = done;
     x->connect.arg = x;
+    x->connect.has_event = true;
     return conn_policy_ask(x->gateway, x->origin, &x->client, x->endpoint, &x->connect);
 }
 

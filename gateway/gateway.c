@@ -21,6 +21,7 @@
 #include "gateway/tcp_ports.h"
 #include "gateway/tls.h"
 #include "gateway/tls_client.h"
+#include "gateway/tls_profile.h"
 #include "gateway/upstream_http2_pool.h"
 #include "policy/run.h"
 #include "tunnel/host.h"
@@ -134,6 +135,7 @@ struct gateway *gateway_new(const struct gateway_params *params)
     g->config = params->config;
     tls_ref(params->tls);
     g->tls = params->tls;
+    g->tls_profiles = tls_profiles_new();
     g->idle = idle_new(g->worker);
     g->http2 = upstream_http2_pool_new(g);
     g->tls_client = tls_client_new();
@@ -192,6 +194,7 @@ void gateway_free(struct gateway *g)
     policy_data_unref(g->policy_data);
     config_unref(g->config);
     tls_unref(g->tls);
+    tls_profiles_free(g->tls_profiles);
     mem_free(g);
 }
 

@@ -28,6 +28,7 @@ struct policy_local;
 struct port_part;
 struct raw_conn;
 struct tls_client;
+struct tls_profiles;
 struct upstream_http2_pool;
 
 enum { GATEWAY_LISTENERS_MAX = 64 };
@@ -39,6 +40,7 @@ struct gateway {
     const struct host_suffixes *suffixes; /* borrowed: outlives us */
     struct config *config;                /* counted */
     struct tls *tls;                      /* counted */
+    struct tls_profiles *tls_profiles;    /* owned: of policies that end TLS in their own way */
     struct idle_pool *idle;               /* owned */
     struct upstream_http2_pool *http2;    /* owned */
     struct tls_client *tls_client;        /* owned */

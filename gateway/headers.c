@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+#include "base/buf.h"
+#include "gateway/tls_cert.h"
+
 /* Domain attributes of one cookie that are rewritten: each copies the cookie, and one is sensible. */
 enum { COOKIE_DOMAINS_MAX = 8 };
 
@@ -202,6 +205,54 @@ void headers_add_forwarded(struct http_headers *h, struct arena *a, const struct
     append_to_list(h, a, forwarded_proto, scheme);
     if (http_headers_find(h, forwarded_host, 0) == NULL)
         http_headers_add(h, a, forwarded_host, arena_str(a, host));
+}
+
+/* ---- mutual TLS ------------------------------------------------------------------------------- */
+
+static bool has_control(struct str text)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        if ((unsigned char)text.p[i] < ' ' || text.p[i] == 0x7f)
+            return true;
+    }
+    return false;
+}
+
+static void add_mtls(struct http_headers *h, struct arena *a, const char *name, struct str value)
+{
+    if (value.n == 0)
+        return;
+    http_headers_add(h, a, arena_fmt(a, "ngrok-mtls-%s", name), value);
+    http_headers_add(h, a, arena_fmt(a, "sallyport-mtls-%s", name), value);
+}
+
+static void add_mtls_list(struct http_headers *h, struct arena *a, const char *name,
+                          const struct tls_texts *texts)
+{
+    struct buf joined;
+
+    buf_init(&joined, SIZE_MAX / 2); /* the size of a certificate bounds it */
+    for (size_t i = 0; i < texts->count; i++) {
+        struct str text = texts->items[i];
+
+        if (text.n == 0 || has_control(text) || str_find_char(text, ',') < text.n)
+            continue;
+        if (joined.len > 0)
+            buf_add_char(&joined, ',');
+        buf_add_str(&joined, text);
+    }
+    add_mtls(h, a, name, arena_str(a, buf_str(&joined)));
+    buf_fini(&joined);
+}
+
+void headers_add_mtls(struct http_headers *h, struct arena *a, const struct tls_cert *cert)
+{
+    struct str cn = cert->subject.common_name;
+
+    add_mtls(h, a, "subject-cn", has_control(cn) ? STR_NONE : cn);
+    add_mtls_list(h, a, "subject-alt-name-dns", &cert->dns_names);
+    add_mtls_list(h, a, "email-addresses", &cert->email_addresses);
+    add_mtls(h, a, "serial-number", cert->serial_number);
 }
 
 /* ---- Location and cookie domains ---- */

@@ -12,6 +12,8 @@
 #include "base/str.h"
 #include "gateway/http.h"
 
+struct tls_cert;
+
 /*
  * Takes the hop-by-hop fields out of a message: the fixed list and every name in Connection. The
  * framing fields (Content-Length, Transfer-Encoding) and Expect go too: codecs write their own.
@@ -30,6 +32,14 @@ size_t headers_strip_error_codes(struct http_headers *h);
  */
 void headers_add_forwarded(struct http_headers *h, struct arena *a, const struct addr *client,
                            struct str scheme, struct str host);
+
+/*
+ * Adds who a visitor with a certificate is (spec endpoints 6.4): ngrok-mtls-subject-cn,
+ * -subject-alt-name-dns, -email-addresses and -serial-number, and the same under sallyport-mtls-*; what
+ * the certificate does not have is left out. Several names are joined with commas. A certificate says
+ * what its maker likes, so a text that could pass for two, or that no field may hold, is left out too.
+ */
+void headers_add_mtls(struct http_headers *h, struct arena *a, const struct tls_cert *cert);
 
 /*
  * Rewrites Location, Content-Location and the Domain attribute of Set-Cookie after the Host was

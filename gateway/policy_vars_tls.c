@@ -1,10 +1,11 @@
-/* The variables of TLS (spec traffic-policy 4.4). Client certificates come with mutual TLS. */
+/* The variables of TLS (spec traffic-policy 4.4). Visitors' certificates come with mutual
+ * TLS, and were read with the handshake. */
 #include "gateway/policy_vars_int.h"
 #include "gateway/tls.h"
 #include "gateway/tls_cert.h"
 #include "policy/objects.h"
 
-static const struct tls_cert *certificate_of(const struct policy_visit *v)
+static const struct tls_cert *server_certificate(const struct policy_visit *v)
 {
     struct policy_visit_facts *facts = v->facts;
 
@@ -78,11 +79,10 @@ static_assert(VAR_CONN_TLS_SERVER_SUBJECT_STREET_ADDRESS -
                   NAME_DISTANCE,
               "vars.def has both names in one order");
 
-static struct cel_value certificate_var(const struct policy_visit *v, enum policy_var var)
+/* conn.tls.client.* and conn.tls.server.* do so too; `var` is given as that of the server. */
+static struct cel_value certificate_var(const struct tls_cert *c, enum policy_var var,
+                                        struct arena *arena)
 {
-    const struct tls_cert *c = certificate_of(v);
-    struct arena *arena = v->arena;
-
     if (var >= VAR_CONN_TLS_SERVER_ISSUER && var <= VAR_CONN_TLS_SERVER_ISSUER_STREET_ADDRESS)
         return name_var(&c->issuer, var, arena);
     if (var >= VAR_CONN_TLS_SERVER_SUBJECT && var <= VAR_CONN_TLS_SERVER_SUBJECT_STREET_ADDRESS)
@@ -113,6 +113,27 @@ static struct cel_value certificate_var(const struct policy_visit *v, enum polic
     }
 }
 
+enum { SIDE_DISTANCE = VAR_CONN_TLS_SERVER_EXTENSIONS - VAR_CONN_TLS_CLIENT_EXTENSIONS };
+static_assert(VAR_CONN_TLS_SERVER_VALIDITY_NOT_BEFORE - VAR_CONN_TLS_CLIENT_VALIDITY_NOT_BEFORE ==
+                  SIDE_DISTANCE,
+              "vars.def has both certificates in one order");
+
+static struct cel_value client_var(const struct policy_visit *v, enum policy_var var)
+{
+    const struct tls_cert *c = tls_client_cert(v->origin->tls);
+
+    if (c == NULL)
+        return policy_vars_zero(var);
+    return certificate_var(c, (enum policy_var)(var + SIDE_DISTANCE), v->arena);
+}
+
+static struct cel_value client_pem(const struct policy_visit *v)
+{
+    const struct tls_cert *c = tls_client_cert(v->origin->tls);
+
+    return c == NULL ? policy_vars_zero(VAR_CONN_TLS_CLIENT_PEM) : cel_string(c->pem);
+}
+
 /* "TLSv1.3" is "1.3" here. */
 static struct str version_number(struct str version)
 {
@@ -128,14 +149,20 @@ struct cel_value policy_vars_tls(const struct policy_visit *v, enum policy_var v
         return cel_string(v->origin->ja4);
     if (v->origin->tls == NULL)
         return policy_vars_zero(var);
+    if (var >= VAR_CONN_TLS_CLIENT_EXTENSIONS && var <= VAR_CONN_TLS_CLIENT_VALIDITY_NOT_BEFORE)
+        return client_var(v, var);
     switch (var) { /* the variables of this function only */
     case VAR_CONN_TLS_CIPHER_SUITE:
         return cel_string(v->origin->tls_cipher);
+    case VAR_CONN_TLS_CLIENT_PEM:
+        return client_pem(v);
     case VAR_CONN_TLS_NEGOTIATED_ALPN:
         return cel_string(tls_alpn(v->origin->tls));
+    case VAR_CONN_TLS_SESSION_RESUMED:
+        return cel_bool(false); /* spec endpoints 7: reported as never happening */
     case VAR_CONN_TLS_VERSION:
         return cel_string(version_number(v->origin->tls_version));
     default:
-        return certificate_var(v, var);
+        return certificate_var(server_certificate(v), var, v->arena);
     }
 }

@@ -69,6 +69,7 @@ struct sock {
     struct worker *worker;   /* borrowed: outlives us; NULL between detach and attach */
     struct tls_session *tls; /* owned; NULL for a plain socket */
     sock_secure_fn *on_secure;
+    void *secure_arg;
     int fd;
     enum sock_state state;
     enum sock_rx rx;
@@ -100,7 +101,7 @@ static void sock_set_state(struct sock *s, enum sock_state next)
 {
     static const unsigned legal[] = {
         [SOCK_HANDSHAKE] = 1u << SOCK_OPEN | 1u << SOCK_OVER | 1u << SOCK_CLOSED,
-        [SOCK_OPEN] = 1u << SOCK_OVER | 1u << SOCK_CLOSED,
+        [SOCK_OPEN] = 1u << SOCK_HANDSHAKE | 1u << SOCK_OVER | 1u << SOCK_CLOSED,
         [SOCK_OVER] = 1u << SOCK_CLOSED,
         [SOCK_CLOSED] = 0,
     };
@@ -165,7 +166,7 @@ static bool tell_secure(struct sock *s)
     if (s->on_secure == NULL)
         return true;
     s->event = EVENT_OTHER;
-    s->on_secure(s->stream.arg);
+    s->on_secure(s->secure_arg);
     return sock_end_event(s);
 }
 
@@ -535,9 +536,13 @@ static void sock_secured(struct sock *s)
 
     sock_set_state(s, SOCK_OPEN);
     ev_io_stop(loop_of(s), &s->writable);
-    ev_io_start(loop_of(s), &s->readable);
-    if (tls_has_pending(s->tls)) /* the first request came with the end of the handshake */
-        sock_again(s);
+    if (s->rx == RX_WAITS) {
+        ev_io_stop(loop_of(s), &s->readable);
+    } else {
+        ev_io_start(loop_of(s), &s->readable);
+        if (tls_has_pending(s->tls)) /* the first request came with the end of the handshake */
+            sock_again(s);
+    }
     s->tx = TX_OPEN;
     if (before == TX_ENDING)
         sock_shut(s);
@@ -720,9 +725,23 @@ struct stream *sock_stream(struct sock *s)
     return &s->stream;
 }
 
-void sock_on_secure(struct sock *s, sock_secure_fn *fn)
+void sock_on_secure(struct sock *s, sock_secure_fn *fn, void *arg)
 {
     s->on_secure = fn;
+    s->secure_arg = arg;
+}
+
+void sock_secure(struct sock *s, struct tls_session *tls)
+{
+    assert(s->tls == NULL && s->rx == RX_WAITS && s->tx == TX_OPEN && s->left.len == 0);
+    s->tls = tls;
+    sock_set_state(s, SOCK_HANDSHAKE);
+    ev_io_start(loop_of(s), &s->readable);
+}
+
+int sock_fd(const struct sock *s)
+{
+    return s->fd;
 }
 
 void sock_hold(struct sock *s)

@@ -33,10 +33,16 @@ struct sock *sock_new(struct worker *w, int fd, struct tls_session *tls,
 /* The stream inside; the sock ends with it. */
 struct stream *sock_stream(struct sock *s);
 
-/* Called with the arg of the events, once, when the TLS handshake is done; a failed one is
- * on_closed(CLOSE_TLS_ERROR). */
+/* Called once, when the TLS handshake is done; a failed one is on_closed(CLOSE_TLS_ERROR). */
 typedef void sock_secure_fn(void *arg);
-void sock_on_secure(struct sock *s, sock_secure_fn *fn);
+void sock_on_secure(struct sock *s, sock_secure_fn *fn, void *arg);
+/*
+ * Puts TLS (taken) on a plain sock that has moved no byte yet and reads none (sock_hold()): the
+ * handshake begins, sock_on_secure() tells its end, and the sock goes on holding.
+ */
+void sock_secure(struct sock *s, struct tls_session *tls);
+/* Its descriptor, borrowed. */
+int sock_fd(const struct sock *s);
 /*
  * Reads nothing from now on, until stream_resume(), so that what the peer sends stays in the kernel.
  * What comes of the peer meanwhile, a reset included, is noticed after that. Not for a sock whose

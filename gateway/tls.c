@@ -26,6 +26,7 @@
 #include <openssl/params.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -35,6 +36,7 @@
 #include "gateway/tls_cert.h"
 #include "gateway/tls_certs.h"
 #include "gateway/tls_hello.h"
+#include "gateway/tls_profile.h"
 #include "gateway/tls_tickets.h"
 #include "tunnel/host.h"
 
@@ -71,13 +73,18 @@ struct tls_session {
     int fd;          /* borrowed: closed after us */
     tls_may_mint_fn *may_mint;
     void *arg;
+    struct tls_profile *profile; /* counted; NULL: the gateway's own settings */
+    bool is_raw;                 /* no ALPN */
+    char *default_host;          /* owned: for clients that name none; NULL: they are refused */
     char *host;                  /* owned: folded; NULL before the ClientHello */
     const struct tls_pair *pair; /* borrowed: of tls; NULL: minted, or none yet */
     const char *error;           /* borrowed: static; NULL: none */
     int sys_errno;               /* of the socket; 0: none */
     bool peer_gone;              /* the socket came to its end */
     bool staging;                /* writes gather in the stage */
-    struct buf held;             /* encrypted, not yet taken by the socket */
+    struct tls_cert *client;     /* in the arena; NULL: the visitor has sent none */
+    struct arena arena;
+    struct buf held; /* encrypted, not yet taken by the socket */
 };
 
 /* Encrypted bytes on their way to the socket, within one call only. */
@@ -201,39 +208,68 @@ static int refuse(struct tls_session *s, int *alert, int code, const char *why)
     return SSL_CLIENT_HELLO_ERROR;
 }
 
-/* Tickets of one name do not open a session of another. */
-static int set_context(SSL *ssl, struct str host)
+/* Tickets of one name do not open a session of another, nor of one that has other settings. */
+static int set_context(SSL *ssl, struct str host, const struct tls_profile *profile)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned char both[TLS_PROFILE_ID_BYTES + HOST_MAX_BYTES];
     unsigned n = 0;
 
-    if (host.n <= TLS_CONTEXT_BYTES)
+    assert(host.n <= HOST_MAX_BYTES);
+    if (profile == NULL && host.n <= TLS_CONTEXT_BYTES)
         return SSL_set_session_id_context(ssl, (const unsigned char *)host.p, (unsigned)host.n);
-    if (EVP_Digest(host.p, host.n, digest, &n, EVP_sha256(), NULL) != 1)
+    memset(both, 0, TLS_PROFILE_ID_BYTES);
+    if (profile != NULL)
+        memcpy(both, tls_profile_id(profile), TLS_PROFILE_ID_BYTES);
+    memcpy(both + TLS_PROFILE_ID_BYTES, host.p, host.n);
+    if (EVP_Digest(both, TLS_PROFILE_ID_BYTES + host.n, digest, &n, EVP_sha256(), NULL) != 1)
         return 0;
     return SSL_set_session_id_context(ssl, digest, n);
+}
+
+/* Returns 0 with the name that a client asks for, or -1: refused. */
+static int read_name(struct tls_session *s, int *alert, char host[HOST_MAX_BYTES + 1])
+{
+    const unsigned char *ext;
+    size_t n;
+
+    if (SSL_client_hello_get0_ext(s->ssl, TLSEXT_TYPE_server_name, &ext, &n) != 1) {
+        if (s->default_host != NULL) {
+            memcpy(host, s->default_host, strlen(s->default_host) + 1);
+            return 0;
+        }
+        (void)refuse(s, alert, SSL_AD_HANDSHAKE_FAILURE, "no server name (SNI)");
+        return -1;
+    }
+    if (tls_hello_server_name(ext, n, host) == -1) {
+        (void)refuse(s, alert, SSL_AD_UNRECOGNIZED_NAME, "the server name (SNI) is invalid");
+        return -1;
+    }
+    return 0;
+}
+
+static bool has_own_certificate(const struct tls_session *s)
+{
+    return s->profile != NULL && tls_profile_has_certificate(s->profile);
 }
 
 static int on_client_hello(SSL *ssl, int *alert, void *arg)
 {
     struct tls_session *s = SSL_get_app_data(ssl);
     char host[HOST_MAX_BYTES + 1];
-    const unsigned char *ext;
-    size_t n;
     struct str name;
 
     (void)arg;
-    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &ext, &n) != 1)
-        return refuse(s, alert, SSL_AD_HANDSHAKE_FAILURE, "no server name (SNI)");
-    if (tls_hello_server_name(ext, n, host) == -1)
-        return refuse(s, alert, SSL_AD_UNRECOGNIZED_NAME, "the server name (SNI) is invalid");
+    if (read_name(s, alert, host) == -1)
+        return SSL_CLIENT_HELLO_ERROR;
     name = str_from(host);
     mem_free(s->host); /* after a HelloRetryRequest there is a second ClientHello */
     s->host = str_dup(name);
-    s->pair = tls_certs_find(s->tls->certs, name);
-    if (s->pair == NULL && (s->may_mint == NULL || !s->may_mint(s->arg, name)))
+    s->pair = has_own_certificate(s) ? NULL : tls_certs_find(s->tls->certs, name);
+    if (!has_own_certificate(s) && s->pair == NULL &&
+        (s->may_mint == NULL || !s->may_mint(s->arg, name)))
         return refuse(s, alert, SSL_AD_UNRECOGNIZED_NAME, "no certificate for the server name");
-    if (set_context(ssl, name) != 1)
+    if (set_context(ssl, name, s->profile) != 1)
         return refuse(s, alert, SSL_AD_INTERNAL_ERROR, "the session context cannot be set");
     return SSL_CLIENT_HELLO_SUCCESS;
 }
@@ -256,6 +292,8 @@ static int on_certificate(SSL *ssl, void *arg)
     struct tls_session *s = SSL_get_app_data(ssl);
 
     (void)arg;
+    if (has_own_certificate(s))
+        return 1;
     if (s->pair != NULL)
         return tls_pair_use(s->pair, ssl) == 0;
     return use_minted(ssl, s->tls->ca, str_from(s->host)) == 1;
@@ -264,15 +302,25 @@ static int on_certificate(SSL *ssl, void *arg)
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n,
                    const unsigned char *offer, unsigned offer_n, void *arg)
 {
+    const struct tls_session *s = SSL_get_app_data(ssl);
     size_t at;
 
-    (void)ssl;
     (void)arg;
-    if (!tls_hello_alpn(offer, offer_n, &at))
+    if (s->is_raw || !tls_hello_alpn(offer, offer_n, &at))
         return SSL_TLSEXT_ERR_NOACK;
     *out = offer + at;
     *out_n = offer[at - 1];
     return SSL_TLSEXT_ERR_OK;
+}
+
+/* A visitor has sent certificates, which only profiles ask for. */
+static int on_verify(X509_STORE_CTX *ctx, void *arg)
+{
+    const SSL *ssl = X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct tls_session *s = SSL_get_app_data(ssl);
+
+    (void)arg;
+    return tls_profile_verify(s->profile, ctx, &s->error);
 }
 
 /* ---- tickets ---------------------------------------------------------------------------- */
@@ -349,6 +397,7 @@ static int ctx_configure(SSL_CTX *ctx)
     SSL_CTX_set_client_hello_cb(ctx, on_client_hello, NULL);
     SSL_CTX_set_cert_cb(ctx, on_certificate, NULL);
     SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
+    SSL_CTX_set_cert_verify_callback(ctx, on_verify, NULL);
     return SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
                    SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) == 1 &&
                    SSL_CTX_set_cipher_list(ctx, tls12_ciphers) == 1 &&
@@ -450,6 +499,7 @@ struct tls_session *tls_session_new(struct tls *t, int fd, tls_may_mint_fn *may_
     s->may_mint = may_mint;
     s->arg = arg;
     buf_init(&s->held, TLS_HELD_MAX_BYTES);
+    arena_init(&s->arena);
     BIO_set_data(bio, s);
     SSL_set_bio(s->ssl, bio, bio);
     (void)SSL_set_app_data(s->ssl, s); /* fails only without memory */
@@ -463,9 +513,33 @@ void tls_session_free(struct tls_session *s)
         return;
     SSL_free(s->ssl);
     tls_unref(s->tls);
+    tls_profile_unref(s->profile);
+    mem_free(s->default_host);
     mem_free(s->host);
+    arena_fini(&s->arena);
     buf_fini(&s->held);
     mem_free(s);
+}
+
+int tls_session_set_profile(struct tls_session *s, struct tls_profile *profile, size_t max_bytes,
+                            struct err *e)
+{
+    assert(s->profile == NULL && SSL_in_before(s->ssl));
+    if (profile == NULL)
+        return 0;
+    if (tls_profile_apply(profile, s->ssl, max_bytes, e) == -1)
+        return -1;
+    tls_profile_ref(profile);
+    s->profile = profile;
+    return 0;
+}
+
+void tls_session_set_raw(struct tls_session *s, struct str name)
+{
+    assert(s->default_host == NULL && name.n <= HOST_MAX_BYTES);
+    s->is_raw = true;
+    if (name.n > 0)
+        s->default_host = str_dup(name);
 }
 
 /* Keeps the first reason (NULL: the socket's, or unknown). */
@@ -541,6 +615,18 @@ static void stage_stop(struct tls_session *s)
         stage_flush(s);
 }
 
+/* Once, so that what a visitor sent is looked through once, however many requests follow. */
+static void read_client(struct tls_session *s)
+{
+    X509 *x509 = SSL_get0_peer_certificate(s->ssl);
+
+    if (x509 == NULL || s->client != NULL)
+        return;
+    s->client = arena_zalloc(&s->arena, sizeof(*s->client));
+    tls_cert_read(x509, &s->arena, s->client);
+    s->client->pem = tls_cert_pem(x509, &s->arena);
+}
+
 enum tls_status tls_handshake(struct tls_session *s)
 {
     enum tls_status status = TLS_OK;
@@ -552,6 +638,8 @@ enum tls_status tls_handshake(struct tls_session *s)
     rc = SSL_do_handshake(s->ssl);
     if (rc != 1)
         status = session_status(s, rc);
+    else
+        read_client(s);
     stage_stop(s);
     if (status == TLS_EOF)
         return session_fail(s, "the peer closed the connection in the handshake");
@@ -666,6 +754,16 @@ bool tls_server_cert(const struct tls_session *s, struct arena *a, struct tls_ce
     return true;
 }
 
+const struct tls_cert *tls_client_cert(const struct tls_session *s)
+{
+    return s->client;
+}
+
+const struct tls_profile *tls_session_profile(const struct tls_session *s)
+{
+    return s->profile;
+}
+
 struct str tls_alpn(const struct tls_session *s)
 {
     const unsigned char *name;
@@ -692,6 +790,8 @@ bool tls_is_cut(const struct tls_session *s)
 
 bool tls_covers(const struct tls_session *s, struct str host)
 {
+    if (has_own_certificate(s))
+        return X509_check_host(SSL_get_certificate(s->ssl), host.p, host.n, 0, NULL) == 1;
     if (s->pair != NULL)
         return tls_pair_covers(s->pair, host);
     return str_eq(tls_server_name(s), host);

@@ -19,6 +19,8 @@
 struct arena;
 struct config;
 struct tls;
+struct tls_cert;
+struct tls_profile;
 struct tls_session;
 
 /* May a certificate be made for this (folded) host? Asked on the worker that needs it. */
@@ -39,6 +41,16 @@ void tls_unref(struct tls *t);
  */
 struct tls_session *tls_session_new(struct tls *t, int fd, tls_may_mint_fn *may_mint, void *arg);
 void tls_session_free(struct tls_session *s);
+
+/*
+ * Before the handshake: the settings of a profile in place of the gateway's (NULL: its own); visitors
+ * may send certificates of at most max_bytes. Counts the profile. -1 with E_CERTIFICATE_PEM.
+ */
+int tls_session_set_profile(struct tls_session *s, struct tls_profile *profile, size_t max_bytes,
+                            struct err *e);
+/* Before the handshake: what TLS carries is no protocol of the gateway's, so none is agreed on (ALPN). A
+ * `name` (folded, copied) stands for that of clients that send none; empty: they are refused. */
+void tls_session_set_raw(struct tls_session *s, struct str name);
 
 enum tls_status {
     TLS_OK,         /* some bytes moved, or the handshake is done */
@@ -79,6 +91,10 @@ const char *tls_version(const struct tls_session *s);
 const char *tls_cipher(const struct tls_session *s);
 /* The protocol that was agreed on, or empty. */
 struct str tls_alpn(const struct tls_session *s);
+/* What the visitor's certificate says, borrowed from the session; NULL: it sent none. */
+const struct tls_cert *tls_client_cert(const struct tls_session *s);
+/* The profile of the session, borrowed, or NULL. */
+const struct tls_profile *tls_session_profile(const struct tls_session *s);
 /* Why a session failed, for the log; a static text. */
 const char *tls_session_error(const struct tls_session *s);
 /* The errno with which the socket failed, or 0 when it was TLS itself. */

@@ -2,13 +2,15 @@
 
 #include <string.h>
 
+#include <openssl/bn.h>
+#include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
 #include "base/addr.h"
+#include "base/buf.h"
 #include "base/utf8.h"
-
-enum { TEXTS_MAX = 100 };
+#include "policy/message_text.h"
 
 /* What a BIO in memory holds, in the arena. */
 static struct str bio_text(BIO *bio, struct arena *a)
@@ -16,7 +18,7 @@ static struct str bio_text(BIO *bio, struct arena *a)
     char *p;
     long n = BIO_get_mem_data(bio, &p);
 
-    return n <= 0 ? STR_NONE : arena_str(a, str_of(p, (size_t)n));
+    return n <= 0 ? STR_NONE : arena_str(a, message_text_clean(a, str_of(p, (size_t)n)));
 }
 
 static struct str string_text(const ASN1_STRING *s, struct arena *a)
@@ -36,8 +38,8 @@ static struct str string_text(const ASN1_STRING *s, struct arena *a)
 static void add_text(struct arena *a, struct tls_texts *t, struct str text)
 {
     if (t->items == NULL)
-        t->items = arena_alloc(a, TEXTS_MAX * sizeof(*t->items));
-    if (t->count < TEXTS_MAX)
+        t->items = arena_alloc(a, TLS_CERT_ENTRIES_MAX * sizeof(*t->items));
+    if (t->count < TLS_CERT_ENTRIES_MAX)
         t->items[t->count++] = text;
 }
 
@@ -87,13 +89,17 @@ static struct str ip_text(const ASN1_OCTET_STRING *ip, struct arena *a)
     return arena_str(a, str_from(addr_format_ip(&addr, text)));
 }
 
-static void add_san(struct arena *a, struct tls_cert *out, const char *kind, struct str text)
+/* None of these has a comma and a space in it, and one that has could pass for two. */
+static void add_san(struct buf *san, const char *kind, struct str text)
 {
-    out->san = arena_fmt(a, "%.*s%s%s:%.*s", STR_ARG(out->san), out->san.n > 0 ? ", " : "", kind,
-                         STR_ARG(text));
+    if (str_find(text, STR(", ")) < text.n)
+        return;
+    buf_add_fmt(san, "%s%s:", san->len > 0 ? ", " : "", kind);
+    buf_add_str(san, text);
 }
 
-static void read_general_name(const GENERAL_NAME *name, struct arena *a, struct tls_cert *out)
+static void read_general_name(const GENERAL_NAME *name, struct arena *a, struct tls_cert *out,
+                              struct buf *san)
 {
     struct str text;
 
@@ -101,22 +107,22 @@ static void read_general_name(const GENERAL_NAME *name, struct arena *a, struct 
     case GEN_DNS:
         text = string_text(name->d.dNSName, a);
         add_text(a, &out->dns_names, text);
-        add_san(a, out, "DNS", text);
+        add_san(san, "DNS", text);
         break;
     case GEN_EMAIL:
         text = string_text(name->d.rfc822Name, a);
         add_text(a, &out->email_addresses, text);
-        add_san(a, out, "email", text);
+        add_san(san, "email", text);
         break;
     case GEN_URI:
         text = string_text(name->d.uniformResourceIdentifier, a);
         add_text(a, &out->uris, text);
-        add_san(a, out, "URI", text);
+        add_san(san, "URI", text);
         break;
     case GEN_IPADD:
         text = ip_text(name->d.iPAddress, a);
         add_text(a, &out->ip_addresses, text);
-        add_san(a, out, "IP Address", text);
+        add_san(san, "IP Address", text);
         break;
     default: /* the other kinds have no place in the variables */
         break;
@@ -126,9 +132,13 @@ static void read_general_name(const GENERAL_NAME *name, struct arena *a, struct 
 static void read_san(X509 *x509, struct arena *a, struct tls_cert *out)
 {
     GENERAL_NAMES *names = X509_get_ext_d2i(x509, NID_subject_alt_name, NULL, NULL);
+    struct buf san;
 
-    for (int i = 0; i < sk_GENERAL_NAME_num(names) && i < TEXTS_MAX; i++)
-        read_general_name(sk_GENERAL_NAME_value(names, i), a, out);
+    buf_init(&san, SIZE_MAX / 2); /* the certificate's own size bounds it */
+    for (int i = 0; i < sk_GENERAL_NAME_num(names) && i < TLS_CERT_ENTRIES_MAX; i++)
+        read_general_name(sk_GENERAL_NAME_value(names, i), a, out, &san);
+    out->san = arena_str(a, buf_str(&san));
+    buf_fini(&san);
     GENERAL_NAMES_free(names);
 }
 
@@ -202,6 +212,8 @@ static void read_extensions(X509 *x509, struct arena *a, struct tls_cert *out)
 
     if (count <= 0)
         return;
+    if (count > TLS_CERT_ENTRIES_MAX)
+        count = TLS_CERT_ENTRIES_MAX;
     out->extensions = arena_zalloc(a, (size_t)count * sizeof(*out->extensions));
     for (int i = 0; i < count; i++) {
         X509_EXTENSION *e = X509_get_ext(x509, i);
@@ -226,4 +238,15 @@ void tls_cert_read(X509 *x509, struct arena *a, struct tls_cert *out)
     out->serial_number = serial_text(x509, a);
     out->signature_algorithm = algorithm_text(x509);
     read_extensions(x509, a, out);
+}
+
+struct str tls_cert_pem(X509 *x509, struct arena *a)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    struct str text = STR_NONE;
+
+    if (bio != NULL && PEM_write_bio_X509(bio, x509) == 1)
+        text = bio_text(bio, a);
+    BIO_free(bio);
+    return text;
 }

@@ -1,7 +1,10 @@
 /*
  * tls_cert: what a certificate says, as plain text for policies (spec traffic-policy 4.4).
+ * A visitor's certificate says what its maker likes: all text that comes out is valid UTF-8, and of
+ * each list only the first entries are kept.
  * Owns:   nothing; text lives in the arena.
  * Thread: that of the session.
+ * Limits: TLS_CERT_ENTRIES_MAX entries of a list.
  */
 #ifndef GATEWAY_TLS_CERT_H
 #define GATEWAY_TLS_CERT_H
@@ -15,6 +18,8 @@
 
 struct tls_session;
 struct x509_st; /* OpenSSL's X509 */
+
+enum { TLS_CERT_ENTRIES_MAX = 100 };
 
 struct tls_texts {
     struct str *items;
@@ -59,9 +64,12 @@ struct tls_cert {
     int64_t not_before;
     struct tls_extension *extensions;
     size_t extension_count;
+    struct str pem; /* of a visitor's only */
 };
 
 void tls_cert_read(struct x509_st *x509, struct arena *a, struct tls_cert *out);
+/* It as PEM, in the arena. */
+struct str tls_cert_pem(struct x509_st *x509, struct arena *a);
 /* The leaf that this session presented (in tls.c). False when there is none. */
 bool tls_server_cert(const struct tls_session *s, struct arena *a, struct tls_cert *out);
 

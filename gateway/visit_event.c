@@ -3,6 +3,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/exchange.h"
+#include "gateway/tls.h"
+#include "gateway/tls_cert.h"
 #include "tunnel/endpoint.h"
 
 static void copy_endpoint(struct event *ev, const struct endpoint *ep)
@@ -16,6 +18,14 @@ static void copy_endpoint(struct event *ev, const struct endpoint *ep)
     ev->session_id = arena_str(&ev->arena, str_from(ep->session_id));
 }
 
+static void copy_client(struct event *ev, const struct tls_cert *cert)
+{
+    if (cert == NULL)
+        return;
+    ev->tls_client_serial = arena_str(&ev->arena, cert->serial_number);
+    ev->tls_client_cn = arena_str(&ev->arena, cert->subject.common_name);
+}
+
 static void copy_origin(struct event *ev, const struct exchange_origin *origin)
 {
     ev->client = origin->client;
@@ -25,6 +35,7 @@ static void copy_origin(struct event *ev, const struct exchange_origin *origin)
     ev->tls_version = arena_str(&ev->arena, origin->tls_version);
     ev->tls_cipher = arena_str(&ev->arena, origin->tls_cipher);
     ev->ja4 = arena_str(&ev->arena, origin->ja4);
+    copy_client(ev, origin->tls == NULL ? NULL : tls_client_cert(origin->tls));
 }
 
 bool visit_event_is_wanted(const struct endpoint *ep)

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "policy/local.h"
 #include "policy/run_int.h"
 
 enum { LOGS_START_BYTES = 512, CODE_BYTES = 32 };
@@ -46,6 +48,18 @@ void action_respond_header(struct action_run *run, struct str name, struct str v
 
     assert(response->header_count < POLICY_RESPONSE_HEADERS_MAX); /* configs have fewer */
     response->headers[response->header_count++] = (struct policy_header){ name, value };
+}
+
+void action_warn(struct action_run *run, const char *text)
+{
+    uint64_t suppressed;
+
+    if (!log_limit_pass(&run->local->warnings, LOCAL_WARNINGS_A_SECOND, clock_mono_ms(),
+                        &suppressed))
+        return;
+    log_info("policy.action_warning", LS("phase", policy_phase_name(run->phase)),
+             LS("action", type_of(run)->name), LSTR("endpoint", run->run->params.endpoint),
+             LS("warning", text), LU("suppressed", suppressed));
 }
 
 /* ---- results and variables ------------------------------------------------------------------- */

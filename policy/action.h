@@ -66,6 +66,9 @@ struct cel_value action_evaluate(struct action_run *run, const struct cel_progra
 /* vars.<name> of set-vars. -1 with E_POLICY_MEMORY or E_POLICY_TOO_MANY. */
 int action_set_var(struct action_run *run, struct str name, struct cel_value value, struct err *e);
 
+/* Logs that the action met something odd and went on; within the rate of the worker. */
+void action_warn(struct action_run *run, const char *text);
+
 /* True if `text` equals a secret that the run has read: it must not be shown. */
 bool action_is_secret(const struct action_run *run, struct str text);
 /* Appends an entry (JSON) to the logs of the event, within its limits. */
@@ -92,6 +95,8 @@ enum {
     ACTION_ENDS = 1,    /* always ends the phase: what stands behind it in a rule never runs; with
                            config.on_error "continue" it may go on */
     ACTION_CHANGES = 2, /* changes the message or reads its body: variables are asked for again */
+    ACTION_TLS = 4,     /* ends TLS of the connection, in place of the gateway: not for endpoints
+                           that only speak plain http */
 };
 
 #define ACTION(symbol, name, result, phases, flags)                                                \

@@ -20,7 +20,6 @@ const struct action_absent action_absent[ACTION_ABSENT_COUNT] = {
     { "owasp-crs-request", "owasp_crs_request", false },
     { "owasp-crs-response", "owasp_crs_response", false },
     { "saml", "", true },
-    { "terminate-tls", "terminate_tls", false },
 };
 
 /* Names that documents use for another one (spec traffic-policy 1.8). */

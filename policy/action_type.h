@@ -34,7 +34,7 @@ struct action_absent {
     bool is_login;      /* spec traffic-policy 6.13: of several, each needs its own auth_id */
 };
 
-enum { ACTION_ABSENT_COUNT = 8 };
+enum { ACTION_ABSENT_COUNT = 7 };
 extern const struct action_absent action_absent[ACTION_ABSENT_COUNT];
 
 /* Results of actions as slots of the environments: behind the variables of vars.def. */

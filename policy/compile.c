@@ -112,11 +112,18 @@ static void refuse_type(struct policy_compile_state *s, const struct policy_comp
                            STR_ARG(str_slice(type->text, 0, QUOTED_MAX_BYTES)));
 }
 
-/* The raw forward of a connection is for endpoints that do not speak HTTP (D10). */
-static bool fits_protocol(const struct policy_compiler *c, const struct action_type *type)
+/* The endpoints that an action is not for, or NULL: the raw forward of a connection is for those that
+ * do not speak HTTP (D10). */
+static const char *misfit(const struct policy_compiler *c, const struct action_type *type)
 {
-    return c->phase != POLICY_ON_TCP_CONNECT || type != &action_types[ACTION_forward_internal] ||
-           (c->params->protocols & (POLICY_HTTP | POLICY_HTTPS)) == 0;
+    unsigned protocols = c->params->protocols;
+
+    if (c->phase == POLICY_ON_TCP_CONNECT && type == &action_types[ACTION_forward_internal] &&
+        (protocols & (POLICY_HTTP | POLICY_HTTPS)) != 0)
+        return "http and https";
+    if ((type->flags & ACTION_TLS) != 0 && protocols == POLICY_HTTP)
+        return "http";
+    return NULL;
 }
 
 /* The type of an action, or NULL with a problem. */
@@ -126,6 +133,7 @@ static const struct action_type *read_type(struct policy_compile_state *s,
 {
     const struct doc_node *name = doc_find(action, "type");
     const struct action_type *type;
+    const char *other;
 
     if (is_absent(name) || name->kind != DOC_SCALAR) {
         (void)compiler_problem(c, action->at, "type",
@@ -144,10 +152,11 @@ static const struct action_type *read_type(struct policy_compile_state *s,
                                policy_phase_name(c->phase));
         return NULL;
     }
-    if (!fits_protocol(c, type)) {
+    other = misfit(c, type);
+    if (other != NULL) {
         (void)compiler_problem(c, name->at, "type", E_POLICY_PROTOCOL, NULL,
-                               "the action '%s' is not available in %s of http and https endpoints",
-                               type->name, policy_phase_name(c->phase));
+                               "the action '%s' is not available in %s of %s endpoints", type->name,
+                               policy_phase_name(c->phase), other);
         return NULL;
     }
     return type;
@@ -177,8 +186,11 @@ static void compile_action(struct policy_compile_state *s, struct policy_compile
     if (type == NULL)
         return;
     c->depth = COMPILER_CONFIG;
-    if (compile_action_config(c, type, doc_find(action, "config"), action->at, &data) == 0)
-        rule->actions[rule->action_count++] = (struct compiled_action){ type, data };
+    if (compile_action_config(c, type, doc_find(action, "config"), action->at, &data) == -1)
+        return;
+    rule->actions[rule->action_count++] = (struct compiled_action){ type, data };
+    if ((type->flags & ACTION_TLS) != 0)
+        s->policy->ends_tls = true;
 }
 
 /* Actions behind one that always ends the phase never run (D3: a warning, examples do it). */

@@ -38,6 +38,7 @@ struct policy {
     enum policy_expression_errors expression_errors;
     size_t programs;       /* expressions, counted while it is made */
     unsigned lacks;        /* POLICY_LACKS_GEO and so on that were warned about */
+    bool ends_tls;         /* it has an action that does (ACTION_TLS) */
     uint64_t results_read; /* bit i: some expression reads what action_types[i] leaves */
     struct compiled_phase phases[POLICY_PHASE_COUNT];
 };

@@ -90,6 +90,24 @@ static void add_result(struct cel_env *env, const char *result, unsigned slot)
                          slot);
 }
 
+/* What terminate-tls says of certificates is what conn.tls says of them, under a second name. */
+static void add_certificates(struct cel_env *env, unsigned phases)
+{
+    static const char *const spaces[] = { "ngrok", "sallyport" };
+
+    for (unsigned i = VAR_CONN_TLS_CLIENT_EXTENSIONS; i < VAR_CONN_TLS_CLIENT_PEM; i++) {
+        const char *name = policy_vars[i].name + sizeof("conn.tls.") - 1;
+
+        for (size_t k = 0; k < sizeof(spaces) / sizeof(spaces[0]); k++) {
+            struct str alias =
+                arena_fmt(cel_env_arena(env), "actions.%s.terminate_tls.%s", spaces[k], name);
+
+            if ((policy_vars[i].phases & phases) != 0)
+                (void)cel_env_add_var(env, alias, policy_vars[i].type, i); /* as above */
+        }
+    }
+}
+
 static void add_results(struct cel_env *env)
 {
     for (unsigned i = 0; i < ACTION_TYPE_COUNT; i++)
@@ -108,6 +126,7 @@ static struct cel_env *new_env(enum policy_phase phase)
     env = cel_env_new(&params);
     add_variables(env, 1U << phase);
     add_results(env);
+    add_certificates(env, 1U << phase);
     for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++)
         cel_env_add_hint(env, hints[i].wrong, hints[i].right);
     return env;

@@ -75,6 +75,28 @@ struct policy_shared_fetched {
     uint64_t version; /* changes with the body; never 0 */
 };
 
+enum policy_tls_version { POLICY_TLS_1_2, POLICY_TLS_1_3 };
+
+/* What is asked of the visitor's certificate (spec traffic-policy 6.25). */
+enum policy_tls_verify {
+    POLICY_TLS_NO_CERTIFICATE,     /* nothing: none is asked for */
+    POLICY_TLS_REQUIRE_AND_VERIFY, /* it must be sent, and one of the authorities must have signed it */
+    POLICY_TLS_REQUIRE_ANY,        /* it must be sent */
+    POLICY_TLS_REQUEST,            /* it may be sent */
+};
+
+/* How TLS of the connection ends here. All borrowed until it is READY. */
+struct policy_tls {
+    enum policy_tls_version min_version;
+    enum policy_tls_version max_version;
+    struct str
+        certificate; /* PEM: the server's own first; empty: what the gateway has for the name */
+    struct str key;  /* PEM; empty with the certificate */
+    const struct str *authorities; /* PEM each */
+    size_t authority_count;
+    enum policy_tls_verify verify;
+};
+
 /* Work off the loop: run() on a thread of the pool; free() once nobody needs it any more. */
 struct policy_job {
     void (*run)(struct policy_job *job);
@@ -126,6 +148,11 @@ struct policy_host {
     struct str (*secret)(void *ctx, struct str vault, struct str name);
     /* The rules of an IP policy, or NULL. */
     const struct policy_ip_rules *(*ip_policy)(void *ctx, struct str name);
+
+    /* Does the TLS handshake, in on_tcp_connect. READY: from now on conn.tls.* is there, and the
+     * upstream gets what TLS carried. POLICY_FAILED: a text is no certificate or key. A handshake that
+     * fails ends the connection, and with it the run. */
+    enum policy_ready (*terminate_tls)(void *ctx, const struct policy_tls *settings, struct err *e);
 
     /* Looks for the internal endpoint of a forward. 0: policy_run may return POLICY_FORWARD; -1
      * with what a visitor is told. */

@@ -16,7 +16,12 @@
 struct local_cached;
 struct regex_cache;
 
-enum { LOCAL_PATTERNS_MAX = 128, LOCAL_CACHE_MAX = 1024, LOCAL_KEY_MAX_BYTES = 512 };
+enum {
+    LOCAL_PATTERNS_MAX = 128,
+    LOCAL_CACHE_MAX = 1024,
+    LOCAL_KEY_MAX_BYTES = 512,
+    LOCAL_WARNINGS_A_SECOND = 5,
+};
 
 struct policy_local {
     struct arena scratch;        /* of one evaluation; reset before each */

@@ -53,6 +53,11 @@ bool policy_has_phase(const struct counted *policy, enum policy_phase phase)
     return policy != NULL && policy_of(policy)->phases[phase].count > 0;
 }
 
+bool policy_ends_tls(const struct counted *policy)
+{
+    return policy != NULL && policy_of(policy)->ends_tls;
+}
+
 /* ---- compiling ------------------------------------------------------------------------------- */
 
 static bool is_empty(const struct policy *p)

@@ -184,4 +184,8 @@ int policy_terms_compile(const struct policy_terms *t, const struct policy_reque
 /* True if any rule exists for the phase; an exchange skips the phase otherwise. NULL is no policy. */
 bool policy_has_phase(const struct counted *policy, enum policy_phase phase);
 
+/* True if it may end TLS of a connection in its own way (terminate-tls), so on_tcp_connect has to run
+ * before the handshake. NULL is no policy. */
+bool policy_ends_tls(const struct counted *policy);
+
 #endif

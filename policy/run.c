@@ -12,8 +12,6 @@
 #include "policy/local.h"
 #include "policy/run_int.h"
 
-enum { WARNINGS_A_SECOND = 5 };
-
 void run_init(struct policy_run *run, const struct policy_run_params *params)
 {
     const struct policy *policy = policy_of(params->policy);
@@ -96,7 +94,7 @@ static void warn_expression(struct policy_run *run, size_t index, struct str why
     const struct compiled_rule *rule = rule_of(run);
     uint64_t suppressed;
 
-    if (!log_limit_pass(&run->params.local->warnings, WARNINGS_A_SECOND, clock_mono_ms(),
+    if (!log_limit_pass(&run->params.local->warnings, LOCAL_WARNINGS_A_SECOND, clock_mono_ms(),
                         &suppressed))
         return;
     log_info("policy.expression_failed", LS("phase", policy_phase_name(run->phase)),

@@ -24,6 +24,15 @@ enum { COMMAND_LINE_MAX_BYTES = 64 * 1024, COMMAND_URLS_MAX = 64 };
 enum command_log { COMMAND_LOG_DEFAULT, COMMAND_LOG_STDOUT, COMMAND_LOG_STDERR, COMMAND_LOG_OFF };
 
 /* What the endpoints of the session get; made by the flags. */
+/* What the client sends over standard input. */
+enum command_input {
+    COMMAND_INPUT_NONE,
+    COMMAND_INPUT_POLICY,       /* --traffic-policy-file - */
+    COMMAND_INPUT_UPSTREAM_CAS, /* --upstream-tls-verify-cas - */
+    COMMAND_INPUT_VISITOR_CAS,  /* --mutual-tls-cas - */
+    COMMAND_INPUT_CERTIFICATE,  /* --crt - --key -: both */
+};
+
 struct command {
     enum command_kind kind;
     bool help; /* --help was given: print the flags of `kind` and exit 0 */
@@ -40,12 +49,12 @@ struct command {
     enum upstream_protocol upstream_protocol;
     unsigned upstream_proxy_protocol; /* version; 0: none */
     bool upstream_tls_verify;
-    bool upstream_cas_from_input; /* --upstream-tls-verify-cas -: they are what the client sends */
     enum command_log log;
     enum log_format log_format;
     struct flag_documents flags; /* owned: what flags ask of the policy */
     struct str policy_text;      /* --traffic-policy; p == NULL: none */
-    bool policy_from_input;      /* --traffic-policy-file -: it is what the client sends */
+    bool ends_tls;               /* --terminate-at edge, or what implies it */
+    enum command_input input;
 
     char *line; /* owned: what the strs above point into */
 };

@@ -74,9 +74,9 @@ static void on_wait_over(struct ev_loop *loop, ev_timer *w, int revents)
     (void)revents;
     assert(x->magic == EXEC_MAGIC);
     if (x->state == EXEC_READS) {
-        if (x->command.upstream_cas_from_input)
+        if (x->command.kind != COMMAND_POLICY_CHECK && x->command.input != COMMAND_INPUT_POLICY)
             (void)err_set(&e, E_CERTIFICATE_PEM,
-                          "the certificates did not arrive; send them: ssh ... < ca.pem");
+                          "the certificates did not arrive; send them: ssh ... < cert.pem");
         else
             (void)err_set(&e, E_POLICY_INVALID,
                           "the policy did not arrive; send it: ssh ... < policy.yml");
@@ -613,14 +613,49 @@ static bool take_policy(struct exec *x, struct str name, struct str text)
     return rc == 0;
 }
 
+/* Takes what TLS is to end with. Returns false when the command ends for it. */
+static bool take_certificates(struct exec *x, struct str pem)
+{
+    const struct policy_terms *terms = x->session->front->settings.policy;
+    enum command_input input = x->command.input;
+    const struct flag_tls tls = {
+        .authorities = input == COMMAND_INPUT_VISITOR_CAS ? pem : STR_NONE,
+        .certificate = input == COMMAND_INPUT_CERTIFICATE ? pem : STR_NONE,
+    };
+    struct err e;
+
+    if (pem.n == 0)
+        (void)err_set(&e, E_CERTIFICATE_PEM,
+                      "standard input is empty; send the certificates: ssh ... < cert.pem");
+    else if (flag_policy_end_tls(&tls, terms->engine, &x->command.flags, &e) == 0)
+        return true;
+    exec_refused(x, &e);
+    return false;
+}
+
 /* Takes the certificates that may have signed the upstream's. */
-static bool take_cas(struct exec *x, struct str pem)
+static bool take_upstream_cas(struct exec *x, struct str pem)
 {
     struct err e;
 
     if (exec_upstream_read_cas(&x->upstream, pem, &e) == 0)
         return true;
     exec_refused(x, &e);
+    return false;
+}
+
+static bool take_input(struct exec *x, struct str text)
+{
+    switch (x->command.input) {
+    case COMMAND_INPUT_NONE: /* policy check */
+    case COMMAND_INPUT_POLICY:
+        return take_policy(x, STR("policy"), text);
+    case COMMAND_INPUT_UPSTREAM_CAS:
+        return take_upstream_cas(x, text);
+    case COMMAND_INPUT_VISITOR_CAS:
+    case COMMAND_INPUT_CERTIFICATE:
+        return take_certificates(x, text);
+    }
     return false;
 }
 
@@ -646,17 +681,11 @@ void exec_read_input(struct exec *x)
         return;
     ev_timer_stop(worker_loop(x->session->front->worker), &x->wait);
     if (buf_failed(&t->in)) {
-        if (x->command.upstream_cas_from_input)
-            (void)err_set(&e, E_CERTIFICATE_PEM, "the certificates are larger than %zu bytes",
-                          t->in.max);
-        else
-            (void)err_set(&e, E_POLICY_INVALID, "the policy is larger than %zu bytes", t->in.max);
+        (void)err_set(&e, E_POLICY_INVALID, "standard input is larger than %zu bytes", t->in.max);
         exec_refused(x, &e);
         taken = false;
-    } else if (x->command.upstream_cas_from_input) {
-        taken = take_cas(x, buf_str(&t->in));
     } else {
-        taken = take_policy(x, STR("policy"), buf_str(&t->in));
+        taken = take_input(x, buf_str(&t->in));
     }
     terminal_ignore_input(t);
     x->state = EXEC_WAITS;
@@ -675,7 +704,7 @@ static void run_serving_command(struct exec *x)
         exec_end(x, 1);
         return;
     }
-    if (x->command.policy_from_input || x->command.upstream_cas_from_input) {
+    if (x->command.input != COMMAND_INPUT_NONE) {
         read_input(x);
         return;
     }

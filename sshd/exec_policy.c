@@ -5,14 +5,16 @@
 #include "sshd/sshd_int.h"
 #include "tunnel/url.h"
 
-enum { DOCUMENTS_MAX = 3 };
+enum { DOCUMENTS_MAX = 4 };
 
-/* The order of spec 5.6: guards by flags, the user's rules, changes by flags. */
+/* The order of spec 5.6: how TLS ends, guards by flags, the user's rules, changes by flags. */
 static size_t collect(const struct exec_policy *p, const struct command *c,
                       const struct policy_document *out[DOCUMENTS_MAX])
 {
     size_t n = 0;
 
+    if (c->flags.tls != NULL)
+        out[n++] = c->flags.tls;
     if (c->flags.front != NULL)
         out[n++] = c->flags.front;
     if (p->document != NULL)

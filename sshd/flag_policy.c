@@ -60,21 +60,31 @@ void flag_policy_fini(struct flag_policy *p)
     }
 }
 
-/* A password is what it is: "${" in it is no expression, so it is written as "$${". */
+/* A password or a key is what it is: "${" in it is no expression, so it is written as "$${". */
+static void write_literal(struct buf *out, struct str text)
+{
+    buf_init(out, SIZE_MAX / 2);
+    for (size_t i = 0; i < text.n; i++) {
+        if (str_starts(str_skip(text, i), STR("${")))
+            buf_add_char(out, '$');
+        buf_add_char(out, text.p[i]);
+    }
+}
+
+static void forget_literal(struct buf *b)
+{
+    if (b->mem != NULL)
+        mem_wipe(b->mem, b->cap);
+    buf_fini(b);
+}
+
 void flag_policy_add_credential(struct flag_policy *p, struct str pair)
 {
     struct buf literal;
 
-    buf_init(&literal, SIZE_MAX / 2);
-    for (size_t i = 0; i < pair.n; i++) {
-        if (str_starts(str_skip(pair, i), STR("${")))
-            buf_add_char(&literal, '$');
-        buf_add_char(&literal, pair.p[i]);
-    }
+    write_literal(&literal, pair);
     append(p->credentials, buf_str(&literal));
-    if (literal.mem != NULL)
-        mem_wipe(literal.mem, literal.cap);
-    buf_fini(&literal);
+    forget_literal(&literal);
 }
 
 void flag_policy_add_allow(struct flag_policy *p, struct str cidr)
@@ -145,7 +155,9 @@ enum {
     FOR_REQUEST = 4,
     FOR_RESPONSE = 8,
     FOR_BREAKER = 16,
-    FOR_WEBHOOK = 32
+    FOR_WEBHOOK = 32,
+    FOR_CAS = 64,
+    FOR_CERTIFICATE = 128
 };
 enum { FOR_HEADERS = FOR_REQUEST | FOR_RESPONSE };
 
@@ -176,6 +188,10 @@ static const struct {
     { FOR_HEADERS, E_POLICY_HEADER_TEMPLATE, E_FLAG_SYNTAX },
     { FOR_BREAKER, E_POLICY_RANGE, E_BREAKER_RATIO },
     { FOR_BREAKER, E_POLICY_CONFIG, E_BREAKER_RATIO },
+    { FOR_CAS, E_MTLS_NO_PEM, E_MTLS_CAS },
+    { FOR_CAS, E_CERTIFICATE_PEM, E_MTLS_CAS },
+    { FOR_CAS, E_MTLS_NOT_CA, E_MTLS_NOT_CA },
+    { FOR_CERTIFICATE, E_POLICY_UNPARSABLE, E_CERTIFICATE_PAIR },
     { FOR_WEBHOOK, E_POLICY_WEBHOOK_PROVIDER, E_POLICY_WEBHOOK_PROVIDER },
     { FOR_WEBHOOK, E_POLICY_WEBHOOK_SECRET, E_WEBHOOK_SECRET_MISSING },
     { FOR_WEBHOOK, E_POLICY_MISSING, E_WEBHOOK_SECRET_MISSING },
@@ -348,8 +364,33 @@ int flag_policy_documents(const struct flag_policy *p, const struct policy_engin
     return -1;
 }
 
+int flag_policy_end_tls(const struct flag_tls *tls, const struct policy_engine *engine,
+                        struct flag_documents *out, struct err *e)
+{
+    struct maker m = { .engine = engine, .out = out, .e = e };
+    bool has_certificate = tls->certificate.n > 0;
+    const char *flag = has_certificate          ? "--crt and --key"
+                       : tls->authorities.n > 0 ? "--mutual-tls-cas"
+                                                : "--terminate-at";
+    json_t *config = json_object();
+    struct buf literal;
+
+    write_literal(&literal, has_certificate ? tls->certificate : tls->authorities);
+    if (has_certificate) {
+        /* Each field takes what it wants of the one text. */
+        put(config, STR("server_certificate"), buf_str(&literal));
+        put(config, STR("server_private_key"), buf_str(&literal));
+    } else if (literal.len > 0) {
+        put(config, STR("mutual_tls_certificate_authorities"), buf_str(&literal));
+    }
+    forget_literal(&literal);
+    return add_action(&m, &out->tls, flag, FOR_CAS | FOR_CERTIFICATE, POLICY_ON_TCP_CONNECT,
+                      "terminate-tls", config);
+}
+
 void flag_documents_fini(struct flag_documents *d)
 {
+    policy_document_free(d->tls);
     policy_document_free(d->front);
     policy_document_free(d->back);
     *d = (struct flag_documents){ 0 };

@@ -37,6 +37,7 @@ struct flag_policy {
  * behind them. Each NULL when there are none.
  */
 struct flag_documents {
+    struct policy_document *tls;   /* owned: how TLS ends; in front of the others */
     struct policy_document *front; /* owned: who may come in */
     struct policy_document *back;  /* owned: what changes on the way out */
 };
@@ -65,6 +66,16 @@ int flag_policy_add_header(struct flag_policy *p, enum flag_side side, struct st
  */
 int flag_policy_documents(const struct flag_policy *p, const struct policy_engine *engine,
                           struct flag_documents *out, struct err *e);
+
+/* How TLS ends here by flags; each text is PEM or empty. */
+struct flag_tls {
+    struct str authorities; /* of visitors' certificates */
+    struct str certificate; /* with its key */
+};
+
+/* Makes out->tls. -1 with E_MTLS_CAS, E_MTLS_NOT_CA, E_CERTIFICATE_PAIR or E_POLICY_INVALID. */
+int flag_policy_end_tls(const struct flag_tls *tls, const struct policy_engine *engine,
+                        struct flag_documents *out, struct err *e);
 void flag_documents_fini(struct flag_documents *d);
 
 #endif

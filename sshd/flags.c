@@ -18,6 +18,9 @@ enum { NAME_MAX_CHARS = 255, DESCRIPTION_MAX_CHARS = 255, METADATA_MAX_CHARS = 4
 struct flag_values {
     struct command *command; /* borrowed */
     struct flag_policy policy;
+    struct str terminate_at; /* "edge", "upstream", or empty */
+    bool has_crt;
+    bool has_key;
 };
 
 static int set_url(struct flag_values *v, struct str value, struct err *e)
@@ -178,6 +181,16 @@ static int set_upstream_tls_verify(struct flag_values *v, struct str value, stru
     return 0;
 }
 
+static int set_input(struct flag_values *v, enum command_input input, struct err *e)
+{
+    if (v->command->input != COMMAND_INPUT_NONE && v->command->input != input)
+        return err_set(e, E_FLAG_UNSUPPORTED,
+                       "standard input can carry one thing only; a policy can also be given as "
+                       "text, --traffic-policy, and its action terminate-tls takes certificates");
+    v->command->input = input;
+    return 0;
+}
+
 static int set_upstream_cas(struct flag_values *v, struct str value, struct err *e)
 {
     if (str_starts(value, STR("ca_")))
@@ -189,8 +202,8 @@ static int set_upstream_cas(struct flag_values *v, struct str value, struct err 
                        "'%.*s' is a file on your machine, which the gateway cannot read; send it: "
                        "ssh ... http ... --upstream-tls-verify-cas - < %.*s",
                        STR_ARG(str_slice(value, 0, 40)), STR_ARG(str_slice(value, 0, 40)));
-    v->command->upstream_cas_from_input = true;
-    return 0;
+    v->command->upstream_tls_verify = true;
+    return set_input(v, COMMAND_INPUT_UPSTREAM_CAS, e);
 }
 
 static int set_compression(struct flag_values *v, struct str value, struct err *e)
@@ -202,7 +215,7 @@ static int set_compression(struct flag_values *v, struct str value, struct err *
 
 static int check_one_policy(const struct command *c, struct err *e)
 {
-    if (c->policy_from_input || c->policy_text.p != NULL)
+    if (c->input == COMMAND_INPUT_POLICY || c->policy_text.p != NULL)
         return err_set(e, E_POLICY_TWICE, "only one policy can be given; put all rules into it");
     return 0;
 }
@@ -224,8 +237,61 @@ static int set_traffic_policy_file(struct flag_values *v, struct str value, stru
                        STR_ARG(str_slice(value, 0, 40)), STR_ARG(str_slice(value, 0, 40)));
     if (check_one_policy(v->command, e) == -1)
         return -1;
-    v->command->policy_from_input = true;
+    return set_input(v, COMMAND_INPUT_POLICY, e);
+}
+
+/* What the client sends: what a flag that wants a file gets here. `name` is the flag's. */
+static int check_sent(struct str value, const char *name, const char *file, struct err *e)
+{
+    if (str_eq(value, STR("-")))
+        return 0;
+    return err_set(e, E_FLAG_UNSUPPORTED,
+                   "'%.*s' is a file on your machine, which the gateway cannot read; send it: "
+                   "ssh ... %s - < %s",
+                   STR_ARG(str_slice(value, 0, 40)), name, file);
+}
+
+static int set_mutual_tls_cas(struct flag_values *v, struct str value, struct err *e)
+{
+    if (str_starts(value, STR("ca_")))
+        return err_set(e, E_FLAG_UNSUPPORTED,
+                       "this gateway stores no authorities; send them: ssh ... "
+                       "--mutual-tls-cas - < ca.pem");
+    if (check_sent(value, "--mutual-tls-cas", "ca.pem", e) == -1)
+        return -1;
+    return set_input(v, COMMAND_INPUT_VISITOR_CAS, e);
+}
+
+static int set_terminate_at(struct flag_values *v, struct str value, struct err *e)
+{
+    if (str_eq(value, STR("agent")))
+        return err_set(e, E_FLAG_UNSUPPORTED,
+                       "ssh cannot end TLS; give edge, which ends it here, or upstream");
+    if (!str_eq(value, STR("edge")) && !str_eq(value, STR("upstream")))
+        return err_set(e, E_FLAG_SYNTAX, "'%.*s' is not possible; give edge or upstream",
+                       STR_ARG(str_slice(value, 0, 40)));
+    v->terminate_at = value;
     return 0;
+}
+
+static int set_crt(struct flag_values *v, struct str value, struct err *e)
+{
+    if (str_starts(value, STR("cert_")))
+        return err_set(e, E_FLAG_UNSUPPORTED,
+                       "this gateway stores no certificates of users; send it: "
+                       "cat cert.pem key.pem | ssh ... --crt - --key -");
+    if (check_sent(value, "--crt - --key", "cert-and-key.pem", e) == -1)
+        return -1;
+    v->has_crt = true;
+    return set_input(v, COMMAND_INPUT_CERTIFICATE, e);
+}
+
+static int set_key(struct flag_values *v, struct str value, struct err *e)
+{
+    if (check_sent(value, "--crt - --key", "cert-and-key.pem", e) == -1)
+        return -1;
+    v->has_key = true;
+    return set_input(v, COMMAND_INPUT_CERTIFICATE, e);
 }
 
 static int set_host_header(struct flag_values *v, struct str value, struct err *e)
@@ -423,19 +489,44 @@ static int apply_one(struct flag_values *v, const struct flag_use *use, struct e
 }
 
 /* What depends on more than one flag. */
-static int check_upstream(struct command *c, struct err *e)
+static int check_upstream(const struct command *c, struct err *e)
 {
-    if (c->upstream_cas_from_input)
-        c->upstream_tls_verify = true;
-    if (c->upstream_cas_from_input && c->policy_from_input)
-        return err_set(e, E_FLAG_UNSUPPORTED,
-                       "standard input can carry the policy or the certificates, not both; give "
-                       "the policy as text: --traffic-policy");
     if (c->upstream_tls_verify && (!c->has_upstream || !c->upstream.https))
         return err_set(e, E_FLAG_UNSUPPORTED,
                        "verifying needs an upstream that speaks TLS; name it behind the command, "
                        "such as 'http https://localhost:8443 --upstream-tls-verify'");
     return 0;
+}
+
+static int check_tls(struct flag_values *v, struct err *e)
+{
+    struct command *c = v->command;
+    bool sends_cas = c->input == COMMAND_INPUT_VISITOR_CAS;
+
+    if (v->has_crt != v->has_key)
+        return err_set(e, E_FLAG_SYNTAX, "--crt and --key go together");
+    if (!str_eq(v->terminate_at, STR("upstream"))) {
+        c->ends_tls = v->has_crt || sends_cas || v->terminate_at.n > 0;
+        return 0;
+    }
+    if (sends_cas)
+        return err_set(e, E_MTLS_NOT_HERE,
+                       "--mutual-tls-cas: the gateway sees no certificate of a visitor when TLS "
+                       "ends at the upstream; give --terminate-at edge");
+    if (v->has_crt)
+        return err_set(e, E_FLAG_SYNTAX, "--crt: it is of no use when TLS ends at the upstream");
+    return 0;
+}
+
+/* With what the client sends it has to wait until that is there. */
+static int end_tls(struct command *c, const struct policy_engine *engine, struct err *e)
+{
+    static const struct flag_tls as_it_is = { .certificate = STR_INIT("") };
+
+    if (!c->ends_tls || c->input == COMMAND_INPUT_VISITOR_CAS ||
+        c->input == COMMAND_INPUT_CERTIFICATE)
+        return 0;
+    return flag_policy_end_tls(&as_it_is, engine, &c->flags, e);
 }
 
 int flags_apply(const struct flag_use *uses, size_t count, const struct policy_engine *engine,
@@ -451,7 +542,11 @@ int flags_apply(const struct flag_use *uses, size_t count, const struct policy_e
     if (rc == 0)
         rc = check_upstream(out, e);
     if (rc == 0)
+        rc = check_tls(&values, e);
+    if (rc == 0)
         rc = flag_policy_documents(&values.policy, engine, &out->flags, e);
+    if (rc == 0)
+        rc = end_tls(out, engine, e);
     flag_policy_fini(&values.policy);
     return rc;
 }

@@ -168,6 +168,8 @@ size_t event_fields(const struct event *ev, struct log_field out[EVENT_FIELDS_MA
         add_conn_end(&f, ev); /* names of one prefix stand together, to be one object in JSON */
     add_str(&f, "tls.version", ev->tls_version);
     add_str(&f, "tls.cipher_suite", ev->tls_cipher);
+    add_str(&f, "tls.client_cert.serial_number", ev->tls_client_serial);
+    add_str(&f, "tls.client_cert.subject.cn", ev->tls_client_cn);
     add_str(&f, "ja4_fingerprint", ev->ja4);
     if (ev->kind == EVENT_HTTP_REQUEST) {
         add_request(&f, ev);

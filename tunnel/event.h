@@ -70,6 +70,8 @@ struct event {
     struct str policy_logs; /* a JSON list */
     struct str tls_version;
     struct str tls_cipher;
+    struct str tls_client_serial; /* of the visitor's certificate */
+    struct str tls_client_cn;
     struct str ja4; /* fingerprint of the TLS client */
 };
 
@@ -90,7 +92,7 @@ static inline void event_unref(struct event *ev)
 /* "http_request_complete", "tcp_connection_closed". */
 const char *event_name(const struct event *ev);
 /* The fields of the event in log form, for log_write() or log_format_line(); returns how many. */
-enum { EVENT_FIELDS_MAX = 40 };
+enum { EVENT_FIELDS_MAX = 48 };
 size_t event_fields(const struct event *ev, struct log_field out[EVENT_FIELDS_MAX]);
 
 #endif

@@ -26,7 +26,7 @@ OLD_PHASES = ("inbound", "outbound")
 #: Actions of the language that are refused because this gateway does not have them.
 ABSENT_ACTIONS = {
     "ai-gateway", "oauth", "openid-connect", "oidc", "owasp-crs-request", "owasp-crs-response",
-    "saml", "terminate-tls",
+    "saml",
 }
 
 #: Names and spellings that no expression may have (1.10); methods of other languages among them.

@@ -271,7 +271,7 @@ def test_action_in_a_phase_it_has_not(tmp_path, phase, action, config):
 
 
 @pytest.mark.parametrize("action", ["oauth", "openid-connect", "oidc", "saml", "ai-gateway",
-                                    "owasp-crs-request", "owasp-crs-response", "terminate-tls"])
+                                    "owasp-crs-request", "owasp-crs-response"])
 def test_action_that_is_not_here_yet(tmp_path, action):
     file = tmp_path / "policy.json"
     file.write_text(json.dumps(on_request(action)))

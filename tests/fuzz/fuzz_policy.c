@@ -195,6 +195,15 @@ static const struct policy_ip_rules *ip_policy(void *ctx, struct str name)
     return NULL;
 }
 
+static enum policy_ready terminate_tls(void *ctx, const struct policy_tls *settings, struct err *e)
+{
+    (void)ctx;
+    if (settings->authority_count % 2 == 0)
+        return POLICY_READY;
+    (void)err_set(e, E_CERTIFICATE_PEM, "no certificate");
+    return POLICY_FAILED;
+}
+
 static int forward(void *ctx, struct str url, struct err *e)
 {
     (void)ctx;
@@ -217,6 +226,7 @@ static const struct policy_host host = {
     .job = job,
     .secret = secret,
     .ip_policy = ip_policy,
+    .terminate_tls = terminate_tls,
     .forward = forward,
 };
 

@@ -83,6 +83,12 @@ bool policy_has_phase(const struct counted *policy, enum policy_phase phase)
     return policy != NULL && (((const struct fake_policy *)policy)->phases >> phase & 1) != 0;
 }
 
+bool policy_ends_tls(const struct counted *policy)
+{
+    (void)policy;
+    return false;
+}
+
 struct policy_run *policy_run_new(const struct policy_run_params *params)
 {
     struct policy_run *run = arena_zalloc(params->arena, sizeof(*run));

@@ -331,7 +331,7 @@ static void dial(struct fixture *f, const char *host)
     f->s.sock =
         sock_new(f->worker, fds[0], tls_session_new(f->tls, fds[0], may_mint, f), &events, &f->s);
     f->s.stream = sock_stream(f->s.sock);
-    sock_on_secure(f->s.sock, on_secure);
+    sock_on_secure(f->s.sock, on_secure, &f->s);
 }
 
 /* Returns 0, or the alert that the client got (-1: none). */

@@ -423,6 +423,28 @@ static const struct policy_ip_rules *ip_policy(void *ctx, struct str name)
     return NULL;
 }
 
+static enum policy_ready terminate_tls(void *ctx, const struct policy_tls *settings, struct err *e)
+{
+    struct fake_host *h = ctx;
+    struct str *texts = arena_alloc(&h->arena, (settings->authority_count + 1) * sizeof(*texts));
+
+    if (is_pending(h))
+        return POLICY_PENDING;
+    for (size_t i = 0; i < settings->authority_count; i++)
+        texts[i] = arena_str(&h->arena, settings->authorities[i]);
+    h->tls_count++;
+    h->tls = *settings;
+    h->tls.authorities = texts;
+    h->tls.certificate = arena_str(&h->arena, settings->certificate);
+    h->tls.key = arena_str(&h->arena, settings->key);
+    if (h->tls_error.code != E_OK) {
+        *e = h->tls_error;
+        return POLICY_FAILED;
+    }
+    fake_host_set_var(h, VAR_CONN_TLS_VERSION, cel_string(STR("1.3")));
+    return POLICY_READY;
+}
+
 static int forward(void *ctx, struct str url, struct err *e)
 {
     struct fake_host *h = ctx;
@@ -449,6 +471,7 @@ static const struct policy_host fake_table = {
     .job = job,
     .secret = secret,
     .ip_policy = ip_policy,
+    .terminate_tls = terminate_tls,
     .forward = forward,
 };
 

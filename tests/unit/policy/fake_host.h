@@ -64,6 +64,7 @@ struct fake_host {
     struct fake_fetch fetches[FAKE_HOST_ENTRIES_MAX];
     struct fake_secret secrets[FAKE_HOST_ENTRIES_MAX];
     struct fake_ip_policy ip_policies[FAKE_HOST_ENTRIES_MAX];
+    struct err tls_error;     /* of terminate_tls(); E_OK: the handshake succeeds, and is TLS 1.3 */
     struct err forward_error; /* of forward(); E_OK: it finds every endpoint */
     enum err_code body_error; /* of body(); E_OK: none */
     bool no_pending;          /* nothing is ever pending */
@@ -74,6 +75,8 @@ struct fake_host {
     size_t shared_count;
     size_t var_count; /* calls of var() */
     struct str forwarded;
+    size_t tls_count;      /* handshakes */
+    struct policy_tls tls; /* of the last one; copied to the arena */
     struct policy_filter *filters[FAKE_HOST_FILTERS_MAX];
     size_t filter_count;
 

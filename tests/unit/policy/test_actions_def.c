@@ -48,6 +48,7 @@ static const struct sample {
     { "restrict-ips", "TQS", "{allow: ['::/0']}", true },
     { "set-vars", "TQSE", "{vars: [{a: 1}]}", true },
     { "sse-find-replace", "E", "{replacements: [{from: a}]}", true },
+    { "terminate-tls", "T", "{}", false },
     { "url-rewrite", "Q", "{to: /a}", true },
     { "verify-webhook", "Q", "{provider: github, secret: secret}", true },
 };

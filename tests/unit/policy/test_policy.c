@@ -179,8 +179,7 @@ static void actions_that_are_not_here_say_so(void **state)
                                          "saml",
                                          "ai-gateway",
                                          "owasp-crs-request",
-                                         "owasp-crs-response",
-                                         "terminate-tls" };
+                                         "owasp-crs-response" };
     char document[256];
 
     (void)state;
