@@ -25,8 +25,8 @@ DEPS_BUILD := gcc g++ libc6-dev pkg-config libssh-dev libssl-dev libev-dev libht
               libre2-dev libfyaml-dev libcurl4-openssl-dev libcjose-dev zlib1g-dev libbrotli-dev \
               libzstd-dev libmaxminddb-dev libcrypt-dev libxxhash-dev libnghttp2-dev tzdata
 DEPS_RUN   := openssh-client=ssh curl=curl
-DEPS_CHECK := libcmocka-dev python3 python3-pytest python3-paramiko python3-asyncssh \
-              python3-h2 nghttp2-client \
+DEPS_CHECK := libcmocka-dev python3 python3-pytest python3-paramiko python3-asyncssh python3-h2 \
+              python3-grpcio python3-websockets chromium nghttp2-client \
               openssh-client=ssh openssh-server dropbear-bin putty-tools curl=curl nginx-light \
               nodejs=node npm=npm iproute2 procps ca-certificates sslscan
 DEPS_LINT  := clang clang-tidy clang-format libclang-rt-14-dev python3

@@ -107,7 +107,10 @@ static void on_turn_end(struct ev_loop *loop, ev_prepare *watcher, int revents)
     struct worker *w = watcher->data;
 
     (void)revents;
-    run_deferred(w);
+    do { /* what runs here may feed events, and their callbacks defer again */
+        run_deferred(w);
+        ev_invoke_pending(loop);
+    } while (w->deferred != NULL);
     log_flush();
     if (w->stopping)
         ev_break(loop, EVBREAK_ALL);

@@ -1,7 +1,8 @@
 /*
  * conn_http2_int: a connection that speaks HTTP/2 and its streams, for conn_http2*.c only.
  * An h2_stream lives from its HEADERS frame until nghttp2 has closed it and its exchange is over;
- * whichever comes first ends the other. nghttp2 closes streams only while it reads or writes, which
+ * whichever comes first ends the other, but for a tunnel that both sides have ended: what came last is
+ * still passed on. nghttp2 closes streams only while it reads or writes, which
  * is never inside a call of an exchange.
  * Thread: that of the connection.
  */
@@ -55,6 +56,7 @@ enum {
     H2_DUE_FED = 1,     /* its exchange got some of the request */
     H2_DUE_RESUMED = 2, /* its exchange takes more of the request */
     H2_DUE_TAKEN = 4,   /* some of its response went out */
+    H2_DUE_OVER = 8,    /* its exchange is over, and nghttp2 has closed it */
 };
 
 struct http2_conn;
@@ -80,6 +82,7 @@ struct h2_stream {
     enum h2_response response;
     struct buf body;         /* response bytes that wait for the visitor's windows */
     bool waits;              /* the exchange was told that it is blocked */
+    bool closed;             /* by nghttp2; the exchange still passes on what came */
     struct arena fields;     /* of the trailers, which outlive the exchange */
     nghttp2_nv *last_fields; /* in `fields`; NULL: no trailers */
     size_t last_count;
@@ -158,7 +161,9 @@ void http2_earn_frames(struct http2_conn *h, size_t bytes);
 /* ---- conn_http2_stream.c ------------------------------------------------------------------------- */
 
 void h2_stream_new(struct http2_conn *h, int32_t id);
-/* nghttp2 has closed it, or is no more: ends its exchange. */
+/* nghttp2 has closed it, without an error or because of one. */
+void h2_stream_on_close(struct h2_stream *s, uint32_t error);
+/* Ends its exchange. */
 void h2_stream_free(struct h2_stream *s, enum close_reason why);
 /* Undoes what the visitor said of its priority: streams take turns. */
 void h2_stream_take_turns(struct http2_conn *h, int32_t id);

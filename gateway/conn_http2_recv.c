@@ -189,9 +189,8 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error,
 {
     struct h2_stream *s = stream_of(session, id);
 
-    (void)error;
     if (s != NULL)
-        h2_stream_free(s, CLOSE_RESET);
+        h2_stream_on_close(s, error);
     return go_on(arg);
 }
 

@@ -190,6 +190,10 @@ void h2_stream_attend(struct h2_stream *s)
         feed(s);
     due |= s->due; /* feeding may add to it */
     clear_due(s);
+    if ((due & H2_DUE_OVER) != 0) {
+        h2_stream_free(s, CLOSE_DONE);
+        return;
+    }
     if (s->exchange != NULL && (due & H2_DUE_FED) != 0)
         exchange_on_request_flush(s->exchange);
     if (s->exchange != NULL && (due & H2_DUE_TAKEN) != 0)
@@ -491,6 +495,10 @@ static void finished(struct downstream *d, enum exchange_end how)
     s->exchange = NULL;
     if (s->conn->state == HTTP2_CLOSED)
         return;
+    if (s->closed) {
+        h2_stream_set_due(s, H2_DUE_OVER);
+        return;
+    }
     switch (how) {
     case EXCHANGE_COMPLETE:
         send_end(d, NULL); /* of a tunnel that the upstream has ended both ways */
@@ -565,6 +573,16 @@ void h2_stream_lose(struct h2_stream *s, enum close_reason why)
     }
     s->exchange = NULL;
     exchange_discard(x);
+}
+
+void h2_stream_on_close(struct h2_stream *s, uint32_t error)
+{
+    bool has_ended = s->request >= H2_REQUEST_ENDED && s->response == H2_RESPONSE_ENDED;
+
+    if (error == NGHTTP2_NO_ERROR && has_ended && s->exchange != NULL)
+        s->closed = true;
+    else
+        h2_stream_free(s, CLOSE_RESET);
 }
 
 void h2_stream_free(struct h2_stream *s, enum close_reason why)

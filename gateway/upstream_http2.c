@@ -256,6 +256,8 @@ static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t id, const u
     return 0;
 }
 
+static void queue_step(struct upstream_http2 *u);
+
 static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void *arg)
 {
     struct upstream_http2 *u = nghttp2_session_get_stream_user_data(ng, id);
@@ -268,8 +270,12 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void 
     if (!is_live(u) || s->failing) /* then all its requests will be told why */
         return 0;
     /* What waits for a slow visitor is whole; a tunnel goes on only if it was not reset. */
-    if (is_receiving(u) && u->in_ended && (u->state == H2_REQUEST_BODY || code == NGHTTP2_NO_ERROR))
+    if (is_receiving(u) && u->in_ended &&
+        (u->state == H2_REQUEST_BODY || code == NGHTTP2_NO_ERROR)) {
+        if (u->wants_writable)
+            queue_step(u);
         return 0;
+    }
     u->refused = code == NGHTTP2_REFUSED_STREAM;
     if (u->refused)
         (void)err_set(&e, E_UPSTREAM_DECLINED, "the upstream refused the request");
@@ -487,9 +493,10 @@ static bool http2_is_flushed(struct upstream *base)
 {
     struct upstream_http2 *u = http2_of(base);
 
-    if (u->out.len == 0 && u->ended == u->end_sent)
+    /* Asked at the end of a tunnel: nghttp2 closes the h2_stream once both ends have passed. */
+    if (u->id == 0)
         return true;
-    u->wants_writable = true; /* the end of a tunnel waits for it */
+    u->wants_writable = true;
     return false;
 }
 

@@ -241,7 +241,7 @@ AllowTcpForwarding remote
     def _write_conf(self):
         servers = "\n".join(f"""
   upstream u{port} {{ server 127.0.0.1:{port}; keepalive 64; keepalive_requests 100000000; }}
-  server {{ listen 127.0.0.1:{self.https_port} ssl; server_name {host};
+  server {{ listen 127.0.0.1:{self.https_port} ssl http2; server_name {host};
     location / {{ proxy_pass http://u{port}; proxy_http_version 1.1; proxy_set_header Connection "";
       proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr;
       proxy_set_header X-Forwarded-Proto https; proxy_request_buffering off; proxy_max_temp_file_size 0;
@@ -301,11 +301,15 @@ http {{
 # ---- measurements: each returns {figure: value} of one run ------------------------------------
 
 
-def h2load(url, *options):
-    """Runs h2load over HTTP/1.1 against loopback, whatever the URL's name; returns the requests done."""
+def h2load(url, *options, version="http/1.1"):
+    """Runs h2load against loopback, whatever the URL's name; `version` is one of ALPN. Returns the
+    requests done."""
     port = re.search(r":(\d+)/", url).group(1)
-    out = subprocess.run(["h2load", "--h1", "-t1", f"--connect-to=127.0.0.1:{port}", *options, url],
+    out = subprocess.run(["h2load", "-t1", f"--npn-list={version}",
+                          f"--connect-to=127.0.0.1:{port}", *options, url],
                          check=True, capture_output=True, text=True).stdout
+    if f"Application protocol: {version}" not in out:
+        raise RuntimeError(f"{url} was not loaded over {version}")
     done, failed, errored = (int(re.search(rf"(\d+) {word}", out).group(1))
                              for word in ("succeeded", "failed", "errored"))
     if failed or errored:
@@ -313,14 +317,23 @@ def h2load(url, *options):
     return done
 
 
-def keepalive(side, urls, args):
+def small_requests(side, urls, args, name, *options, **kw):
     cpu = cpu_seconds(side.pids())
     begin = time.monotonic()
-    requests = h2load(urls["get"] + "/tiny", "-c32", f"-n{args.requests}")
+    requests = h2load(urls["get"] + "/tiny", f"-n{args.requests}", *options, **kw)
     seconds = time.monotonic() - begin
     used = cpu_seconds(side.pids()) - cpu
-    return {"keep-alive GET x32: requests/s": requests / seconds,
-            "keep-alive GET x32: CPU us/request": used / requests * 1e6}
+    return {f"{name}: requests/s": requests / seconds,
+            f"{name}: CPU us/request": used / requests * 1e6}
+
+
+def keepalive(side, urls, args):
+    return small_requests(side, urls, args, "keep-alive GET x32", "-c32")
+
+
+def http2(side, urls, args):
+    """HTTP/2 from the visitor; the upstream gets HTTP/1.1 from both."""
+    return small_requests(side, urls, args, "HTTP/2 GET x32 x8 streams", "-c32", "-m8", version="h2")
 
 
 def new_connections(side, urls, args):
@@ -432,8 +445,8 @@ def idle_tunnels(side, urls, args):
 
 
 # Memory first: a process that has seen load holds free memory that would hide what is added.
-MEASUREMENTS = {f.__name__: f for f in (idle_tunnels, idle_connections, keepalive, new_connections,
-                                        download, upload, tcp, latency)}
+MEASUREMENTS = {f.__name__: f for f in (idle_tunnels, idle_connections, keepalive, http2,
+                                        new_connections, download, upload, tcp, latency)}
 
 
 def measure(args, names):

@@ -15,6 +15,7 @@ import websockets
 from lib import websocket as ws
 from lib.content import content, digest, pieces
 from lib.raw import tls_context
+from lib.ways import UPSTREAMS
 from lib.websocket import BINARY, CLOSE, CONT, PING, PONG, RSV1, TEXT, client_frame, frame
 
 MIB = 1024 * 1024
@@ -270,6 +271,7 @@ def test_end_without_close_frame(way):
 # ---- programs that people use ----
 
 
+@pytest.mark.parametrize("up", UPSTREAMS)
 def test_python_client_and_node_server(stage, up):
     """python3-websockets with compression, against the ws package of Node."""
     port = stage.node_port(up)
@@ -291,9 +293,4 @@ def test_python_client_and_node_server(stage, up):
             assert client.close_code == 4001
 
     asyncio.run(asyncio.wait_for(talk(), 30))
-
-
-@pytest.fixture(params=["h1", "h2c", "https-h1", "https-h2"])
-def up(request, stage):
-    yield request.param
-    stage.wait_rest()
+    stage.wait_rest(stage.MAX_IDLE)

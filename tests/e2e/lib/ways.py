@@ -110,8 +110,9 @@ class Certificate:
 class Stage:
     """Tunnels for a module. They outlive a gateway that crashed: the next test gets new ones."""
 
-    RESTING = ("sallyport_connections", "sallyport_exchanges", "sallyport_streams",
-               "sallyport_relays")
+    #: Streams that may wait for the next request of an upstream which keeps its connections.
+    MAX_IDLE = 32 * len(UPSTREAMS)
+    RESTING = ("sallyport_connections", "sallyport_exchanges", "sallyport_relays")
 
     def __init__(self, keys, directory, gateway, node):
         self.scene = Scene(keys, directory, gateway)
@@ -152,13 +153,16 @@ class Stage:
         assert tunnel.host.endswith(DOMAIN)
         return tunnel.host
 
-    def wait_rest(self):
-        """Nothing is left of any exchange; only the tunnels themselves are there."""
+    def wait_rest(self, idle_streams=0):
+        """Nothing is left of any exchange; only the tunnels are there, each with a channel for its
+        command, and up to `idle_streams` that the upstreams keep open."""
         def left():
             metrics = self.gateway.metrics()
             rest = {name: metrics[name] for name in self.RESTING if metrics[name]}
-            if metrics["sallyport_ssh_channels"] != metrics["sallyport_ssh_sessions"]:
-                rest["sallyport_ssh_channels"] = metrics["sallyport_ssh_channels"]
+            for name, most in (("sallyport_streams", 0),
+                               ("sallyport_ssh_channels", metrics["sallyport_ssh_sessions"])):
+                if metrics[name] > most + idle_streams:
+                    rest[name] = metrics[name]
             return rest
 
         wait_until(lambda: not left(), lambda: f"a gateway at rest; left: {left()}")

@@ -1,6 +1,6 @@
 // way_server.js ALPN [CERT KEY]: the same site by HTTP/1.1 or HTTP/2, over TLS or not; prints its port.
 //   /hello     a small answer              /mirror   the body back as it comes, trailers too
-//   /sum       length and SHA-256 of it    /events   five server-sent events
+//   /upload    length and SHA-256 of it    /events   five server-sent events
 //   /page      a page that loads /part/0 to /part/99 and writes down how that went
 // A WebSocket on any path is an echo, by Upgrade or by extended CONNECT (RFC 8441).
 'use strict';
@@ -46,7 +46,7 @@ const pages = {
       response.end();
     });
   },
-  '/sum': (request, response) => {
+  '/upload': (request, response) => {
     const hash = crypto.createHash('sha256');
     let length = 0;
     request.on('data', (data) => {

@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include <cmocka.h>
+#include <ev.h>
 
 #include "base/clock.h"
 #include "base/job.h"
@@ -276,6 +277,62 @@ static void worker_defer_runs_after_all_callbacks_of_the_turn(void **state)
     worker_free(w);
 }
 
+/* An event that a deferred call feeds, as sshd does when an SSH channel is to be read on. */
+struct fed_event {
+    ev_io watcher;
+    struct worker *worker;
+    sem_t done;
+};
+
+static void finish_fed_event(struct worker *w, void *arg)
+{
+    struct fed_event *f = arg;
+
+    (void)w;
+    (void)sem_post(&f->done);
+}
+
+static void on_fed_event(struct ev_loop *loop, ev_io *watcher, int revents)
+{
+    struct fed_event *f = watcher->data;
+
+    (void)loop;
+    (void)revents;
+    worker_defer(f->worker, finish_fed_event, f);
+}
+
+static void feed_event(struct worker *w, void *arg)
+{
+    struct fed_event *f = arg;
+
+    ev_feed_event(worker_loop(w), &f->watcher, EV_CUSTOM);
+}
+
+static void defer_feed_event(struct worker *w, void *arg)
+{
+    worker_defer(w, feed_event, arg);
+}
+
+static void worker_defer_from_an_event_of_a_deferred_call_runs_before_the_loop_waits(void **state)
+{
+    struct worker *w = worker_new("test", 0);
+    struct fed_event f = { .worker = w };
+    struct timespec deadline;
+
+    (void)state;
+    (void)sem_init(&f.done, 0, 0);
+    ev_init(&f.watcher, on_fed_event);
+    f.watcher.data = &f;
+    worker_post(w, defer_feed_event, &f);
+    worker_start(w);
+    (void)clock_gettime(CLOCK_REALTIME, &deadline);
+    deadline.tv_sec += 10;
+    assert_int_equal(sem_timedwait(&f.done, &deadline), 0);
+    run_out(w);
+    worker_free(w);
+    (void)sem_destroy(&f.done);
+}
+
 /* ---- timers ---------------------------------------------------------------------------- */
 
 struct clockwork {
@@ -518,6 +575,7 @@ int main(void)
         cmocka_unit_test(worker_stop_ends_after_what_was_posted_before),
         cmocka_unit_test(worker_names_and_numbers),
         cmocka_unit_test(worker_defer_runs_after_all_callbacks_of_the_turn),
+        cmocka_unit_test(worker_defer_from_an_event_of_a_deferred_call_runs_before_the_loop_waits),
         cmocka_unit_test(worker_timer_restarts_and_ends_from_its_callback),
         cmocka_unit_test(worker_timer_stopped_never_fires_and_started_twice_fires_once),
         cmocka_unit_test(worker_timer_with_no_delay_is_not_called_at_once),
