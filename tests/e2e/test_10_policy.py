@@ -250,7 +250,6 @@ def test_tcp_connect_that_allows(guarded):
     ("on_tcp_connect", "compress-response", {}),
     ("on_tcp_connect", "http-request", {"url": "https://example.com"}),
     ("on_tcp_connect", "jwt-validation", {}),
-    ("on_tcp_connect", "rate-limit", {}),
     ("on_tcp_connect", "redirect", {"to": "/"}),
     ("on_tcp_connect", "remove-headers", {"headers": ["a"]}),
     ("on_tcp_connect", "url-rewrite", {"to": "/"}),
