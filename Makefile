@@ -23,11 +23,11 @@ PYTHON  := /usr/bin/python3
 DEPS_BUILD := gcc g++ libc6-dev pkg-config libssh-dev libssl-dev libev-dev libhttp-parser-dev \
               libconfig-dev libjansson-dev libidn2-dev libpsl-dev libsystemd-dev uthash-dev \
               libre2-dev libfyaml-dev libcurl4-openssl-dev libcjose-dev zlib1g-dev libbrotli-dev \
-              libzstd-dev libmaxminddb-dev libcrypt-dev libxxhash-dev tzdata
+              libzstd-dev libmaxminddb-dev libcrypt-dev libxxhash-dev libnghttp2-dev tzdata
 DEPS_RUN   := openssh-client=ssh curl=curl
 DEPS_CHECK := libcmocka-dev python3 python3-pytest python3-paramiko python3-asyncssh \
               openssh-client=ssh openssh-server dropbear-bin putty-tools curl=curl nginx-light \
-              nodejs=node npm=npm iproute2 procps ca-certificates
+              nodejs=node npm=npm iproute2 procps ca-certificates sslscan
 DEPS_LINT  := clang clang-tidy clang-format libclang-rt-14-dev python3
 DEPS_BENCH := wrk nghttp2-client valgrind openssh-server nginx-light python3
 
@@ -37,7 +37,7 @@ SUBMAKE = --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell npr
 # ---- flags ----
 
 PKGS := libssh openssl jansson libidn2 libpsl libconfig libsystemd re2 libfyaml libcurl cjose zlib \
-        libbrotlienc libbrotlidec libzstd libmaxminddb libcrypt libxxhash
+        libbrotlienc libbrotlidec libzstd libmaxminddb libcrypt libxxhash libnghttp2
 
 # Asked for once, when a rule first needs it: pkg-config may be what `make deps` installs first.
 LIB_CFLAGS  = $(eval LIB_CFLAGS := $$(patsubst -I%,-isystem%,$$(shell pkg-config --cflags $(PKGS))))$(LIB_CFLAGS)
@@ -153,7 +153,8 @@ check-valgrind-built: $(PROGRAM) $(UNIT_TESTS)
 # Where the cases are. A part NAME=DIR is run by tests/conformance/NAME_conformance.c or NAME.py.
 CEL_CORPUS        ?= ../shared/corpus/cel
 POLICY_CORPUS     ?= ../shared/corpus/policies
-CONFORMANCE_PARTS := cel=$(CEL_CORPUS) policies=$(POLICY_CORPUS)
+H2SPEC            ?= $(BUILD)/h2spec
+CONFORMANCE_PARTS := cel=$(CEL_CORPUS) policies=$(POLICY_CORPUS) http2=$(H2SPEC)
 
 conformance: ## run the conformance cases (CEL_CORPUS=dir, POLICY_CORPUS=dir)
 	@etc/deps.sh $(DEPS_BUILD) python3 python3-yaml

@@ -60,14 +60,15 @@ void config_finish_tcp(struct reader *r, const config_setting_t *root)
 
     if (t->host == NULL && r->c->domain != NULL)
         t->host = mem_strdup(r->c->domain);
+    if (tcp == NULL || r->problem_count > 0)
+        return; /* what follows may only come of what was reported */
     if (overlap(&t->ports, &t->fixed_ports))
         reader_problem(r, tcp,
                        "tcp.ports and tcp.fixed_ports have ports in common; a port that can be "
-                       "chosen by name must not be given away as a random one");
-    if (tcp != NULL && t->ports.first == 0 && t->fixed_ports.first == 0)
+                       "chosen must not be given away as a random one");
+    if (t->ports.first == 0 && t->fixed_ports.first == 0)
         reader_problem(r, tcp,
-                       "tcp has neither ports nor fixed_ports; add: ports = "
-                       "\"30000-39999\";");
-    if (tcp != NULL && t->listen.count == 0)
+                       "tcp has neither ports nor fixed_ports; add: ports = \"30000-39999\";");
+    if (t->listen.count == 0)
         reader_problem(r, tcp, "tcp.listen is empty; write: listen = [ \"0.0.0.0\" ];");
 }

@@ -186,6 +186,8 @@ void conn_begin(struct conn *c)
     c->state = CONN_OPEN;
     if (c->origin.scheme == SCHEME_TCP)
         begin_tcp(c);
+    else if (c->origin.tls != NULL && str_eq(tls_alpn(c->origin.tls), STR("h2")))
+        conn_start_http2(c, STR_NONE);
     else
         conn_start_http1(c);
 }

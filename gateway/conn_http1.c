@@ -18,6 +18,7 @@
 #include "gateway/gateway_int.h"
 #include "gateway/head_buf.h"
 #include "gateway/http1.h"
+#include "gateway/http2.h"
 #include "gateway/outbuf.h"
 #include "gateway/sock.h"
 #include "gateway/tls.h"
@@ -29,6 +30,7 @@ enum http1_state {
     HTTP1_MOVING,   /* on its way to another worker */
     HTTP1_EXCHANGE, /* a request is being answered */
     HTTP1_FLUSHING, /* the rest of the response is being written; then the next request, or the end */
+    HTTP1_LEFT,     /* the connection speaks HTTP/2 from here on */
     HTTP1_CLOSED,
 };
 
@@ -36,10 +38,11 @@ enum http1_state {
 
 static const unsigned http1_next[] = {
     [HTTP1_IDLE] = BIT(HTTP1_HEAD) | BIT(HTTP1_CLOSED),
-    [HTTP1_HEAD] = BIT(HTTP1_MOVING) | BIT(HTTP1_EXCHANGE) | BIT(HTTP1_CLOSED),
+    [HTTP1_HEAD] = BIT(HTTP1_MOVING) | BIT(HTTP1_EXCHANGE) | BIT(HTTP1_LEFT) | BIT(HTTP1_CLOSED),
     [HTTP1_MOVING] = BIT(HTTP1_EXCHANGE) | BIT(HTTP1_CLOSED),
     [HTTP1_EXCHANGE] = BIT(HTTP1_FLUSHING) | BIT(HTTP1_CLOSED),
     [HTTP1_FLUSHING] = BIT(HTTP1_IDLE) | BIT(HTTP1_CLOSED),
+    [HTTP1_LEFT] = 0,
     [HTTP1_CLOSED] = 0,
 };
 
@@ -121,6 +124,26 @@ static bool try_move(struct http1_conn *h)
     return true;
 }
 
+static void free_left(struct worker *w, void *arg);
+
+/* HTTP/2 with prior knowledge (RFC 9113 section 3.3): the preface, in place of a first request. With
+ * TLS it is agreed on in the handshake. */
+static bool is_http2(const struct http1_conn *h, struct str head)
+{
+    return h->conn->origin.tls == NULL && h->conn->origin.bytes_in == head.n &&
+           str_eq(head, STR(HTTP2_PREFACE_HEAD));
+}
+
+static void leave_to_http2(struct http1_conn *h, struct str head)
+{
+    exchange_discard(h->exchange);
+    h->exchange = NULL;
+    set_state(h, HTTP1_LEFT);
+    conn_start_http2(h->conn, head);
+    stream_resume(sock_stream(h->conn->sock));            /* what stands behind the head */
+    worker_defer(h->conn->gateway->worker, free_left, h); /* its callers are on the stack */
+}
+
 /* Returns how many bytes of `in` it used; 0 when the head was refused. */
 static size_t read_head(struct http1_conn *h, struct str in)
 {
@@ -137,6 +160,10 @@ static size_t read_head(struct http1_conn *h, struct str in)
         h->conn->origin.bytes_in += used;
     if (found == 0)
         return used;
+    if (found == 1 && is_http2(h, head)) {
+        leave_to_http2(h, head);
+        return used;
+    }
     if (found == -1 || http1_parse_request(head, exchange_arena(h->exchange),
                                            exchange_request(h->exchange), &e) == -1) {
         refuse(h, &e);
@@ -208,6 +235,7 @@ static size_t read_some(struct http1_conn *h, struct str in)
     case HTTP1_FLUSHING:
         return h->keep_alive ? 0 : in.n; /* nothing that comes before a close can be answered */
     case HTTP1_MOVING:
+    case HTTP1_LEFT:
     case HTTP1_CLOSED:
         return 0;
     }
@@ -265,6 +293,7 @@ static void on_writable(void *arg)
     case HTTP1_IDLE:
     case HTTP1_HEAD:
     case HTTP1_MOVING:
+    case HTTP1_LEFT:
     case HTTP1_CLOSED:
         break;
     }
@@ -295,6 +324,7 @@ static void on_eof(void *arg)
         break;
     case HTTP1_IDLE:
     case HTTP1_HEAD:
+    case HTTP1_LEFT:
     case HTTP1_CLOSED:
         conn_close(h->conn, CLOSE_DONE);
         break;
@@ -519,6 +549,7 @@ static void http1_on_timer(void *state)
     case HTTP1_FLUSHING:
     case HTTP1_EXCHANGE:
     case HTTP1_MOVING:
+    case HTTP1_LEFT:
     case HTTP1_CLOSED:
         conn_close(h->conn, CLOSE_TIMEOUT);
         break;
@@ -547,6 +578,12 @@ static void http1_free(void *state)
     outbuf_fini(&h->out);
     http1_body_fini(&h->body);
     mem_free(h);
+}
+
+static void free_left(struct worker *w, void *arg)
+{
+    (void)w;
+    http1_free(arg);
 }
 
 static const struct conn_protocol http1_protocol = {

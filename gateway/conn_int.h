@@ -104,8 +104,10 @@ void conn_log_tls_failure(const struct conn *c, const char *reason);
 
 /* ---- the protocols ---- */
 
-/* Takes over a connection that is ready for its first request. */
+/* Each takes over a connection that is ready for its first request. `taken`: what was read of it
+ * already, the front of the client preface. */
 void conn_start_http1(struct conn *c);
+void conn_start_http2(struct conn *c, struct str taken);
 
 /*
  * Takes over a connection of which nothing was taken yet, and whose bytes go to one endpoint unread:

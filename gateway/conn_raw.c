@@ -20,8 +20,8 @@
 #include "gateway/conn_int.h"
 #include "gateway/conn_policy.h"
 #include "gateway/gateway_int.h"
-#include "gateway/relay.h"
 #include "gateway/sock.h"
+#include "gateway/upstream_dial.h"
 #include "gateway/visit_event.h"
 #include "tunnel/endpoint.h"
 #include "tunnel/splice.h"
@@ -200,12 +200,19 @@ static const struct stream_events upstream_events = {
 static void dial(struct raw_conn *r)
 {
     struct conn *c = r->conn;
+    const struct upstream_dial_params params = {
+        .gateway = c->gateway,
+        .ep = r->endpoint,
+        .client = &c->origin.client,
+        .server = &c->origin.server,
+        .protocol = UPSTREAM_DIAL_RAW,
+    };
     enum close_reason why;
 
     set_state(r, RAW_OPENING);
     r->dial_us = clock_mono_us();
     conn_arm_timer(c, c->gateway->config->connection_idle_timeout_ms);
-    r->upstream = relay_dial(r->endpoint, &c->origin.client, &upstream_events, r, &why);
+    r->upstream = upstream_dial(&params, &upstream_events, r, &why);
     if (r->upstream == NULL)
         conn_close(c, why);
 }

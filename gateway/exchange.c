@@ -261,6 +261,7 @@ void exchange_dial(struct exchange *x, bool fresh)
         .request = &x->request,
         .host = x->host,
         .client = &x->client,
+        .server = &x->origin->server,
         .fresh = fresh,
     };
 

@@ -22,7 +22,7 @@ static void copy_request(struct event *ev, const struct http_request *r)
     ev->url_host = arena_str(&ev->arena, str_from(r->host));
     ev->url_path = arena_str(&ev->arena, r->path);
     ev->url_query = arena_str(&ev->arena, r->query);
-    ev->version = r->method.n > 0 ? STR("HTTP/1.1") : STR_NONE;
+    ev->version = r->method.n > 0 ? http_request_version(r) : STR_NONE;
     if (agent != NULL)
         ev->user_agent = arena_str(&ev->arena, agent->value);
 }

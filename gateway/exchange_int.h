@@ -58,6 +58,7 @@ struct exchange {
     bool response_done;        /* of a tunnel: the upstream half-closed */
     struct endpoint *endpoint; /* counted; NULL: none found */
     struct upstream *upstream; /* owned */
+    unsigned retries;          /* upstreams that were given up for another */
     struct addr client;        /* the visitor: of the connection, or behind trusted proxies */
     ev_timer timer;
 

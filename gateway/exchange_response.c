@@ -13,6 +13,8 @@
 #include "gateway/upstream.h"
 #include "tunnel/endpoint.h"
 
+enum { EXCHANGE_RETRIES_MAX = 5 };
+
 static void start_tunnel(struct exchange *x)
 {
     exchange_set_state(x, EXCHANGE_TUNNEL);
@@ -215,20 +217,42 @@ void exchange_on_upstream_writable(struct exchange *x)
 }
 
 /* RFC 9112 section 9.3.1: a request that changes nothing may be sent again when a kept connection
- * turns out to have been closed. */
+ * turns out to have been closed; RFC 9113 section 8.7: any request that was not processed. */
 static bool may_retry(const struct exchange *x)
 {
-    return x->state == EXCHANGE_WAIT && upstream_is_stale(x->upstream) &&
-           x->request.body == HTTP_BODY_NONE && http_method_is_idempotent(x->request.method);
+    if (x->state != EXCHANGE_WAIT || x->retries == EXCHANGE_RETRIES_MAX)
+        return false;
+    switch (upstream_fate(x->upstream)) {
+    case UPSTREAM_PROCESSED:
+        return false;
+    case UPSTREAM_STALE:
+        return x->request.body == HTTP_BODY_NONE && http_method_is_idempotent(x->request.method);
+    case UPSTREAM_UNPROCESSED:
+        return true;
+    }
+    return false;
+}
+
+static void retry(struct exchange *x, enum close_reason why)
+{
+    bool fresh = upstream_fate(x->upstream) == UPSTREAM_STALE;
+
+    x->retries++;
+    metrics_add(exchange_metrics(x), METRIC_RETRIES_TOTAL, 1);
+    upstream_close(x->upstream, why);
+    exchange_dial(x, fresh);
+    /* An empty body has ended already and will not do so again. */
+    if (x->request_body.state == GATHER_WHOLE)
+        (void)exchange_pump_request(x);
+    else if (x->request_done && x->request.body != HTTP_BODY_NONE)
+        upstream_send_end(x->upstream, NULL);
+    upstream_flush(x->upstream);
 }
 
 void exchange_on_upstream_failed(struct exchange *x, enum close_reason why, const struct err *e)
 {
     if (may_retry(x)) {
-        metrics_add(exchange_metrics(x), METRIC_RETRIES_TOTAL, 1);
-        upstream_close(x->upstream, why);
-        exchange_dial(x, true);
-        upstream_flush(x->upstream);
+        retry(x, why);
         return;
     }
     exchange_tell_breakers(x, true);

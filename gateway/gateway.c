@@ -21,6 +21,8 @@
 #include "gateway/tcp_ports.h"
 #include "gateway/tls.h"
 #include "gateway/tls_profile.h"
+#include "gateway/tls_client.h"
+#include "gateway/upstream_http2_pool.h"
 #include "policy/run.h"
 #include "tunnel/host.h"
 #include "tunnel/routes.h"
@@ -116,6 +118,7 @@ static void on_endpoint_gone(void *arg, struct endpoint *ep)
     struct gateway *g = arg;
 
     idle_drop(g->idle, ep);
+    upstream_http2_pool_drop(g->http2, ep);
     conn_raw_drop(g, ep);
 }
 
@@ -134,6 +137,8 @@ struct gateway *gateway_new(const struct gateway_params *params)
     g->tls = params->tls;
     g->tls_profiles = tls_profiles_new();
     g->idle = idle_new(g->worker);
+    g->http2 = upstream_http2_pool_new(g);
+    g->tls_client = tls_client_new();
     policy_data_ref(params->policy_data);
     g->policy_data = params->policy_data;
     g->jobs = params->jobs;
@@ -181,6 +186,8 @@ void gateway_free(struct gateway *g)
         listener_free(g->admin_listeners[i]);
     ev_timer_stop(worker_loop(g->worker), &g->drain_timer);
     idle_free(g->idle);
+    upstream_http2_pool_free(g->http2);
+    tls_client_free(g->tls_client);
     fetch_shared_free(g->shared);
     fetcher_free(g->fetcher);
     policy_local_free(g->policy_local);
@@ -255,6 +262,7 @@ void gateway_drain(struct gateway *g, worker_fn *done, void *arg)
         c = next;
     }
     idle_clear(g->idle);
+    upstream_http2_pool_clear(g->http2);
     ev_timer_init(&g->drain_timer, on_drain_over, (double)g->config->drain_ms / 1000.0, 0.0);
     g->drain_timer.data = g;
     ev_timer_start(worker_loop(g->worker), &g->drain_timer);

@@ -27,7 +27,9 @@ struct policy_data;
 struct policy_local;
 struct port_part;
 struct raw_conn;
+struct tls_client;
 struct tls_profiles;
+struct upstream_http2_pool;
 
 enum { GATEWAY_LISTENERS_MAX = 64 };
 
@@ -40,6 +42,9 @@ struct gateway {
     struct tls *tls;                      /* counted */
     struct tls_profiles *tls_profiles;    /* owned: of policies that end TLS in their own way */
     struct idle_pool *idle;               /* owned */
+    struct upstream_http2_pool *http2;    /* owned */
+    struct tls_client *tls_client;        /* owned */
+    struct log_limit upstream_log;
 
     /* For traffic policies. */
     struct job_pool *jobs;             /* borrowed: outlives us */
@@ -60,6 +65,7 @@ struct gateway {
     struct admin_conn *admin_conns; /* list; each owns itself until it closes */
     size_t admin_count;
     struct log_limit full_log;
+    struct log_limit http2_abuse_log;
     struct log_limit proxy_log; /* connections without a proper PROXY header */
 
     atomic_bool draining;   /* written by the own worker only */

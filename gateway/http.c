@@ -159,7 +159,69 @@ bool http_headers_has_token(const struct http_headers *h, struct str name, struc
     return false;
 }
 
+/*
+ * What a recipient would believe if it merged trailers into the head (RFC 9110 section 6.5.1):
+ * framing, routing, request modifiers, authentication, and how content is to be processed.
+ */
+static const struct str forbidden_trailers[] = {
+    STR_INIT("age"),
+    STR_INIT("authorization"),
+    STR_INIT("cache-control"),
+    STR_INIT("connection"),
+    STR_INIT("content-encoding"),
+    STR_INIT("content-length"),
+    STR_INIT("content-range"),
+    STR_INIT("content-type"),
+    STR_INIT("cookie"),
+    STR_INIT("date"),
+    STR_INIT("expect"),
+    STR_INIT("expires"),
+    STR_INIT("forwarded"),
+    STR_INIT("host"),
+    STR_INIT("if-match"),
+    STR_INIT("if-modified-since"),
+    STR_INIT("if-none-match"),
+    STR_INIT("if-range"),
+    STR_INIT("if-unmodified-since"),
+    STR_INIT("keep-alive"),
+    STR_INIT("location"),
+    STR_INIT("max-forwards"),
+    STR_INIT("pragma"),
+    STR_INIT("proxy-authenticate"),
+    STR_INIT("proxy-authorization"),
+    STR_INIT("proxy-connection"),
+    STR_INIT("range"),
+    STR_INIT("retry-after"),
+    STR_INIT("set-cookie"),
+    STR_INIT("te"),
+    STR_INIT("trailer"),
+    STR_INIT("transfer-encoding"),
+    STR_INIT("upgrade"),
+    STR_INIT("vary"),
+    STR_INIT("warning"),
+    STR_INIT("www-authenticate"),
+    STR_INIT("x-forwarded-for"),
+    STR_INIT("x-forwarded-host"),
+    STR_INIT("x-forwarded-proto"),
+};
+
+bool http_may_be_trailer(struct str name)
+{
+    for (size_t i = 0; i < sizeof(forbidden_trailers) / sizeof(forbidden_trailers[0]); i++) {
+        if (str_eq_nocase(name, forbidden_trailers[i]))
+            return false;
+    }
+    return true;
+}
+
 /* ---- methods and statuses ---- */
+
+struct str http_request_version(const struct http_request *r)
+{
+    if (r->version_major == 2)
+        return STR("HTTP/2.0");
+    return r->version_minor == 0 ? STR("HTTP/1.0") : STR("HTTP/1.1");
+}
 
 bool http_method_is_idempotent(struct str method)
 {

@@ -48,7 +48,8 @@ struct http_request {
     struct str authority; /* host[:port] as sent: of an absolute target, else the Host field */
     char host[HTTP_HOST_BYTES];  /* of authority: folded (host_fold), no port */
     uint16_t port;               /* of authority; 0: none */
-    unsigned version_minor;      /* HTTP/1.x */
+    unsigned version_major;      /* 1 or 2 */
+    unsigned version_minor;      /* 0 of HTTP/2 */
     struct http_headers headers; /* without Host */
     enum http_body body;
     bool has_content_length; /* the field was sent */
@@ -104,6 +105,13 @@ void http_authority_split(struct str authority, struct str *host, struct str *po
  * information is refused (RFC 9110 section 4.2.4). Returns 0 or -1.
  */
 int http_authority_parse(struct str authority, char host[HTTP_HOST_BYTES], uint16_t *port);
+
+/* "HTTP/1.1", "HTTP/2.0": as policies and logs call it. A head that was never read has none. */
+struct str http_request_version(const struct http_request *r);
+
+/* False for fields that would be believed if they were merged into the head (RFC 9110 section 6.5.1):
+ * framing, routing, request modifiers, authentication, and how content is to be processed. */
+bool http_may_be_trailer(struct str name);
 
 /* GET, HEAD, OPTIONS, TRACE, PUT, DELETE (RFC 9110 section 9.2.2). */
 bool http_method_is_idempotent(struct str method);

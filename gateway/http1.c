@@ -525,7 +525,7 @@ int http1_parse_request(struct str head, struct arena *a, struct http_request *o
     struct framing f;
     size_t count = 0;
 
-    *out = (struct http_request){ .version_minor = 1, .body = HTTP_BODY_NONE };
+    *out = (struct http_request){ .version_major = 1, .version_minor = 1, .body = HTTP_BODY_NONE };
     head = arena_str(a, str_skip(head, empty_lines_span(head)));
     if (split_start_line(head, &line, e) == -1 || check_request_line(&line, e) == -1 ||
         check_field_section(line.fields, &count, e) == -1)

@@ -214,61 +214,6 @@ int http1_body_read(struct http1_body *b, struct str in, struct str *data, size_
 
 /* ---- trailers ---- */
 
-/*
- * What a recipient would believe if it merged trailers into the head (RFC 9110 section 6.5.1):
- * framing, routing, request modifiers, authentication, and how content is to be processed.
- */
-static const struct str forbidden_trailers[] = {
-    STR_INIT("age"),
-    STR_INIT("authorization"),
-    STR_INIT("cache-control"),
-    STR_INIT("connection"),
-    STR_INIT("content-encoding"),
-    STR_INIT("content-length"),
-    STR_INIT("content-range"),
-    STR_INIT("content-type"),
-    STR_INIT("cookie"),
-    STR_INIT("date"),
-    STR_INIT("expect"),
-    STR_INIT("expires"),
-    STR_INIT("forwarded"),
-    STR_INIT("host"),
-    STR_INIT("if-match"),
-    STR_INIT("if-modified-since"),
-    STR_INIT("if-none-match"),
-    STR_INIT("if-range"),
-    STR_INIT("if-unmodified-since"),
-    STR_INIT("keep-alive"),
-    STR_INIT("location"),
-    STR_INIT("max-forwards"),
-    STR_INIT("pragma"),
-    STR_INIT("proxy-authenticate"),
-    STR_INIT("proxy-authorization"),
-    STR_INIT("proxy-connection"),
-    STR_INIT("range"),
-    STR_INIT("retry-after"),
-    STR_INIT("set-cookie"),
-    STR_INIT("te"),
-    STR_INIT("trailer"),
-    STR_INIT("transfer-encoding"),
-    STR_INIT("upgrade"),
-    STR_INIT("vary"),
-    STR_INIT("warning"),
-    STR_INIT("www-authenticate"),
-    STR_INIT("x-forwarded-for"),
-    STR_INIT("x-forwarded-host"),
-    STR_INIT("x-forwarded-proto"),
-};
-
-static bool is_forbidden_trailer(struct str name)
-{
-    for (size_t i = 0; i < sizeof(forbidden_trailers) / sizeof(forbidden_trailers[0]); i++) {
-        if (str_eq_nocase(name, forbidden_trailers[i]))
-            return true;
-    }
-    return false;
-}
-
 int http1_body_trailers(struct http1_body *b, struct arena *a, struct http_headers *out,
                         struct err *e)
 {
@@ -283,7 +228,7 @@ int http1_body_trailers(struct http1_body *b, struct arena *a, struct http_heade
         struct str name = str_slice(text, 0, colon);
 
         assert(colon < end && end < text.n);
-        if (!is_forbidden_trailer(name))
+        if (http_may_be_trailer(name))
             http_headers_add(out, a, name, str_trim_ows(str_slice(text, colon + 1, end)));
         text = str_skip(text, end + 2);
     }

@@ -165,7 +165,7 @@ struct cel_value policy_vars_req(struct exchange *x, enum policy_var var, struct
     case VAR_REQ_TS_HEADER_RECEIVED:
         return policy_vars_time(start_wall_ms(x));
     case VAR_REQ_VERSION:
-        return cel_string(x->request.version_minor == 0 ? STR("HTTP/1.0") : STR("HTTP/1.1"));
+        return cel_string(http_request_version(&x->request));
     default:
         return field_var(x, var, arena);
     }

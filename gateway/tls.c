@@ -302,24 +302,15 @@ static int on_certificate(SSL *ssl, void *arg)
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n,
                    const unsigned char *offer, unsigned offer_n, void *arg)
 {
-    struct tls_session *s = SSL_get_app_data(ssl);
+    const struct tls_session *s = SSL_get_app_data(ssl);
     size_t at;
 
     (void)arg;
-    if (s->is_raw)
+    if (s->is_raw || !tls_hello_alpn(offer, offer_n, &at))
         return SSL_TLSEXT_ERR_NOACK;
-    switch (tls_hello_alpn(offer, offer_n, &at)) {
-    case TLS_HELLO_ALPN_HTTP1:
-        *out = offer + at;
-        *out_n = offer[at - 1];
-        return SSL_TLSEXT_ERR_OK;
-    case TLS_HELLO_ALPN_NO_HTTP1:
-        s->error = "the client does not offer http/1.1 (ALPN)";
-        return SSL_TLSEXT_ERR_ALERT_FATAL; /* no_application_protocol */
-    case TLS_HELLO_ALPN_OTHER:
-        break;
-    }
-    return SSL_TLSEXT_ERR_NOACK;
+    *out = offer + at;
+    *out_n = offer[at - 1];
+    return SSL_TLSEXT_ERR_OK;
 }
 
 /* A visitor has sent certificates, which only profiles ask for. */

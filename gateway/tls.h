@@ -1,6 +1,6 @@
 /*
  * tls: TLS of the downstream side, by OpenSSL: server contexts, certificates by name, tickets.
- * All OpenSSL types stay in tls*.c. TLS 1.2 and 1.3, ALPN "http/1.1", SNI required.
+ * All OpenSSL types stay in tls*.c. TLS 1.2 and 1.3, ALPN "h2" and "http/1.1", SNI required.
  * A struct tls is immutable and counted: a reload builds a new one, connections keep theirs. Only
  * the cache of minted leaves and the ticket keys change inside, each guarded for all workers.
  * Thread: tls_new() on main; sessions on their worker.

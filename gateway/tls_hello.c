@@ -16,19 +16,19 @@ int tls_hello_server_name(const uint8_t *p, size_t n, char out[HOST_MAX_BYTES + 
     return host_fold(str_of((const char *)p + SNI_HEAD_BYTES, n - SNI_HEAD_BYTES), out);
 }
 
-enum tls_hello_alpn tls_hello_alpn(const uint8_t *p, size_t n, size_t *at)
+bool tls_hello_alpn(const uint8_t *p, size_t n, size_t *at)
 {
-    enum tls_hello_alpn seen = TLS_HELLO_ALPN_OTHER;
+    bool found = false;
 
     for (size_t i = 0; i < n && p[i] < n - i; i += 1 + (size_t)p[i]) {
         struct str name = str_of((const char *)p + i + 1, p[i]);
 
-        if (str_eq(name, STR("http/1.1"))) {
-            *at = i + 1;
-            return TLS_HELLO_ALPN_HTTP1;
-        }
+        if (!str_eq(name, STR("h2")) && (found || !str_eq(name, STR("http/1.1"))))
+            continue;
+        *at = i + 1;
+        found = true;
         if (str_eq(name, STR("h2")))
-            seen = TLS_HELLO_ALPN_NO_HTTP1;
+            break;
     }
-    return seen;
+    return found;
 }

@@ -6,6 +6,7 @@
 #ifndef GATEWAY_TLS_HELLO_H
 #define GATEWAY_TLS_HELLO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,14 +19,8 @@
  */
 int tls_hello_server_name(const uint8_t *p, size_t n, char out[HOST_MAX_BYTES + 1]);
 
-enum tls_hello_alpn {
-    TLS_HELLO_ALPN_OTHER, /* none of the protocols known here */
-    TLS_HELLO_ALPN_HTTP1,
-    TLS_HELLO_ALPN_NO_HTTP1, /* HTTP, but only in versions that are not spoken here */
-};
-
-/* Looks through a ProtocolNameList without its length (RFC 7301 section 3.1), for "http/1.1". *at
- * gets the position of that name. */
-enum tls_hello_alpn tls_hello_alpn(const uint8_t *p, size_t n, size_t *at);
+/* Looks through a ProtocolNameList without its length (RFC 7301 section 3.1) for "h2" and, if it
+ * is not offered, for "http/1.1". *at gets the position of the name; false: neither is there. */
+bool tls_hello_alpn(const uint8_t *p, size_t n, size_t *at);
 
 #endif

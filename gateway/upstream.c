@@ -1,484 +1,74 @@
-/*
- * The life of an upstream is one enum. A stream goes back to the idle ones only from
- * UPSTREAM_DONE, with the request sent whole and nothing unexpected behind the response; everything
- * else closes it.
- */
 #include "gateway/upstream.h"
 
-#include <assert.h>
-
-#include "base/mem.h"
-#include "base/metrics.h"
-#include "gateway/config.h"
-#include "gateway/exchange.h"
 #include "gateway/gateway_int.h"
-#include "gateway/head_buf.h"
-#include "gateway/http1.h"
-#include "gateway/idle.h"
-#include "gateway/outbuf.h"
-#include "gateway/relay.h"
+#include "gateway/upstream_http2_pool.h"
+#include "gateway/upstream_int.h"
 #include "tunnel/endpoint.h"
-#include "tunnel/routes.h"
-#include "tunnel/stream.h"
 
-enum upstream_state {
-    UPSTREAM_OPENING, /* the stream is being dialled */
-    UPSTREAM_HEAD,    /* waiting for a response head */
-    UPSTREAM_BODY,    /* the response body is coming */
-    UPSTREAM_TUNNEL,  /* after 101: raw bytes */
-    UPSTREAM_DONE,    /* the response is complete */
-    UPSTREAM_FAILED,
-    UPSTREAM_CLOSED,
-};
-
-struct upstream {
-    struct gateway *gateway;   /* borrowed: outlives us */
-    struct exchange *exchange; /* borrowed: outlives our life as a stream's receiver */
-    struct endpoint *endpoint; /* counted */
-    struct stream *stream;     /* owned; NULL before the dial and after the end */
-    enum upstream_state state;
-    bool reused;
-    bool request_done;
-    bool any_byte;          /* of the response came */
-    bool response_ended;    /* of a tunnel: the upstream half-closed */
-    bool keep_alive;        /* the response allows another request */
-    bool is_tunnel_request; /* the visitor asked for an upgrade */
-    bool in_data;           /* on_data is on the stack: it decides what becomes of the stream */
-    enum close_reason dial_failure;
-    struct str method; /* in the exchange's arena */
-    struct outbuf out;
-    struct head_buf head; /* of the response that is awaited */
-    size_t interim_bytes; /* of 1xx heads so far */
-    struct http1_body body;
-};
-
-static void set_state(struct upstream *u, enum upstream_state next)
+void upstream_init(struct upstream *u, const struct upstream_ops *ops,
+                   const struct upstream_params *params)
 {
-    assert(u->state != UPSTREAM_CLOSED);
-    u->state = next;
+    u->ops = ops;
+    u->gateway = params->gateway;
+    u->exchange = params->exchange;
+    u->endpoint = params->endpoint;
+    endpoint_ref(u->endpoint);
 }
 
-static void fail(struct upstream *u, enum close_reason why, const struct err *e)
+void upstream_fini(struct upstream *u)
 {
-    struct err own = { 0 };
-
-    if (u->state >= UPSTREAM_DONE)
-        return;
-    set_state(u, UPSTREAM_FAILED);
-    if (e == NULL) {
-        (void)err_set(&own, close_error(why), "%s", close_text(why));
-        e = &own;
-    }
-    exchange_on_upstream_failed(u->exchange, why, e);
-}
-
-/* ---- the response ------------------------------------------------------------------------- */
-
-static void on_response_complete(struct upstream *u, struct http_headers *trailers)
-{
-    set_state(u, UPSTREAM_DONE);
-    exchange_on_response_end(u->exchange, trailers);
-}
-
-/* Handles one parsed head. */
-static void on_head(struct upstream *u, struct http_response *response)
-{
-    if (response->status == 101) {
-        /* RFC 9110 section 7.8: neither unasked nor in the middle of the request. */
-        if (!u->is_tunnel_request || !u->request_done) {
-            struct err e;
-
-            (void)err_set(&e, E_UPSTREAM_INVALID, "the upstream switched protocols unasked");
-            fail(u, CLOSE_PROTOCOL, &e);
-            return;
-        }
-        set_state(u, UPSTREAM_TUNNEL);
-        exchange_on_response(u->exchange, response);
-        return;
-    }
-    if (response->status < 200) {
-        exchange_on_response(u->exchange, response);
-        return;
-    }
-    set_state(u, UPSTREAM_BODY);
-    u->keep_alive = response->keep_alive && response->body != HTTP_BODY_CLOSE;
-    http1_body_init(&u->body, response->body, response->content_length);
-    exchange_on_response(u->exchange, response);
-    if (u->state == UPSTREAM_BODY && http1_body_is_done(&u->body))
-        on_response_complete(u, NULL);
-}
-
-/* How large the next head may be: all heads of one response together have the limit of one, as they
- * all lie in the arena of the exchange. */
-static size_t head_room(const struct upstream *u)
-{
-    size_t max = (size_t)u->gateway->config->response_head_max_bytes;
-
-    return max > u->interim_bytes ? max - u->interim_bytes : 0;
-}
-
-/* Returns how many bytes of `in` it used; 0 when it failed. */
-static size_t read_head(struct upstream *u, struct str in)
-{
-    struct http_response response = { 0 };
-    struct err e = { 0 };
-    struct str head;
-    size_t used;
-    int found = head_buf_read(&u->head, in, head_room(u), &head, &used, &e);
-
-    if (found == 0)
-        return used;
-    if (found == -1 ||
-        http1_parse_response(head, u->method, exchange_arena(u->exchange), &response, &e) == -1) {
-        e.code = E_UPSTREAM_INVALID; /* whatever was wrong, it is the upstream's fault */
-        fail(u, CLOSE_PROTOCOL, &e);
-        return 0;
-    }
-    u->interim_bytes += head.n;
-    head_buf_reset(&u->head);
-    on_head(u, &response);
-    return used;
-}
-
-static void on_body_end(struct upstream *u)
-{
-    struct http_headers trailers = { 0 };
-    struct err e = { 0 };
-
-    if (http1_body_trailers(&u->body, exchange_arena(u->exchange), &trailers, &e) == -1) {
-        e.code = E_UPSTREAM_INVALID;
-        fail(u, CLOSE_PROTOCOL, &e);
-        return;
-    }
-    on_response_complete(u, &trailers);
-}
-
-static size_t read_body(struct upstream *u, struct str in)
-{
-    struct str data;
-    struct err e = { 0 };
-    size_t used;
-
-    if (http1_body_read(&u->body, str_slice(in, 0, OUTBUF_HIGH_BYTES), &data, &used, &e) == -1) {
-        e.code = E_UPSTREAM_INVALID;
-        fail(u, CLOSE_PROTOCOL, &e);
-        return 0;
-    }
-    if (data.n > 0)
-        exchange_on_response_data(u->exchange, data);
-    if (u->state == UPSTREAM_BODY && http1_body_is_done(&u->body))
-        on_body_end(u);
-    return used;
-}
-
-static size_t read_tunnel(struct upstream *u, struct str in)
-{
-    in = str_slice(in, 0, OUTBUF_HIGH_BYTES);
-    exchange_on_response_data(u->exchange, in);
-    return in.n;
-}
-
-/* Reads what it can from the front of `in`; returns how many bytes. */
-static size_t read_some(struct upstream *u, struct str in)
-{
-    if (exchange_is_response_blocked(u->exchange))
-        return 0; /* interim heads too fill the visitor's buffer */
-    switch (u->state) {
-    case UPSTREAM_HEAD:
-        return read_head(u, in);
-    case UPSTREAM_BODY:
-        return read_body(u, in);
-    case UPSTREAM_TUNNEL:
-        return read_tunnel(u, in);
-    case UPSTREAM_OPENING:
-    case UPSTREAM_DONE:
-    case UPSTREAM_FAILED:
-    case UPSTREAM_CLOSED:
-        return 0; /* what is left shows that the stream is not fit for another request */
-    }
-    return 0;
-}
-
-static size_t read_all(struct upstream *u, struct str in)
-{
-    size_t total = 0;
-
-    while (total < in.n) {
-        size_t n = read_some(u, str_skip(in, total));
-
-        if (n == 0)
-            break;
-        total += n;
-    }
-    return total;
-}
-
-/* ---- events of the stream ------------------------------------------------------------------- */
-
-static void release_stream(struct upstream *u, enum close_reason why);
-
-static size_t on_data(void *arg, struct str data)
-{
-    struct upstream *u = arg;
-    size_t used;
-
-    u->any_byte = true;
-    u->in_data = true;
-    used = read_all(u, data);
-    u->in_data = false;
-    /* Nobody asked for what stands behind the response; of a policy's exchange the end may come
-     * later. */
-    if (used < data.n && (u->state == UPSTREAM_CLOSED || u->state == UPSTREAM_DONE))
-        u->keep_alive = false;
-    if (u->state == UPSTREAM_CLOSED) {
-        release_stream(u, CLOSE_DONE);
-        return data.n;
-    }
-    exchange_on_response_flush(u->exchange);
-    return used;
-}
-
-static void on_open(void *arg)
-{
-    struct upstream *u = arg;
-
-    set_state(u, UPSTREAM_HEAD);
-    outbuf_open(&u->out, u->stream);
-    (void)outbuf_flush(&u->out);
-    exchange_on_upstream_writable(u->exchange);
-}
-
-static void on_writable(void *arg)
-{
-    struct upstream *u = arg;
-    size_t before = u->out.buf.len;
-
-    if (outbuf_flush(&u->out)) {
-        if (u->state < UPSTREAM_DONE)
-            exchange_on_upstream_writable(u->exchange);
-    } else if (u->out.buf.len < before) {
-        exchange_on_progress(u->exchange);
-    }
-}
-
-static void on_eof(void *arg)
-{
-    struct upstream *u = arg;
-    struct err e = { 0 };
-
-    switch (u->state) {
-    case UPSTREAM_TUNNEL:
-        if (u->response_ended)
-            break;
-        u->response_ended = true;
-        exchange_on_response_end(u->exchange, NULL);
-        break;
-    case UPSTREAM_BODY:
-        if (u->body.kind == HTTP_BODY_CLOSE) {
-            on_response_complete(u, NULL);
-            break;
-        }
-        (void)err_set(&e, E_UPSTREAM_INVALID, "the upstream closed in the middle of the response");
-        fail(u, CLOSE_RESET, &e);
-        break;
-    case UPSTREAM_OPENING:
-    case UPSTREAM_HEAD:
-        (void)err_set(&e, E_UPSTREAM_INVALID,
-                      "the upstream closed the connection without a complete response");
-        fail(u, CLOSE_RESET, &e);
-        break;
-    case UPSTREAM_DONE:
-    case UPSTREAM_FAILED:
-    case UPSTREAM_CLOSED:
-        break;
-    }
-    u->keep_alive = false;
-}
-
-static void on_closed(void *arg, enum close_reason why)
-{
-    struct upstream *u = arg;
-
-    u->keep_alive = false;
-    if (why == CLOSE_DONE && u->state != UPSTREAM_OPENING)
-        on_eof(u);
-    if (why != CLOSE_DONE || u->state == UPSTREAM_OPENING || u->state == UPSTREAM_TUNNEL)
-        fail(u, why, NULL);
-}
-
-static const struct stream_events upstream_events = {
-    .on_open = on_open,
-    .on_data = on_data,
-    .on_writable = on_writable,
-    .on_eof = on_eof,
-    .on_closed = on_closed,
-};
-
-/* ---- the request ---------------------------------------------------------------------------- */
-
-static void write_head(struct upstream *u, const struct upstream_params *params)
-{
-    const struct http_request *request = params->request;
-    struct buf *out = &u->out.buf;
-
-    http1_write_request_line(out, request->method, request->target);
-    http1_write_header(out, STR("host"), params->host);
-    http1_write_headers(out, &request->headers);
-    if (u->is_tunnel_request) {
-        http1_write_header(out, STR("connection"), STR("upgrade"));
-        http1_write_header(out, STR("upgrade"), request->upgrade);
-    }
-    if (request->expect_continue)
-        http1_write_header(out, STR("expect"), STR("100-continue"));
-    if (request->has_content_length)
-        buf_add_fmt(out, "content-length: %llu\r\n", (unsigned long long)request->content_length);
-    if (request->body == HTTP_BODY_CHUNKED) {
-        http1_write_header(out, STR("transfer-encoding"), STR("chunked"));
-        u->out.framing = OUTBUF_CHUNKED;
-    }
-    http1_write_head_end(out);
-    assert(!buf_failed(out)); /* the exchange has checked its size */
-}
-
-static void on_dial_failed(struct worker *w, void *arg)
-{
-    struct upstream *u = arg;
-
-    (void)w;
-    if (u->state == UPSTREAM_OPENING)
-        fail(u, u->dial_failure, NULL);
-}
-
-static void dial(struct upstream *u, const struct addr *client)
-{
-    struct worker *w = u->gateway->worker;
-
-    u->stream = relay_dial(u->endpoint, client, &upstream_events, u, &u->dial_failure);
-    if (u->stream == NULL) {
-        worker_defer(w, on_dial_failed, u);
-        return;
-    }
-    metrics_add(worker_metrics(w), METRIC_STREAMS, 1);
+    endpoint_unref(u->endpoint);
 }
 
 struct upstream *upstream_new(const struct upstream_params *params)
 {
-    struct upstream *u = mem_zalloc(sizeof(*u));
-    struct gateway *g = params->gateway;
-
-    u->gateway = g;
-    u->exchange = params->exchange;
-    u->endpoint = params->endpoint;
-    endpoint_ref(u->endpoint);
-    u->method = params->request->method;
-    u->is_tunnel_request = params->request->upgrade.n > 0;
-    u->request_done = params->request->body == HTTP_BODY_NONE;
-    outbuf_init(&u->out, (size_t)HEAD_BUF_MAX_BYTES + EXCHANGE_HEAD_GROWTH_BYTES);
-    head_buf_init(&u->head);
-    write_head(u, params);
-
-    u->stream = u->is_tunnel_request || params->fresh ? NULL : idle_take(g->idle, u->endpoint);
-    if (u->stream == NULL) {
-        dial(u, params->client);
-        return u;
-    }
-    u->reused = true;
-    metrics_add(worker_metrics(g->worker), METRIC_STREAMS_REUSED_TOTAL, 1);
-    set_state(u, UPSTREAM_HEAD);
-    stream_set_events(u->stream, &upstream_events, u);
-    outbuf_open(&u->out, u->stream);
-    return u;
+    if (upstream_http2_pool_may_speak(params->gateway->http2, params->endpoint))
+        return upstream_http2_new(params);
+    return upstream_http1_new(params);
 }
 
 void upstream_send_body(struct upstream *u, struct str data)
 {
-    outbuf_send_body(&u->out, data);
+    u->ops->send_body(u, data);
 }
 
 bool upstream_is_blocked(struct upstream *u)
 {
-    return outbuf_is_blocked(&u->out);
+    return u->ops->is_blocked(u);
 }
 
-bool upstream_is_flushed(const struct upstream *u)
+bool upstream_is_flushed(struct upstream *u)
 {
-    return u->out.buf.len == 0;
+    return u->ops->is_flushed(u);
 }
 
 void upstream_send_end(struct upstream *u, const struct http_headers *trailers)
 {
-    u->request_done = true;
-    outbuf_send_end(&u->out, trailers);
-    if (u->state == UPSTREAM_TUNNEL)
-        outbuf_end(&u->out);
+    u->ops->send_end(u, trailers);
 }
 
 void upstream_flush(struct upstream *u)
 {
-    if (u->state != UPSTREAM_OPENING)
-        (void)outbuf_flush(&u->out);
+    u->ops->flush(u);
 }
 
 void upstream_resume(struct upstream *u)
 {
-    if (u->stream != NULL && u->state < UPSTREAM_DONE)
-        stream_resume(u->stream);
+    u->ops->resume(u);
 }
 
-bool upstream_is_reused(const struct upstream *u)
+bool upstream_is_reused(struct upstream *u)
 {
-    return u->reused;
+    return u->ops->is_reused(u);
 }
 
-bool upstream_is_stale(const struct upstream *u)
+enum upstream_fate upstream_fate(struct upstream *u)
 {
-    return u->reused && !u->any_byte;
-}
-
-/* ---- the end -------------------------------------------------------------------------------- */
-
-static void free_upstream(struct worker *w, void *arg)
-{
-    struct upstream *u = arg;
-
-    (void)w;
-    endpoint_unref(u->endpoint);
-    outbuf_fini(&u->out);
-    head_buf_reset(&u->head);
-    http1_body_fini(&u->body);
-    mem_free(u);
-}
-
-static bool is_reusable(const struct upstream *u)
-{
-    return u->keep_alive && u->request_done && !u->is_tunnel_request && u->out.buf.len == 0 &&
-           !u->gateway->draining && routes_has(u->gateway->routes, u->endpoint);
-}
-
-static void release_stream(struct upstream *u, enum close_reason why)
-{
-    struct gateway *g = u->gateway;
-
-    if (u->stream == NULL)
-        return;
-    if (is_reusable(u)) {
-        idle_put(g->idle, u->endpoint, u->stream, (size_t)g->config->upstream_idle_max,
-                 g->config->upstream_idle_ms);
-    } else {
-        metrics_add(worker_metrics(g->worker), METRIC_STREAMS, -1);
-        stream_close(u->stream, why);
-    }
-    u->stream = NULL;
+    return u->ops->fate(u);
 }
 
 void upstream_close(struct upstream *u, enum close_reason why)
 {
-    if (u == NULL || u->state == UPSTREAM_CLOSED)
-        return;
-    if (u->state != UPSTREAM_DONE)
-        u->keep_alive = false;
-    set_state(u, UPSTREAM_CLOSED);
-    if (!u->in_data)
-        release_stream(u, why);
-    worker_defer(u->gateway->worker, free_upstream, u); /* an event of ours may be on the stack */
+    if (u != NULL)
+        u->ops->close(u, why);
 }

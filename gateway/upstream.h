@@ -1,7 +1,9 @@
 /*
- * upstream: one request on its way to an endpoint and the response coming back, over HTTP/1.1.
- * Takes an idle stream of the endpoint or dials one; gives the stream back for reuse when both
- * messages were complete.
+ * upstream: one request on its way to an endpoint and the response coming back, over HTTP/1.1
+ * (upstream_http1.c) or HTTP/2 (upstream_http2.c), as the endpoint asks for.
+ * With HTTP/1.1 it takes an idle stream of the endpoint or dials one, and gives the stream back for
+ * reuse when both messages were complete. With HTTP/2 it is one of many on a connection
+ * (upstream_http2_session.h).
  * Owns:   its stream. Borrows the exchange, which owns the upstream.
  * Thread: that of the exchange.
  */
@@ -27,7 +29,8 @@ struct upstream_params {
     struct endpoint *endpoint;          /* counted for the upstream's life */
     const struct http_request *request; /* headers ready to be sent; without Host */
     struct str host;                    /* of the Host field */
-    const struct addr *client;
+    const struct addr *client;          /* the ends of the visitor's connection */
+    const struct addr *server;
     bool fresh; /* dial, even when an idle stream is there */
 };
 
@@ -42,7 +45,7 @@ void upstream_send_body(struct upstream *u, struct str data);
 /* True while the upstream reads too slowly; exchange_on_upstream_writable() follows. */
 bool upstream_is_blocked(struct upstream *u);
 /* True when the stream has taken everything that was sent. */
-bool upstream_is_flushed(const struct upstream *u);
+bool upstream_is_flushed(struct upstream *u);
 /* The end of the request body; in a tunnel, of this direction. */
 void upstream_send_end(struct upstream *u, const struct http_headers *trailers);
 void upstream_flush(struct upstream *u);
@@ -50,10 +53,15 @@ void upstream_flush(struct upstream *u);
 void upstream_resume(struct upstream *u);
 
 /* True when the stream served an earlier request. */
-bool upstream_is_reused(const struct upstream *u);
-/* True for a reused stream of which no response byte came: its failure may mean only that the
- * upstream had closed it in the meantime. */
-bool upstream_is_stale(const struct upstream *u);
+bool upstream_is_reused(struct upstream *u);
+
+/* What became of a request that failed. */
+enum upstream_fate {
+    UPSTREAM_PROCESSED,   /* the upstream may have acted on it */
+    UPSTREAM_STALE,       /* the same, but more likely it had closed the reused stream before */
+    UPSTREAM_UNPROCESSED, /* it has not, and none of the body was sent */
+};
+enum upstream_fate upstream_fate(struct upstream *u);
 /* Ends it in any state; a stream that is fit for it goes to the idle ones. No event follows. */
 void upstream_close(struct upstream *u, enum close_reason why);
 

@@ -32,7 +32,8 @@ struct agent_message {
     struct sshd *front; /* counted */
     uint64_t session;
     uint32_t slot;
-    struct event *ev; /* counted; NULL: a notice */
+    struct event *ev; /* counted; NULL: a problem or a notice */
+    char *problem;    /* owned; NULL: a notice */
     enum agent_notice notice;
 };
 
@@ -57,10 +58,13 @@ static void on_message(struct worker *w, void *arg)
     (void)w;
     if (f != NULL && f->exec != NULL && m->ev != NULL)
         exec_show_event(f->exec, m->ev);
+    else if (f != NULL && f->exec != NULL && m->problem != NULL)
+        exec_show_problem(f->exec, m->problem);
     else if (f != NULL && f->exec != NULL)
         exec_show_notice(f->exec, &f->slots[slot], m->notice);
     event_unref(m->ev);
     sshd_unref(m->front);
+    mem_free(m->problem);
     mem_free(m);
 }
 
@@ -70,6 +74,14 @@ static void agent_on_event(const struct agent *a, struct event *ev)
 
     event_ref(ev);
     m->ev = ev;
+    worker_post(a->worker, on_message, m);
+}
+
+static void agent_on_problem(const struct agent *a, const char *problem)
+{
+    struct agent_message *m = message_new(a);
+
+    m->problem = mem_strdup(problem);
     worker_post(a->worker, on_message, m);
 }
 
@@ -84,5 +96,6 @@ static void agent_on_notice(const struct agent *a, enum agent_notice what)
 const struct agent_ops agent_ops = {
     .open = agent_open,
     .on_event = agent_on_event,
+    .on_problem = agent_on_problem,
     .on_notice = agent_on_notice,
 };

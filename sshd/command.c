@@ -120,26 +120,8 @@ static int check_text(struct str line, struct err *e)
 static int read_upstream(struct str text, enum url_command command, struct command *out,
                          struct err *e)
 {
-    static const struct str schemes[] = { STR_INIT("https://"), STR_INIT("tls://"),
-                                          STR_INIT("tcp://"), STR_INIT("file://") };
-
-    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-        if (command == URL_COMMAND_HTTP && str_starts_nocase(text, schemes[i]))
-            return err_set(e, E_FLAG_UNSUPPORTED,
-                           "%.*s upstreams are not available on this gateway yet; name one that "
-                           "speaks plain http, such as http://localhost:8080",
-                           STR_ARG(schemes[i]));
-    }
     if (upstream_hint_parse(text, command, &out->upstream, e) == -1)
         return err_prefix(e, "upstream '%.*s'", STR_ARG(str_slice(text, 0, SHOWN_BYTES)));
-    if (out->upstream.https)
-        return err_set(
-            e, E_FLAG_UNSUPPORTED,
-            command != URL_COMMAND_HTTP
-                ? "upstream '%.*s': the gateway cannot speak TLS to it yet; leave it out"
-                : "upstream '%.*s': port 443 means https, and https upstreams are not "
-                  "available on this gateway yet; write http:// in front if it speaks http",
-            STR_ARG(str_slice(text, 0, SHOWN_BYTES)));
     out->has_upstream = true;
     return 0;
 }

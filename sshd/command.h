@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "sshd/command_kind.h"
 #include "sshd/flag_policy.h"
+#include "tunnel/endpoint.h"
 #include "tunnel/url.h"
 
 enum { COMMAND_LINE_MAX_BYTES = 64 * 1024, COMMAND_URLS_MAX = 64 };
@@ -36,6 +37,10 @@ struct command {
     char *metadata;                /* owned; NULL: none */
     struct upstream_hint upstream; /* valid if has_upstream */
     bool has_upstream;
+    enum upstream_protocol upstream_protocol;
+    unsigned upstream_proxy_protocol; /* version; 0: none */
+    bool upstream_tls_verify;
+    bool upstream_cas_from_input; /* --upstream-tls-verify-cas -: they are what the client sends */
     enum command_log log;
     enum log_format log_format;
     struct flag_documents flags; /* owned: what flags ask of the policy */
@@ -65,7 +70,7 @@ void command_fini(struct command *c);
 /* True if certificates come over standard input. */
 static inline bool command_reads_certificates(const struct command *c)
 {
-    return c->cas_from_input || c->certificate_from_input;
+    return c->cas_from_input || c->certificate_from_input || c->upstream_cas_from_input;
 }
 
 /* "http" and so on. */

@@ -21,6 +21,7 @@
 #include "sshd/session_int.h"
 #include "sshd/sshd_int.h"
 #include "sshd/terminal.h"
+#include "tunnel/ca_bundle.h"
 #include "tunnel/control.h"
 
 enum { EXEC_MAGIC = 0x45786563 };
@@ -40,6 +41,7 @@ struct exec {
     struct terminal *terminal; /* borrowed; NULL: nobody reads */
     struct command command;
     struct exec_policy policy;
+    char *upstream_cas; /* owned; NULL: none were sent */
     bool has_command;
     bool claiming;   /* a claim is under way */
     size_t adopted;  /* forwards so far */
@@ -110,6 +112,7 @@ void exec_free(struct exec *x)
     if (x->has_command)
         command_fini(&x->command);
     exec_policy_fini(&x->policy);
+    mem_free(x->upstream_cas);
     x->magic = 0;
     mem_free(x);
 }
@@ -210,6 +213,25 @@ static struct exec_policy_source policy_source(const struct exec *x)
                                         .command = &x->command };
 }
 
+/* How to talk to the upstream, from the hint and the flags. */
+static void fill_upstream(const struct exec *x, struct endpoint_upstream *out)
+{
+    const struct command *c = &x->command;
+    struct str host = str_from(c->upstream.host);
+
+    out->protocol = c->upstream_protocol;
+    out->proxy_protocol = c->upstream_proxy_protocol;
+    if (!c->has_upstream || !c->upstream.https)
+        return;
+    if (str_starts(host, STR("[")))
+        host = str_slice(host, 1, host.n - 1);
+    out->tls = true;
+    out->tls_verify = c->upstream_tls_verify;
+    endpoint_set(&out->tls_host, host);
+    if (x->upstream_cas != NULL)
+        endpoint_set(&out->tls_cas, str_from(x->upstream_cas));
+}
+
 /* NULL when its policy cannot be made; the user was told. */
 static struct endpoint *make_endpoint(struct exec *x, struct forward *f, size_t slot,
                                       const struct url *url)
@@ -235,6 +257,7 @@ static struct endpoint *make_endpoint(struct exec *x, struct forward *f, size_t 
     replace(&ep->description, text_or_empty(x->command.description));
     replace(&ep->metadata, text_or_empty(x->command.metadata));
     replace(&ep->upstream_url, mem_strdup(hint));
+    fill_upstream(x, &ep->upstream);
     ep->policy = policy;
     ep->wants_events = shows_requests(x);
     memcpy(ep->session_id, s->id, sizeof(ep->session_id));
@@ -628,8 +651,24 @@ static bool take_certificates(struct exec *x, struct str pem)
     return false;
 }
 
+/* Takes the certificates that may have signed the upstream's. */
+static bool take_cas(struct exec *x, struct str pem)
+{
+    struct err e;
+
+    if (ca_bundle_check(pem, &e) == -1) {
+        (void)err_prefix(&e, "--upstream-tls-verify-cas");
+        exec_refused(x, &e);
+        return false;
+    }
+    x->upstream_cas = str_dup(pem);
+    return true;
+}
+
 static bool take_input(struct exec *x, struct str text)
 {
+    if (x->command.upstream_cas_from_input)
+        return take_cas(x, text);
     if (command_reads_certificates(&x->command))
         return take_certificates(x, text);
     return take_policy(x, STR("policy"), text);
@@ -657,7 +696,11 @@ void exec_read_input(struct exec *x)
         return;
     ev_timer_stop(worker_loop(x->session->front->worker), &x->wait);
     if (buf_failed(&t->in)) {
-        (void)err_set(&e, E_POLICY_INVALID, "standard input is larger than %zu bytes", t->in.max);
+        if (command_reads_certificates(&x->command))
+            (void)err_set(&e, E_CERTIFICATE_PEM, "the certificates are larger than %zu bytes",
+                          t->in.max);
+        else
+            (void)err_set(&e, E_POLICY_INVALID, "the policy is larger than %zu bytes", t->in.max);
         exec_refused(x, &e);
         taken = false;
     } else {
@@ -795,6 +838,12 @@ void exec_show_event(struct exec *x, const struct event *ev)
                           x->command.log == COMMAND_LOG_STDOUT ? SESSION_STDOUT : SESSION_STDERR,
                           buf_str(&line));
     buf_fini(&line);
+}
+
+void exec_show_problem(struct exec *x, const char *problem)
+{
+    if (x->terminal != NULL && x->state != EXEC_DONE)
+        terminal_line(x->terminal, SESSION_STDERR, "Upstream: TLS failed: %s", problem);
 }
 
 static bool has_endpoints(const struct exec *x)

@@ -40,6 +40,8 @@ void exec_read_input(struct exec *x);
 
 /* An exchange over one of its endpoints ended: a request line, if the user wants them. */
 void exec_show_event(struct exec *x, const struct event *ev);
+/* Its upstream cannot be talked to. */
+void exec_show_problem(struct exec *x, const char *problem);
 void exec_show_notice(struct exec *x, struct slot *slot, enum agent_notice what);
 
 /* Forwards came or were cancelled. */

@@ -119,7 +119,7 @@ static void set_upstream_host(struct flag_values *v)
     struct str authority = str_from(upstream_hint_format(h, text));
 
     authority = str_skip(authority, str_find(authority, STR("://")) + 3);
-    if (h->port == scheme_default_port(SCHEME_HTTP))
+    if (h->port == scheme_default_port(h->https ? SCHEME_HTTPS : SCHEME_HTTP))
         authority = str_slice(authority, 0, str_rfind_char(authority, ':'));
     flag_policy_set_host(&v->policy, authority);
 }
@@ -150,6 +150,56 @@ static int set_circuit_breaker(struct flag_values *v, struct str value, struct e
         return err_set(e, E_BREAKER_RATIO, "'%.*s' is not possible; give a number from 0.0 to 1.0",
                        STR_ARG(str_slice(value, 0, 40)));
     flag_policy_set_breaker(&v->policy, ratio);
+    return 0;
+}
+
+static int set_upstream_protocol(struct flag_values *v, struct str value, struct err *e)
+{
+    if (str_eq(value, STR("http1")))
+        v->command->upstream_protocol = UPSTREAM_HTTP1;
+    else if (str_eq(value, STR("http2")))
+        v->command->upstream_protocol = UPSTREAM_HTTP2;
+    else
+        return err_set(e, E_UPSTREAM_PROTOCOL, "'%.*s' is not possible; give http1 or http2",
+                       STR_ARG(str_slice(value, 0, 40)));
+    return 0;
+}
+
+static int set_upstream_proxy_protocol(struct flag_values *v, struct str value, struct err *e)
+{
+    if (!str_eq(value, STR("1")) && !str_eq(value, STR("2")))
+        return err_set(e, E_PROXY_VERSION, "'%.*s' is not possible; give 1 or 2",
+                       STR_ARG(str_slice(value, 0, 40)));
+    v->command->upstream_proxy_protocol = value.p[0] == '1' ? 1 : 2;
+    return 0;
+}
+
+static int set_upstream_tls_verify(struct flag_values *v, struct str value, struct err *e)
+{
+    (void)e;
+    v->command->upstream_tls_verify = str_eq(value, STR("true"));
+    return 0;
+}
+
+static int set_upstream_cas(struct flag_values *v, struct str value, struct err *e)
+{
+    if (str_starts(value, STR("ca_")))
+        return err_set(e, E_FLAG_UNSUPPORTED,
+                       "stored certificates are not available on this gateway yet; send them: "
+                       "ssh ... http ... --upstream-tls-verify-cas - < ca.pem");
+    if (!str_eq(value, STR("-")))
+        return err_set(e, E_FLAG_UNSUPPORTED,
+                       "'%.*s' is a file on your machine, which the gateway cannot read; send it: "
+                       "ssh ... http ... --upstream-tls-verify-cas - < %.*s",
+                       STR_ARG(str_slice(value, 0, 40)), STR_ARG(str_slice(value, 0, 40)));
+    v->command->upstream_cas_from_input = true;
+    return 0;
+}
+
+static int set_compression(struct flag_values *v, struct str value, struct err *e)
+{
+    (void)e;
+    flag_policy_set_compression(&v->policy, str_eq(value, STR("true")));
     return 0;
 }
 
@@ -407,11 +457,9 @@ static int set_list(struct flag_values *v, const struct flag_use *use, struct er
     return 0;
 }
 
-static int set_switch(struct flag_values *v, const struct flag_use *use)
+static int set_switch(struct flag_values *v, const struct flag_use *use, struct err *e)
 {
-    if (str_eq(str_from(use->flag->name), STR("compression")))
-        flag_policy_set_compression(&v->policy, use->on);
-    return 0;
+    return use->flag->set != NULL ? use->flag->set(v, use->on ? STR("true") : STR("false"), e) : 0;
 }
 
 static int apply_one(struct flag_values *v, const struct flag_use *use, struct err *e)
@@ -423,7 +471,7 @@ static int apply_one(struct flag_values *v, const struct flag_use *use, struct e
     if ((use->flag->commands >> v->command->kind & 1) == 0)
         return refuse_command(v->command, use, e);
     if (use->flag->shape == FLAG_SWITCH)
-        return set_switch(v, use);
+        return set_switch(v, use, e);
     rc = use->flag->shape == FLAG_LIST ? set_list(v, use, e) : use->flag->set(v, use->value, e);
     return rc == -1 ? err_prefix(e, "%.*s", STR_ARG(use->typed)) : 0;
 }
@@ -443,12 +491,31 @@ static int check_tls(struct flag_values *v, struct err *e)
                        "ends at the upstream; give --terminate-at edge");
     if (upstream && c->certificate_from_input)
         return err_set(e, E_FLAG_SYNTAX, "--crt: it is of no use when TLS ends at the upstream");
-    if (c->certificate_from_input + c->cas_from_input + c->policy_from_input > 1)
-        return err_set(e, E_FLAG_UNSUPPORTED,
-                       "standard input can carry one thing only; give a policy with the action "
-                       "terminate-tls, which takes all of them");
     c->ends_tls = c->certificate_from_input || c->cas_from_input || v->terminate_at.n > 0;
     c->ends_tls = c->ends_tls && !upstream;
+    return 0;
+}
+
+static int check_input(const struct command *c, struct err *e)
+{
+    if (c->certificate_from_input + c->cas_from_input + c->upstream_cas_from_input +
+            c->policy_from_input >
+        1)
+        return err_set(e, E_FLAG_UNSUPPORTED,
+                       "standard input can carry one thing only, the policy or certificates of one "
+                       "kind; --traffic-policy takes the policy as text, and the action "
+                       "terminate-tls certificates");
+    return 0;
+}
+
+static int check_upstream(struct command *c, struct err *e)
+{
+    if (c->upstream_cas_from_input)
+        c->upstream_tls_verify = true;
+    if (c->upstream_tls_verify && (!c->has_upstream || !c->upstream.https))
+        return err_set(e, E_FLAG_UNSUPPORTED,
+                       "verifying needs an upstream that speaks TLS; name it behind the command, "
+                       "such as 'http https://localhost:8443 --upstream-tls-verify'");
     return 0;
 }
 
@@ -465,8 +532,12 @@ int flags_apply(const struct flag_use *uses, size_t count, const struct policy_e
     if (rc == 0)
         rc = check_tls(&values, e);
     if (rc == 0)
+        rc = check_input(out, e);
+    if (rc == 0)
+        rc = check_upstream(out, e);
+    if (rc == 0)
         rc = flag_policy_documents(&values.policy, engine, &out->flags, e);
-    if (rc == 0 && out->ends_tls && !command_reads_certificates(out))
+    if (rc == 0 && out->ends_tls && !out->cas_from_input && !out->certificate_from_input)
         rc = flag_policy_end_tls(&(struct flag_tls){ .certificate = STR_NONE }, engine, &out->flags,
                                  e);
     flag_policy_fini(&values.policy);

@@ -30,6 +30,8 @@ struct agent_ops {
                            const struct stream_events *events, void *arg, enum close_reason *why);
     /* Tells the session that an exchange ended; takes its own reference. */
     void (*on_event)(const struct agent *a, struct event *ev);
+    /* Tells the session that its upstream cannot be talked to, and why. May be NULL. */
+    void (*on_problem)(const struct agent *a, const char *problem);
     /* Tells the session something about this forward. */
     void (*on_notice)(const struct agent *a, enum agent_notice what);
 };

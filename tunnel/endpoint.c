@@ -12,6 +12,8 @@ struct endpoint *endpoint_new(void)
     ep->description = mem_strdup("");
     ep->metadata = mem_strdup("");
     ep->upstream_url = mem_strdup("");
+    ep->upstream.tls_host = mem_strdup("");
+    ep->upstream.tls_cas = mem_strdup("");
     return ep;
 }
 
@@ -38,5 +40,7 @@ void endpoint_unref(struct endpoint *ep)
     mem_free(ep->description);
     mem_free(ep->metadata);
     mem_free(ep->upstream_url);
+    mem_free(ep->upstream.tls_host);
+    mem_free(ep->upstream.tls_cas);
     mem_free(ep);
 }

@@ -20,15 +20,28 @@ struct port;
 
 enum { ENDPOINT_KEY_BYTES = 65 };
 
+enum upstream_protocol { UPSTREAM_HTTP1, UPSTREAM_HTTP2 };
+
+/* How to talk through a stream to the upstream. */
+struct endpoint_upstream {
+    enum upstream_protocol protocol; /* of http and https endpoints */
+    unsigned proxy_protocol;         /* version of the header in front of all; 0: none */
+    bool tls;
+    bool tls_verify; /* the upstream's certificate must be good for tls_host */
+    char *tls_host;  /* owned; a name, or an IP address without brackets; "" without TLS */
+    char *tls_cas;   /* owned; who may have signed it, as PEM; "": those of the system */
+};
+
 struct endpoint {
     struct ref ref;
     char id[ID_BYTES];
     struct url url;
-    char *account;          /* owned */
-    char *name;             /* owned; "command_line" by default */
-    char *description;      /* owned */
-    char *metadata;         /* owned */
-    char *upstream_url;     /* owned; "" when the agent gave no hint */
+    char *account;      /* owned */
+    char *name;         /* owned; "command_line" by default */
+    char *description;  /* owned */
+    char *metadata;     /* owned */
+    char *upstream_url; /* owned; "" when the agent gave no hint */
+    struct endpoint_upstream upstream;
     struct counted *policy; /* counted; NULL: none. Only policy_compile() makes one */
     bool wants_events;      /* the session shows request lines */
     char session_id[ID_BYTES];

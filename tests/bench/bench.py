@@ -3,7 +3,7 @@
 Usage: bench.py [--quick] [--rounds N] [--only NAME,...]
 
 Both sides get the same upstream (an nginx on loopback, a small sink for uploads), the same OpenSSH
-client and the same load. Every figure is a median over the rounds; a ratio below 1 means that
+client and the same load; for TCP endpoints the other side is sshd alone. Every figure is a median over the rounds; a ratio below 1 means that
 sallyport needed less. CPU is user + system time of the gateway's processes only: sallyport on one
 side, nginx with all its workers plus sshd with its session processes on the other.
 """
@@ -166,6 +166,7 @@ class Sallyport:
 state_dir = "{work}/state"; domain = "localhost";
 listen = {{ ssh = ["127.0.0.1:{self.ssh_port}"]; https = ["127.0.0.1:{self.https_port}"]; }};
 authorized_keys = ["{keys}"];
+tcp = {{ host = "localhost"; ports = "20000-29999"; listen = ["127.0.0.1"]; }};
 limits = {{ max_sessions_per_key = 100000; max_sessions_per_address = 100000; max_unauthenticated = 10000; }};
 log = {{ level = "warn"; }};
 """)
@@ -173,19 +174,28 @@ log = {{ level = "warn"; }};
         self.process = start([program, "serve", "-c", conf], stderr=open(work / "sallyport.log", "wb"))
         wait_for(lambda: is_listening(self.https_port), "sallyport")
 
-    def tunnel(self, host, upstream_port, policy=None):
-        """`policy` is the file of a traffic policy."""
-        command = "http" if policy is None else "http --traffic-policy-file -"
+    def _url(self, remote, upstream_port, command, policy=None):
+        """Starts a client; returns what it prints, which is a URL."""
         with open(policy or "/dev/null", "rb") as document:
             client = start(["ssh", "-F", "none", "-p", self.ssh_port, "-i", self.key,
                             "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-                            "-o", "LogLevel=ERROR", "-R", f"{host}:443:127.0.0.1:{upstream_port}",
+                            "-o", "LogLevel=ERROR", "-R", f"{remote}:127.0.0.1:{upstream_port}",
                             "v2@127.0.0.1", command], stdin=document, stdout=subprocess.PIPE)
         self.clients.append(client)
         line = client.stdout.readline().decode().strip()
-        if not line.startswith("https://"):
+        if "://" not in line:
             raise RuntimeError(f"no URL from sallyport: {line!r}")
+        return line
+
+    def tunnel(self, host, upstream_port, policy=None):
+        """`policy` is the file of a traffic policy."""
+        command = "http" if policy is None else "http --traffic-policy-file -"
+        self._url(f"{host}:443", upstream_port, command, policy)
         return f"https://{host}:{self.https_port}"
+
+    def tcp_tunnel(self, upstream_port):
+        """The public port of a TCP endpoint."""
+        return int(self._url("0", upstream_port, "tcp").rpartition(":")[2])
 
     def pids(self):
         return children_of(self.process.pid)
@@ -253,8 +263,8 @@ http {{
 """)
         return conf
 
-    def tunnel(self, host, upstream_port, directives=""):
-        """`directives` go into the location of this host; self.maps stands in front of all servers."""
+    def tcp_tunnel(self, upstream_port):
+        """A port of sshd itself; no nginx has a part in it."""
         port = free_port()
         self.clients.append(start(
             ["ssh", "-F", "none", "-N", "-p", self.ssh_port, "-i", self.key,
@@ -262,6 +272,11 @@ http {{
              "-o", "LogLevel=ERROR", "-R", f"127.0.0.1:{port}:127.0.0.1:{upstream_port}",
              "root@127.0.0.1"]))
         wait_for(lambda: is_listening(port), "the sshd forward")
+        return port
+
+    def tunnel(self, host, upstream_port, directives=""):
+        """`directives` go into the location of this host; self.maps stands in front of all servers."""
+        port = self.tcp_tunnel(upstream_port)
         self.backends[host], self.directives[host] = port, directives
         conf = self._write_conf()
         if self.nginx is None:
@@ -342,6 +357,26 @@ def upload(side, urls, args):
             "upload: CPU s/GiB": used / (args.bytes / GIB)}
 
 
+def tcp(side, urls, args):
+    """One connection each way through a TCP endpoint, against `sshd -R` alone."""
+    figures = {}
+    down, up = (f"http://127.0.0.1:{side.tcp_tunnel(port)}/"
+                for port in (args.upstream.port, args.upstream.sink_port))
+    for name, url, options in (
+            ("download", down + "big", ["-r", f"0-{args.bytes - 1}"]),
+            ("upload", up, ["-H", "Expect:", "-T", "-", "-H", "Transfer-Encoding:",
+                            "-H", f"Content-Length: {args.bytes}"])):
+        cpu = cpu_seconds(side.pids())
+        begin = time.monotonic()
+        with open(args.blob, "rb") as blob:
+            subprocess.run(["curl", "-sS", "-o", "/dev/null", *options, url], stdin=blob, check=True)
+        seconds = time.monotonic() - begin
+        used = cpu_seconds(side.pids()) - cpu
+        figures[f"TCP endpoint {name}: MiB/s"] = args.bytes / MIB / seconds
+        figures[f"TCP endpoint {name}: CPU s/GiB"] = used / (args.bytes / GIB)
+    return figures
+
+
 def latency(side, urls, args):
     """At a fixed rate that both sides can hold."""
     log = args.work / "latency.log"
@@ -398,7 +433,7 @@ def idle_tunnels(side, urls, args):
 
 # Memory first: a process that has seen load holds free memory that would hide what is added.
 MEASUREMENTS = {f.__name__: f for f in (idle_tunnels, idle_connections, keepalive, new_connections,
-                                        download, upload, latency)}
+                                        download, upload, tcp, latency)}
 
 
 def measure(args, names):

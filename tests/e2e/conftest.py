@@ -11,6 +11,7 @@ from lib.gateway import BINARY, ROOT, Gateway  # noqa: E402
 from lib.keys import Keys  # noqa: E402
 from lib.node import Node  # noqa: E402
 from lib.scene import Scene  # noqa: E402
+from lib.ways import WAYS, Stage, Way  # noqa: E402
 
 
 def pytest_sessionstart(session):
@@ -49,3 +50,19 @@ def scene(request, keys, tmp_path):
 def node():
     """Node with the packages of tests/e2e/node, installed when they are missing."""
     return Node(ROOT / "tests/e2e/node", ROOT / "build/node")
+
+
+@pytest.fixture(scope="module")
+def stage(request, gateway, keys, node, tmp_path_factory):
+    """Tunnels to every kind of upstream, shared by the tests of a module."""
+    stage = Stage(keys, tmp_path_factory.mktemp("stage"), gateway.revive, node)
+    yield stage
+    stage.close()
+
+
+@pytest.fixture(params=WAYS, ids="-".join)
+def way(request, stage):
+    """One way at a time. At its end nothing may be left in the gateway."""
+    way = Way(stage, *request.param)
+    yield way
+    way.close()

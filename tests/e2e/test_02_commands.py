@@ -131,7 +131,6 @@ UNSUPPORTED = [
     "--oauth=google", "--oauth-allow-email a@example.com", "--oidc https://issuer.example",
     "--traffic-policy-url https://example.com/p.yml",
     "--ua-filter-allow curl", "--websocket-tcp-converter", "--mutual-tls-cas -",
-    "--upstream-proxy-protocol 2", "--proxy-proto 1", "--upstream-protocol http2",
     "--authtoken abc", "--config x.yml", "--label a=b",
 ]
 

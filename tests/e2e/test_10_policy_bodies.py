@@ -566,15 +566,14 @@ def test_sse_that_is_compressed(streaming):
 
 def test_sse_message_that_is_long(streaming):
     """256 KiB can be changed; a longer message passes as it is."""
-    visitor, agent = streaming(sse({"from": "a", "to": "b"}))
+    visitor, agent = streaming(sse({"from": "y", "to": "b"}))
     for size in (256 * 1024 - 10, 256 * 1024 + 1):
-        body = b"data: " + b"a" * size + b"\n\n"
+        body = b"data: " + b"x" * (size - 1) + b"y\n\n"
         sender = threading.Thread(target=agent.send, args=(body,))
         sender.start()
         got = next_bytes(visitor, len(body))
         sender.join()
-        assert got == (body if size > 256 * 1024 else body.replace(b": " + b"a" * size,
-                                                                   b": " + b"b" * size))
+        assert got == (body if size > 256 * 1024 else body.replace(b"y", b"b"))
 
 
 def test_sse_of_other_types(guarded):

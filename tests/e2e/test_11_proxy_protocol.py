@@ -1,6 +1,7 @@
 """PROXY protocol in: whose address a connection has, on each kind of listener; and what is refused."""
 
 import json
+import re
 import socket
 import subprocess
 
@@ -257,6 +258,33 @@ def test_ssh_arrivals_count_as_unauthenticated(scene):
     with Conn(gateway.ssh_port, "x", source=BALANCER) as extra:
         assert b"Too many connections" in extra.read_all()
     assert gateway.terminate() == 0, "and they do not hold up the end"
+
+
+# ---- TCP endpoints ----
+
+def test_tcp_endpoint(scene):
+    """The port of a tcp endpoint: the header is taken off, the rest passes; others pass as they are."""
+    gateway = scene.start_gateway({**SETTINGS, "tcp": {"ports": "29000-29999",
+                                                       "listen": ["127.0.0.1"]}})
+    up = scene.scripted()
+    line = scene.ssh(f"0:127.0.0.1:{up.port}", command="tcp").wait_out(1)[0]
+    port = int(re.fullmatch(r"tcp://example\.test:(\d+)", line)[1])
+    mark = gateway.mark()
+    with Conn(port, "x", source=BALANCER, first=v2() + b"hello") as conn:
+        upstream = up.accept()
+        assert upstream.read_exactly(5) == b"hello"
+        upstream.send(b"answer")
+        assert conn.read_exactly(6) == b"answer"
+        upstream.close()
+        conn.wait_closed()
+    entry = gateway.wait_log(lambda e: e["event"] == "tcp_connection_closed", mark)
+    assert entry["conn"]["client_ip"] == "192.0.2.7"
+    with Conn(port, "x", first=v1()) as conn:
+        assert up.accept().read_exactly(len(v1())) == v1()
+    with Conn(port, "x", source=BALANCER, first=b"no header\r\n") as conn:
+        conn.wait_closed()
+    wait_until(lambda: refused_count(gateway) == 1, "it is counted")
+    assert len(up.connections) == 2
 
 
 # ---- configuration ----

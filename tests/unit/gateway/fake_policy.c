@@ -1,7 +1,12 @@
 #include "tests/unit/gateway/fake_policy.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
 
 #include "base/mem.h"
 #include "gateway/exchange_int.h"
@@ -193,6 +198,60 @@ enum policy_verdict fake_fail(struct policy_run *run, enum err_code code, const 
     run->response.error = code;
     (void)snprintf(run->response.message, sizeof(run->response.message), "%s", message);
     return POLICY_RESPOND;
+}
+
+/* ---- jobs ---- */
+
+struct slow_job {
+    struct policy_job job; /* first */
+    atomic_bool *go;
+    atomic_uint *freed;
+};
+
+static void run_slow(struct policy_job *job)
+{
+    while (!atomic_load(((struct slow_job *)job)->go))
+        (void)usleep(1000);
+}
+
+static void free_slow(struct policy_job *job)
+{
+    atomic_fetch_add(((struct slow_job *)job)->freed, 1);
+    mem_free(job);
+}
+
+enum policy_verdict fake_gate_rule(struct policy_run *run)
+{
+    struct fake_gate *gate = run->policy->arg;
+    struct slow_job *job = run->state;
+
+    if (job == NULL) {
+        job = mem_zalloc(sizeof(*job));
+        job->job = (struct policy_job){ .run = run_slow, .free = free_slow };
+        job->go = &gate->go;
+        job->freed = &gate->freed;
+        run->state = job;
+        atomic_fetch_add(&gate->started, 1);
+    }
+    if (run->host->job(run->ctx, &job->job) == POLICY_PENDING)
+        return POLICY_SUSPEND;
+    job->job.free(&job->job);
+    return gate->after == POLICY_RESPOND ? fake_answer(run, 403, "no", false) : gate->after;
+}
+
+void fake_gate_wait_started(struct fake_gate *gate, unsigned count)
+{
+    for (int ms = 0; ms < 20000 && atomic_load(&gate->started) < count; ms++)
+        (void)usleep(1000);
+    assert_int_equal(atomic_load(&gate->started), count);
+}
+
+void fake_gate_open(struct fake_gate *gate)
+{
+    atomic_store(&gate->go, true);
+    for (int ms = 0; ms < 20000 && atomic_load(&gate->freed) < atomic_load(&gate->started); ms++)
+        (void)usleep(1000);
+    assert_int_equal(atomic_load(&gate->freed), atomic_load(&gate->started));
 }
 
 /* ---- filters ---- */

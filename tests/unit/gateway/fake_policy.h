@@ -59,6 +59,23 @@ enum policy_verdict fake_answer(struct policy_run *run, unsigned status, const c
                                 bool rules);
 enum policy_verdict fake_fail(struct policy_run *run, enum err_code code, const char *message);
 
+/*
+ * What a job waits at until the test lets it go on. It may end with the scene, after the test: so each
+ * gate is static.
+ */
+struct fake_gate {
+    atomic_bool go;
+    atomic_uint freed;
+    atomic_uint started;
+    enum policy_verdict after; /* of the rule, once the job is done */
+};
+
+/* A rule that waits for a job at the gate that is the policy's `arg`. */
+fake_rule_fn fake_gate_rule;
+void fake_gate_wait_started(struct fake_gate *gate, unsigned count);
+/* Lets all jobs go on, and waits until they are freed. */
+void fake_gate_open(struct fake_gate *gate);
+
 /* A filter that makes each byte `factor` bytes in upper case, and ends with "!"; with `hoard` it gives
  * nothing away before it is flushed or finished. */
 struct policy_filter *fake_filter_new(size_t factor, bool hoard);

@@ -35,6 +35,7 @@ static void preset(struct config *c)
 #include "gateway/config.def"
 #undef LIMIT
     c->fetch_rules = fetch_rules_new();
+    c->tcp.host = mem_strdup("tcp.example.com");
 }
 
 static void remove_state_dir(void)
@@ -121,8 +122,8 @@ void scene_start(struct scene *s)
 
 static void assert_nothing_left(const struct scene *s)
 {
-    static const enum metric gauges[] = { METRIC_CONNS, METRIC_EXCHANGES, METRIC_STREAMS,
-                                          METRIC_RELAYS };
+    static const enum metric gauges[] = { METRIC_CONNS, METRIC_RAW_CONNS, METRIC_EXCHANGES,
+                                          METRIC_STREAMS, METRIC_RELAYS };
 
     for (size_t i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++)
         scene_wait_metric(s, gauges[i], 0);
@@ -174,6 +175,8 @@ void scene_free(struct scene *s)
 struct visit {
     struct gateway *gateway;
     int fd;
+    enum scheme scheme;
+    uint16_t port;
 };
 
 static void open_conn(struct worker *w, void *arg)
@@ -182,11 +185,11 @@ static void open_conn(struct worker *w, void *arg)
     struct visit *v = arg;
 
     (void)w;
-    conn_open(v->gateway, v->fd, SCHEME_HTTP, 80, &peer);
+    conn_open(v->gateway, v->fd, v->scheme, v->port, &peer);
     mem_free(v);
 }
 
-int scene_visit(struct scene *s, unsigned worker)
+static int visit(struct scene *s, unsigned worker, enum scheme scheme, uint16_t port)
 {
     struct visit *v = mem_zalloc(sizeof(*v));
     int fds[2];
@@ -195,8 +198,56 @@ int scene_visit(struct scene *s, unsigned worker)
     assert_int_not_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), -1);
     v->gateway = s->gateways[worker];
     v->fd = fds[0];
+    v->scheme = scheme;
+    v->port = port;
     worker_post(s->workers[worker], open_conn, v);
     return fds[1];
+}
+
+int scene_visit(struct scene *s, unsigned worker)
+{
+    return visit(s, worker, SCHEME_HTTP, 80);
+}
+
+int scene_visit_port(struct scene *s, unsigned worker, uint16_t port)
+{
+    return visit(s, worker, SCHEME_TCP, port);
+}
+
+void scene_use_tcp(struct scene *s)
+{
+    for (unsigned i = 0; i < SCENE_WORKERS; i++) {
+        struct url *u = &s->endpoints[i]->url;
+
+        u->scheme = SCHEME_TCP;
+        u->port = (uint16_t)(SCENE_PORT + i);
+        (void)snprintf(u->host, sizeof(u->host), "%s", s->config->tcp.host);
+    }
+}
+
+struct removal {
+    struct routes *routes;
+    struct endpoint *endpoint;
+};
+
+static void remove_route(struct worker *w, void *arg)
+{
+    struct removal *r = arg;
+
+    (void)w;
+    routes_remove(r->routes, r->endpoint);
+    mem_free(r);
+}
+
+void scene_remove(struct scene *s, unsigned endpoint)
+{
+    for (unsigned i = 0; i < SCENE_WORKERS; i++) {
+        struct removal *r = mem_zalloc(sizeof(*r));
+
+        r->routes = s->routes[i];
+        r->endpoint = s->endpoints[endpoint];
+        worker_post(s->workers[i], remove_route, r);
+    }
 }
 
 int scene_accept(struct scene *s, unsigned endpoint)

@@ -19,7 +19,7 @@
 #include "tests/unit/gateway/fake_agent.h"
 #include "tunnel/endpoint.h"
 
-enum { SCENE_WORKERS = 2 };
+enum { SCENE_WORKERS = 2, SCENE_PORT = 20000 };
 
 /* What the gateway adds to a request for a.example.com. */
 #define SCENE_FORWARDED                                                                            \
@@ -56,6 +56,12 @@ void scene_free(struct scene *s);
 
 /* A connection to the gateway of a worker; blocking. */
 int scene_visit(struct scene *s, unsigned worker);
+/* The same to the port of a TCP endpoint. */
+int scene_visit_port(struct scene *s, unsigned worker, uint16_t port);
+/* Before scene_start(): makes the endpoints TCP endpoints, with the ports SCENE_PORT and the next. */
+void scene_use_tcp(struct scene *s);
+/* An endpoint goes offline, on both workers. */
+void scene_remove(struct scene *s, unsigned endpoint);
 /* The upstream's end of the next stream to an endpoint. */
 int scene_accept(struct scene *s, unsigned endpoint);
 /* Gives both workers a changed copy of the config. */

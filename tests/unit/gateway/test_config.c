@@ -311,6 +311,67 @@ static void config_parse_mistake_is_refused_with_its_line(void **state)
     }
 }
 
+static void config_parse_tcp_is_read(void **state)
+{
+    struct config *none = accept(MINIMAL);
+    struct config *c = accept(MINIMAL "tcp = { ports = \"30000-39999\"; };");
+
+    (void)state;
+    assert_string_equal(none->tcp.host, "example.com");
+    assert_int_equal(none->tcp.ports.first, 0);
+    assert_int_equal(c->tcp.ports.first, 30000);
+    assert_int_equal(c->tcp.ports.last, 39999);
+    assert_int_equal(c->tcp.fixed_ports.first, 0);
+    assert_int_equal(c->tcp.listen.count, 1);
+    assert_int_equal(c->tcp.listen.addrs[0].family, 4);
+    config_unref(none);
+    config_unref(c);
+    c = accept(MINIMAL "tcp = { host = \"TCP.example.com\"; fixed_ports = \"1 - 65535\";\n"
+                       "listen = [\"127.0.0.1\", \"::1\"]; };");
+    assert_string_equal(c->tcp.host, "tcp.example.com");
+    assert_int_equal(c->tcp.fixed_ports.first, 1);
+    assert_int_equal(c->tcp.fixed_ports.last, 65535);
+    assert_int_equal(c->tcp.listen.count, 2);
+    assert_int_equal(c->tcp.listen.addrs[1].family, 6);
+    config_unref(c);
+}
+
+static void config_parse_wrong_tcp_is_refused(void **state)
+{
+    static const char *const ranges[] = {
+        "30000", "0-1", "2-1", "1-65536", "a-b", "-", "1-", "-1", "1-2-3",
+    };
+    static const struct {
+        const char *tcp;
+        const char *problem;
+    } cases[] = {
+        { "{ }", "f:4: tcp has neither ports nor fixed_ports; add: " },
+        { "{ ports = \"1-9\"; fixed_ports = \"9-10\"; }", "f:4: tcp.ports and tcp.fixed_ports " },
+        { "{ ports = \"1-9\"; listen = []; }", "f:4: tcp.listen is empty; write: " },
+        { "{ ports = \"1-9\"; listen = [\"1.2.3.4:80\"]; }", "f:4: tcp.listen: " },
+        { "{ ports = 30000; }", "f:4: tcp.ports " },
+        { "{ ports = \"1-9\"; host = \"a b\"; }", "f:4: tcp.host" },
+    };
+    char text[1024];
+    char *problems;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(ranges); i++) {
+        (void)snprintf(text, sizeof(text), MINIMAL "tcp = { ports = \"%s\"; };", ranges[i]);
+        problems = refuse(text);
+        if (strstr(problems, "f:4: tcp.ports: ") != problems)
+            fail_msg("%s: %s", ranges[i], problems);
+        mem_free(problems);
+    }
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        (void)snprintf(text, sizeof(text), MINIMAL "tcp = %s;", cases[i].tcp);
+        problems = refuse(text);
+        if (strstr(problems, cases[i].problem) != problems)
+            fail_msg("%s: %s", cases[i].tcp, problems);
+        mem_free(problems);
+    }
+}
+
 static void config_parse_wrong_listener_is_refused(void **state)
 {
     static const struct {
@@ -481,6 +542,7 @@ static void config_keep_fixed_changed_keys_are_kept_and_named(void **state)
     struct config *new = accept("state_dir = \"/t\"; domain = \"example.org\"; workers = 2;\n"
                                 "extra_suffixes = [\"lan\"];\n"
                                 "listen = { ssh = [\"127.0.0.1:23\"]; https = [\"[::1]:443\"]; };\n"
+                                "tcp = { ports = \"1-2\"; listen = [\"127.0.0.1\"]; };\n"
                                 "limits = { hold_ms = 5; };\n");
     struct buf keys;
 
@@ -491,8 +553,10 @@ static void config_keep_fixed_changed_keys_are_kept_and_named(void **state)
     assert_int_equal(same->hold_ms, 1);
     config_keep_fixed(new, old, note_kept, &keys);
     buf_add_char(&keys, '\0');
-    assert_string_equal(buf_str(&keys).p, "state_dir domain listen.ssh listen.http listen.https "
-                                          "extra_suffixes workers ");
+    assert_string_equal(buf_str(&keys).p, "state_dir tcp.ports tcp.listen domain listen.ssh "
+                                          "listen.http listen.https extra_suffixes workers ");
+    assert_string_equal(new->tcp.host, "example.com");
+    assert_int_equal(new->tcp.ports.first, 0);
     assert_string_equal(new->state_dir, "/s");
     assert_string_equal(new->domain, "example.com");
     assert_int_equal(new->ssh.addrs[0].port, 22);
@@ -569,6 +633,8 @@ int main(void)
         cmocka_unit_test(config_parse_keys_of_policies_are_read),
         cmocka_unit_test(config_parse_document_at_the_limit_and_one_more),
         cmocka_unit_test(config_parse_mistake_is_refused_with_its_line),
+        cmocka_unit_test(config_parse_tcp_is_read),
+        cmocka_unit_test(config_parse_wrong_tcp_is_refused),
         cmocka_unit_test(config_parse_wrong_listener_is_refused),
         cmocka_unit_test(config_parse_empty_file_names_all_that_is_missing),
         cmocka_unit_test(config_parse_reports_every_problem_at_once),

@@ -321,80 +321,17 @@ static void exchange_large_replaced_request_waits_for_the_upstream(void **state)
 
 /* ---- jobs ---- */
 
-/* A job that waits until the test lets it go on. It may end with the scene, after the test: so each
- * test's gate is static. */
-struct slow_job {
-    struct policy_job job; /* first */
-    atomic_bool *go;
-    atomic_uint *freed;
-};
-
-struct gate {
-    atomic_bool go;
-    atomic_uint freed;
-    atomic_uint started;
-    enum policy_verdict after;
-};
-
-static void run_slow(struct policy_job *job)
-{
-    while (!atomic_load(((struct slow_job *)job)->go))
-        (void)usleep(1000);
-}
-
-static void free_slow(struct policy_job *job)
-{
-    atomic_fetch_add(((struct slow_job *)job)->freed, 1);
-    mem_free(job);
-}
-
-/* Waits for a job. */
-static enum policy_verdict work(struct policy_run *run)
-{
-    struct gate *gate = run->policy->arg;
-    struct slow_job *job = run->state;
-
-    if (job == NULL) {
-        job = mem_zalloc(sizeof(*job));
-        job->job = (struct policy_job){ .run = run_slow, .free = free_slow };
-        job->go = &gate->go;
-        job->freed = &gate->freed;
-        run->state = job;
-        atomic_fetch_add(&gate->started, 1);
-    }
-    if (run->host->job(run->ctx, &job->job) == POLICY_PENDING)
-        return POLICY_SUSPEND;
-    job->job.free(&job->job);
-    return gate->after == POLICY_RESPOND ? fake_answer(run, 403, "no", false) : gate->after;
-}
-
-static void wait_started(struct gate *gate, unsigned count)
-{
-    for (int ms = 0; ms < 20000 && atomic_load(&gate->started) < count; ms++)
-        (void)usleep(1000);
-    assert_int_equal(atomic_load(&gate->started), count);
-}
-
-/* The job looks at the gate until it ends, also when nobody waits for it. */
-static void open_gate(struct gate *gate)
-{
-    atomic_store(&gate->go, true);
-    for (int ms = 0; ms < 20000 && atomic_load(&gate->freed) < atomic_load(&gate->started); ms++)
-        (void)usleep(1000);
-    assert_int_equal(atomic_load(&gate->freed), atomic_load(&gate->started));
-}
-
 static void exchange_job_done_goes_on_with_the_request(void **state)
 {
-    static struct gate gate = { .after = POLICY_CONTINUE };
+    static struct fake_gate gate = { .after = POLICY_CONTINUE };
     struct scene *s = *state;
     int visitor;
     int upstream;
 
-    begin(s, FAKE_PHASES_REQUEST, work, &gate);
+    begin(s, FAKE_PHASES_REQUEST, fake_gate_rule, &gate);
     visitor = scene_visit(s, 0);
     scene_send(visitor, POST_5 "hello" SCENE_GET);
-    wait_started(&gate, 1);
+    fake_gate_wait_started(&gate, 1);
     assert_true(fake_agent_is_quiet(&s->agents[0]));
     atomic_store(&gate.go, true);
     upstream = scene_accept(s, 0);
@@ -411,12 +348,12 @@ static void exchange_job_done_goes_on_with_the_request(void **state)
 
 static void exchange_job_done_answers_and_the_connection_goes_on(void **state)
 {
-    static struct gate gate = { .after = POLICY_RESPOND };
+    static struct fake_gate gate = { .after = POLICY_RESPOND };
     struct scene *s = *state;
     int visitor;
 
     atomic_store(&gate.go, true);
-    begin(s, FAKE_PHASES_REQUEST, work, &gate);
+    begin(s, FAKE_PHASES_REQUEST, fake_gate_rule, &gate);
     visitor = scene_visit(s, 0);
     for (int i = 0; i < 3; i++) {
         scene_send(visitor, SCENE_GET);
@@ -430,19 +367,19 @@ static void exchange_job_done_answers_and_the_connection_goes_on(void **state)
 
 static void exchange_visitor_who_leaves_during_a_job_is_forgotten(void **state)
 {
-    static struct gate gate = { .after = POLICY_CONTINUE };
+    static struct fake_gate gate = { .after = POLICY_CONTINUE };
     struct scene *s = *state;
     int visitor;
 
-    begin(s, FAKE_PHASES_REQUEST, work, &gate);
+    begin(s, FAKE_PHASES_REQUEST, fake_gate_rule, &gate);
     visitor = scene_visit(s, 0);
     scene_send(visitor, POST_5); /* the end before the body is no half-close */
-    wait_started(&gate, 1);
+    fake_gate_wait_started(&gate, 1);
     (void)close(visitor);
     scene_wait_metric(s, METRIC_EXCHANGES, 0);
     visitor = scene_visit(s, 0);
     scene_send(visitor, POST_5);
-    wait_started(&gate, 2);
+    fake_gate_wait_started(&gate, 2);
     scene_drain(s); /* the second one stays until it is answered */
     atomic_store(&gate.go, true);
     scene_send(visitor, "hello");
@@ -454,14 +391,14 @@ static void exchange_visitor_who_leaves_during_a_job_is_forgotten(void **state)
 
 static void exchange_cut_with_a_job_under_way_frees_it(void **state)
 {
-    static struct gate gate = { .after = POLICY_CONTINUE };
+    static struct fake_gate gate = { .after = POLICY_CONTINUE };
     struct scene *s = *state;
     int visitor;
 
-    begin(s, FAKE_PHASES_REQUEST | FAKE_PHASES_RESPONSE, work, &gate);
+    begin(s, FAKE_PHASES_REQUEST | FAKE_PHASES_RESPONSE, fake_gate_rule, &gate);
     visitor = scene_visit(s, 0);
     scene_send(visitor, SCENE_GET);
-    wait_started(&gate, 1);
+    fake_gate_wait_started(&gate, 1);
     scene_cut(s, 0);
     scene_cut(s, 1);
     atomic_store(&gate.go, true);
@@ -470,30 +407,30 @@ static void exchange_cut_with_a_job_under_way_frees_it(void **state)
 
 static void exchange_job_that_lasts_too_long_is_given_up(void **state)
 {
-    static struct gate gate = { .after = POLICY_CONTINUE };
+    static struct fake_gate gate = { .after = POLICY_CONTINUE };
     struct scene *s = *state;
     int visitor;
 
     s->config->stall_timeout_ms = 100;
-    begin(s, FAKE_PHASES_REQUEST, work, &gate);
+    begin(s, FAKE_PHASES_REQUEST, fake_gate_rule, &gate);
     visitor = scene_visit(s, 0);
     scene_send(visitor, SCENE_GET);
     scene_expect_until(visitor, "\r\n\r\n");
-    open_gate(&gate);
+    fake_gate_open(&gate);
     (void)close(visitor);
 }
 
 static void exchange_upgrade_waits_for_a_job_and_becomes_a_tunnel(void **state)
 {
-    static struct gate gate = { .after = POLICY_CONTINUE };
+    static struct fake_gate gate = { .after = POLICY_CONTINUE };
     struct scene *s = *state;
     int visitor;
     int upstream;
 
-    begin(s, FAKE_PHASES_REQUEST | FAKE_PHASES_RESPONSE, work, &gate);
+    begin(s, FAKE_PHASES_REQUEST | FAKE_PHASES_RESPONSE, fake_gate_rule, &gate);
     visitor = scene_visit(s, 0);
     scene_send(visitor, UPGRADE "early");
-    wait_started(&gate, 1);
+    fake_gate_wait_started(&gate, 1);
     atomic_store(&gate.go, true);
     upstream = scene_accept(s, 0);
     scene_expect_head(upstream, "GET / HTTP/1.1\r\n");
@@ -509,13 +446,13 @@ static void exchange_upgrade_waits_for_a_job_and_becomes_a_tunnel(void **state)
 /* The upstream is asked before the visitor sends the body, or both would wait for each other. */
 static void exchange_client_that_expects_100_is_not_left_alone_behind_a_job(void **state)
 {
-    static struct gate gate = { .after = POLICY_CONTINUE };
+    static struct fake_gate gate = { .after = POLICY_CONTINUE };
     struct scene *s = *state;
     int visitor;
     int upstream;
 
     atomic_store(&gate.go, true);
-    begin(s, FAKE_PHASES_REQUEST, work, &gate);
+    begin(s, FAKE_PHASES_REQUEST, fake_gate_rule, &gate);
     visitor = scene_visit(s, 0);
     scene_send(visitor, SCENE_GET);
     upstream = scene_accept(s, 0);
@@ -538,18 +475,18 @@ static void exchange_client_that_expects_100_is_not_left_alone_behind_a_job(void
 /* Nothing of a tunnel may pass before the policy has let it begin. */
 static void exchange_upgrade_says_nothing_before_its_response_may_pass(void **state)
 {
-    static struct gate gate = { .after = POLICY_RESPOND };
+    static struct fake_gate gate = { .after = POLICY_RESPOND };
     struct scene *s = *state;
     int visitor;
     int upstream;
 
-    begin(s, FAKE_PHASES_RESPONSE, work, &gate);
+    begin(s, FAKE_PHASES_RESPONSE, fake_gate_rule, &gate);
     visitor = scene_visit(s, 0);
     scene_send(visitor, UPGRADE);
     upstream = scene_accept(s, 0);
     scene_expect_head(upstream, "GET / HTTP/1.1\r\n");
     scene_send(upstream, "HTTP/1.1 101 Yes\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n");
-    wait_started(&gate, 1);
+    fake_gate_wait_started(&gate, 1);
     scene_send(visitor, SCENE_GET);
     scene_expect_silence(upstream);
     atomic_store(&gate.go, true);
@@ -562,19 +499,19 @@ static void exchange_upgrade_says_nothing_before_its_response_may_pass(void **st
 
 static void exchange_response_waits_for_a_job_unread(void **state)
 {
-    static struct gate gate = { .after = POLICY_CONTINUE };
+    static struct fake_gate gate = { .after = POLICY_CONTINUE };
     struct scene *s = *state;
     size_t n = 8 * 1024 * 1024;
     int visitor;
     int upstream;
 
-    begin(s, FAKE_PHASES_RESPONSE, work, &gate);
+    begin(s, FAKE_PHASES_RESPONSE, fake_gate_rule, &gate);
     visitor = scene_visit(s, 0);
     scene_send(visitor, SCENE_GET);
     upstream = scene_accept(s, 0);
     scene_expect(upstream, SCENE_GET_UP);
     scene_send(upstream, "HTTP/1.1 200 OK\r\nContent-Length: 8388608\r\n\r\n");
-    wait_started(&gate, 1);
+    fake_gate_wait_started(&gate, 1);
     assert_in_range(scene_stuff(upstream), 0, n - 1); /* it is not read */
     scene_expect_silence(visitor);
     atomic_store(&gate.go, true);
@@ -585,18 +522,18 @@ static void exchange_response_waits_for_a_job_unread(void **state)
 
 static void exchange_short_response_waits_for_a_job_and_its_stream_is_kept(void **state)
 {
-    static struct gate gate = { .after = POLICY_CONTINUE };
+    static struct fake_gate gate = { .after = POLICY_CONTINUE };
     struct scene *s = *state;
     int visitor;
     int upstream;
 
-    begin(s, FAKE_PHASES_RESPONSE, work, &gate);
+    begin(s, FAKE_PHASES_RESPONSE, fake_gate_rule, &gate);
     visitor = scene_visit(s, 0);
     scene_send(visitor, SCENE_GET);
     upstream = scene_accept(s, 0);
     scene_expect(upstream, SCENE_GET_UP);
     scene_send(upstream, SCENE_OK);
-    wait_started(&gate, 1);
+    fake_gate_wait_started(&gate, 1);
     scene_expect_silence(visitor);
     atomic_store(&gate.go, true);
     scene_expect(visitor, SCENE_OK);
@@ -611,18 +548,18 @@ static void exchange_short_response_waits_for_a_job_and_its_stream_is_kept(void 
 /* What an upstream sends unasked must never become the answer to another request. */
 static void exchange_bytes_behind_a_response_that_waits_end_the_stream(void **state)
 {
-    static struct gate gate = { .after = POLICY_CONTINUE };
+    static struct fake_gate gate = { .after = POLICY_CONTINUE };
     struct scene *s = *state;
     int visitor;
     int upstream;
 
-    begin(s, FAKE_PHASES_RESPONSE, work, &gate);
+    begin(s, FAKE_PHASES_RESPONSE, fake_gate_rule, &gate);
     visitor = scene_visit(s, 0);
     scene_send(visitor, SCENE_GET);
     upstream = scene_accept(s, 0);
     scene_expect(upstream, SCENE_GET_UP);
     scene_send(upstream, "HTTP/1.1 204 No\r\n\r\nHTTP/1.1 200 Forged\r\n\r\n");
-    wait_started(&gate, 1);
+    fake_gate_wait_started(&gate, 1);
     scene_send(visitor, SCENE_GET);
     atomic_store(&gate.go, true);
     scene_expect(visitor, "HTTP/1.1 204 No\r\n\r\n");
@@ -637,18 +574,18 @@ static void exchange_bytes_behind_a_response_that_waits_end_the_stream(void **st
 
 static void exchange_upstream_that_fails_while_the_response_waits_is_502(void **state)
 {
-    static struct gate gate = { .after = POLICY_CONTINUE };
+    static struct fake_gate gate = { .after = POLICY_CONTINUE };
     struct scene *s = *state;
     int visitor;
     int upstream;
 
-    begin(s, FAKE_PHASES_RESPONSE, work, &gate);
+    begin(s, FAKE_PHASES_RESPONSE, fake_gate_rule, &gate);
     visitor = scene_visit(s, 0);
     scene_send(visitor, SCENE_GET);
     upstream = scene_accept(s, 0);
     scene_expect(upstream, SCENE_GET_UP);
     scene_send(upstream, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n");
-    wait_started(&gate, 1);
+    fake_gate_wait_started(&gate, 1);
     (void)close(upstream);
     scene_expect_head(visitor, "HTTP/1.1 502 Bad Gateway\r\n");
     atomic_store(&gate.go, true);
@@ -657,18 +594,18 @@ static void exchange_upstream_that_fails_while_the_response_waits_is_502(void **
 
 static void exchange_visitor_who_leaves_while_the_response_waits_is_forgotten(void **state)
 {
-    static struct gate gate = { .after = POLICY_CONTINUE };
+    static struct fake_gate gate = { .after = POLICY_CONTINUE };
     struct scene *s = *state;
     int visitor;
     int upstream;
 
-    begin(s, FAKE_PHASES_RESPONSE, work, &gate);
+    begin(s, FAKE_PHASES_RESPONSE, fake_gate_rule, &gate);
     visitor = scene_visit(s, 0);
     scene_send(visitor, POST_5 "hel");
     upstream = scene_accept(s, 0);
     scene_expect_head(upstream, "POST / HTTP/1.1\r\n");
     scene_send(upstream, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
-    wait_started(&gate, 1);
+    fake_gate_wait_started(&gate, 1);
     (void)close(visitor);
     scene_expect_until(upstream, "hel");
     scene_expect_end(upstream);
@@ -1351,6 +1288,61 @@ static void exchange_refused_on_tcp_connect_is_closed(void **state)
     assert_true(fake_agent_is_quiet(&s->agents[0]));
 }
 
+static void exchange_waits_for_a_job_on_tcp_connect(void **state)
+{
+    static struct fake_gate gate = { .after = POLICY_CONTINUE };
+    struct scene *s = *state;
+    int visitor;
+    int upstream;
+
+    begin(s, FAKE_PHASES_CONNECT, fake_gate_rule, &gate);
+    visitor = scene_visit(s, 0);
+    scene_send(visitor, POST_5 "hello" SCENE_GET);
+    fake_gate_wait_started(&gate, 1);
+    assert_true(fake_agent_is_quiet(&s->agents[0]));
+    atomic_store(&gate.go, true);
+    upstream = scene_accept(s, 0);
+    scene_expect(upstream, POST_UP("5") "hello");
+    scene_send(upstream, SCENE_OK);
+    scene_expect(visitor, SCENE_OK);
+    scene_expect(upstream, SCENE_GET_UP);
+    scene_send(upstream, SCENE_OK);
+    scene_expect(visitor, SCENE_OK);
+    assert_int_equal(atomic_load(&gate.started), 1);
+    (void)close(visitor);
+    (void)close(upstream);
+}
+
+static void exchange_denied_by_a_job_on_tcp_connect_is_closed(void **state)
+{
+    static struct fake_gate gate = { .after = POLICY_CLOSE };
+    struct scene *s = *state;
+    int visitor;
+
+    begin(s, FAKE_PHASES_CONNECT | FAKE_PHASES_REQUEST, fake_gate_rule, &gate);
+    visitor = scene_visit(s, 0);
+    scene_send(visitor, SCENE_GET);
+    fake_gate_wait_started(&gate, 1);
+    fake_gate_open(&gate);
+    scene_expect_end(visitor);
+    assert_true(fake_agent_is_quiet(&s->agents[0]));
+}
+
+static void exchange_visitor_who_leaves_during_a_job_on_tcp_connect_is_forgotten(void **state)
+{
+    static struct fake_gate gate = { .after = POLICY_CONTINUE };
+    struct scene *s = *state;
+    int visitor;
+
+    begin(s, FAKE_PHASES_CONNECT, fake_gate_rule, &gate);
+    visitor = scene_visit(s, 0);
+    scene_send(visitor, POST_5);
+    fake_gate_wait_started(&gate, 1);
+    (void)close(visitor);
+    scene_wait_metric(s, METRIC_CONNS, 0);
+    fake_gate_open(&gate);
+}
+
 /* ---- what policies fetch ---- */
 
 static enum policy_verdict fetch_something(struct policy_run *run)
@@ -1448,6 +1440,9 @@ int main(void)
         WITH_SCENE(exchange_stalled_filtered_response_is_cut),
         WITH_SCENE(exchange_on_tcp_connect_runs_once_a_connection),
         WITH_SCENE(exchange_refused_on_tcp_connect_is_closed),
+        WITH_SCENE(exchange_waits_for_a_job_on_tcp_connect),
+        WITH_SCENE(exchange_denied_by_a_job_on_tcp_connect_is_closed),
+        WITH_SCENE(exchange_visitor_who_leaves_during_a_job_on_tcp_connect_is_forgotten),
         cmocka_unit_test(exchange_fetch_that_is_refused_is_told),
     };
 

@@ -28,8 +28,11 @@ static const char document[] =
 /* Runs it with so much memory used before the second time. */
 static enum policy_verdict run_with(size_t used)
 {
+    static char value[MEMORY_BYTES + 1];
+
+    memset(value, 'x', MEMORY_BYTES);
     scene_restart();
-    fake_host_add(&scene, "x", scene_repeat(used, "x", ""));
+    fake_host_add(&scene, "x", value + MEMORY_BYTES - used);
     return fake_run(&scene, document, Q);
 }
 

@@ -261,8 +261,6 @@ static void command_parse_refuses_with_the_code_of_the_row(void **state)
         { "Q08", 2, STR_INIT("http --circuit-breaker 1.5"), E_BREAKER_RATIO, "--circuit-breaker" },
         { "Q09", 2, STR_INIT("http --inspect=false"), E_FLAG_UNSUPPORTED, "--inspect" },
         { "Q10", 2, STR_INIT("http --pooling-enabled"), E_FLAG_UNSUPPORTED, "--pooling-enabled" },
-        { "Q12", 2, STR_INIT("http https://localhost:8443 --upstream-tls-verify"),
-          E_FLAG_UNSUPPORTED, "https:// upstreams are not available" },
         { "Q13", 2, STR_INIT("http --basic-auth a b:c"), E_AUTH_PASSWORD_LENGTH, "user 'a b'" },
         { "Q15", 2, STR_INIT("http --nope"), E_FLAG_SYNTAX,
           "unknown flag --nope; the nearest one is --name" },
@@ -448,10 +446,25 @@ static void command_parse_bad_values_are_refused(void **state)
         { STR_INIT("http --log-format xml"), E_FLAG_SYNTAX, "--log-format: 'xml'" },
         { STR_INIT("http --name="), E_FLAG_SYNTAX, "--name: a name has 1 to 255" },
         { STR_INIT("http --name a\tb"), E_FLAG_SYNTAX, "--name: character 2" },
-        { STR_INIT("http file:///var/log"), E_FLAG_UNSUPPORTED, "file:// upstreams" },
-        { STR_INIT("http tls://localhost"), E_FLAG_UNSUPPORTED, "tls:// upstreams" },
-        { STR_INIT("http HTTPS://localhost"), E_FLAG_UNSUPPORTED, "https:// upstreams" },
-        { STR_INIT("http localhost:443"), E_FLAG_UNSUPPORTED, "port 443 means https" },
+        { STR_INIT("http file:///var/log"), E_FLAG_UNSUPPORTED, "file:// is not supported" },
+        { STR_INIT("http tls://localhost"), E_SCHEME, "upstream 'tls://localhost': " },
+        { STR_INIT("http --upstream-protocol h2"), E_UPSTREAM_PROTOCOL,
+          "--upstream-protocol: 'h2' is not possible" },
+        { STR_INIT("http --app-protocol="), E_UPSTREAM_PROTOCOL, "--app-protocol: ''" },
+        { STR_INIT("http --upstream-proxy-protocol 3"), E_PROXY_VERSION, "give 1 or 2" },
+        { STR_INIT("http --proxy-proto v1"), E_PROXY_VERSION, "--proxy-proto: 'v1'" },
+        { STR_INIT("http --upstream-tls-verify"), E_FLAG_UNSUPPORTED, "verifying needs" },
+        { STR_INIT("http http://localhost --upstream-tls-verify"), E_FLAG_UNSUPPORTED,
+          "verifying needs" },
+        { STR_INIT("http --verify-upstream-tls"), E_FLAG_UNSUPPORTED, "verifying needs" },
+        { STR_INIT("http localhost:80 --upstream-tls-verify-cas -"), E_FLAG_UNSUPPORTED,
+          "verifying needs" },
+        { STR_INIT("http https:// --upstream-tls-verify-cas ca.pem"), E_FLAG_UNSUPPORTED,
+          "< ca.pem" },
+        { STR_INIT("http https:// --upstream-ca-path ca_2abc"), E_FLAG_UNSUPPORTED,
+          "stored certificates are not available" },
+        { STR_INIT("http https:// --upstream-tls-verify-cas - --traffic-policy-file -"),
+          E_FLAG_UNSUPPORTED, "one thing only" },
         { STR_INIT("http ftp://localhost"), E_SCHEME, "upstream 'ftp://localhost': " },
         { STR_INIT("http localhost:99999"), E_PORT_SCHEME, "upstream 'localhost:99999': " },
         { STR_INIT("http --basic-auth user"), E_FLAG_SYNTAX, "--basic-auth: no ':'" },
@@ -499,6 +512,47 @@ static void command_parse_bad_values_are_refused(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         expect_refused(cases[i].line, 2, cases[i].code, cases[i].needle);
+}
+
+static void command_parse_reads_how_to_talk_to_the_upstream(void **state)
+{
+    static const struct {
+        struct str line;
+        struct command expected;
+    } cases[] = {
+        { STR_INIT("http"), { .upstream_protocol = UPSTREAM_HTTP1 } },
+        { STR_INIT("http HTTPS://Localhost"), { .upstream = { .https = true, .port = 443 } } },
+        { STR_INIT("http localhost:443"), { .upstream = { .https = true, .port = 443 } } },
+        { STR_INIT("http --upstream-protocol http2 --upstream-proxy-protocol 2"),
+          { .upstream_protocol = UPSTREAM_HTTP2, .upstream_proxy_protocol = 2 } },
+        { STR_INIT("http --app-protocol http1 --proxy-proto 1"), { .upstream_proxy_protocol = 1 } },
+        { STR_INIT("http https://localhost:8443 --upstream-tls-verify"),
+          { .upstream = { .https = true, .port = 8443 }, .upstream_tls_verify = true } },
+        { STR_INIT("http https://localhost:8443 --verify-upstream-tls=false"),
+          { .upstream = { .https = true, .port = 8443 } } },
+        { STR_INIT("http https://localhost:8443 --upstream-ca-path -"),
+          { .upstream = { .https = true, .port = 8443 },
+            .upstream_tls_verify = true,
+            .upstream_cas_from_input = true } },
+        { STR_INIT("http --upstream-tls-verify=false"), { .upstream_tls_verify = false } },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct command *x = &cases[i].expected;
+        struct command c;
+        struct err e;
+
+        if (command_parse(cases[i].line, 2, fake_host_engine(), &c, &e) == -1)
+            fail_msg("%.*s: %s", STR_ARG(cases[i].line), e.msg);
+        assert_int_equal(c.upstream.https, x->upstream.https);
+        assert_int_equal(c.upstream.port, x->upstream.port);
+        assert_int_equal(c.upstream_protocol, x->upstream_protocol);
+        assert_int_equal(c.upstream_proxy_protocol, x->upstream_proxy_protocol);
+        assert_int_equal(c.upstream_tls_verify, x->upstream_tls_verify);
+        assert_int_equal(c.upstream_cas_from_input, x->upstream_cas_from_input);
+        command_fini(&c);
+    }
 }
 
 /* "http", then `count` times `flag`, in which %d counts, then one value of `stretch` characters. */
@@ -825,6 +879,7 @@ int main(void)
         cmocka_unit_test(command_parse_reads_schemes),
         cmocka_unit_test(command_parse_reads_log),
         cmocka_unit_test(command_parse_bad_values_are_refused),
+        cmocka_unit_test(command_parse_reads_how_to_talk_to_the_upstream),
         cmocka_unit_test(command_parse_limits_hold),
         cmocka_unit_test(command_parse_added_headers_at_limit),
         cmocka_unit_test(command_policy_guards_in_order),

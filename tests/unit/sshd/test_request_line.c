@@ -48,6 +48,20 @@ static void request_line_text_has_time_method_path_status_duration(void **state)
     event_unref(ev);
 }
 
+static void request_line_text_of_a_connection_has_its_visitor_and_bytes(void **state)
+{
+    struct event *ev = sample();
+
+    (void)state;
+    ev->kind = EVENT_TCP_CLOSED;
+    assert_int_equal(addr_parse(STR("192.0.2.7:5000"), &ev->client, NULL), 0);
+    ev->conn_bytes_in = 12;
+    ev->conn_bytes_out = 3456;
+    ev->close_reason = STR("done");
+    expect_text(ev, "2023-11-14T22:13:20.123Z 192.0.2.7:5000 in 12 out 3456 done 1.5ms\n");
+    event_unref(ev);
+}
+
 static void request_line_text_escapes_what_could_steer_a_terminal(void **state)
 {
     struct event *ev = sample();
@@ -100,6 +114,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(request_line_text_has_time_method_path_status_duration),
+        cmocka_unit_test(request_line_text_of_a_connection_has_its_visitor_and_bytes),
         cmocka_unit_test(request_line_text_escapes_what_could_steer_a_terminal),
         cmocka_unit_test(request_line_text_cuts_a_long_target),
         cmocka_unit_test(request_line_fields_follows_the_format),

@@ -17,7 +17,7 @@ enum { LINE_BYTES = 4096 };
 static const char *line_of(const struct event *ev, enum log_format format, char out[LINE_BYTES])
 {
     struct log_field fields[EVENT_FIELDS_MAX];
-    size_t n = log_format_line(format, ev->wall_ms, LOG_INFO, "http_request_complete.v0", fields,
+    size_t n = log_format_line(format, ev->wall_ms, LOG_INFO, event_name(ev), fields,
                                event_fields(ev, fields), out, LINE_BYTES - 1);
 
     out[n] = '\0';
@@ -75,7 +75,7 @@ static void event_fields_full_event_has_every_field_once(void **state)
     assert_string_equal(
         line_of(ev, LOG_JSON, line),
         "{\"time\":\"2023-11-14T22:13:20.123Z\",\"level\":\"info\","
-        "\"event\":\"http_request_complete.v0\",\"event_id\":\"ev_1\","
+        "\"event\":\"http_request_complete\",\"event_id\":\"ev_1\","
         "\"endpoint\":{\"id\":\"ep_1\",\"url\":\"https://x.test\"},\"session\":{\"id\":\"ts_1\"},"
         "\"conn\":{\"client_ip\":\"192.0.2.7\",\"server_ip\":\"2001:db8::1\","
         "\"server_name\":\"x.test\",\"server_port\":8443,"
@@ -100,7 +100,7 @@ static void event_fields_that_do_not_apply_are_left_out(void **state)
     (void)state;
     ev->close_reason = keep(ev, "done");
     assert_string_equal(line_of(ev, LOG_TEXT, line),
-                        "1970-01-01T00:00:00.000Z info http_request_complete.v0 "
+                        "1970-01-01T00:00:00.000Z info http_request_complete "
                         "http.request.body_length=0 duration_ms=0\n");
     event_unref(ev);
 }
@@ -139,9 +139,37 @@ static void event_unref_last_frees(void **state)
     event_unref(NULL);
 }
 
+static void event_fields_of_a_connection_have_its_bytes_and_no_request(void **state)
+{
+    struct event *ev = event_new();
+    char line[LINE_BYTES];
+
+    (void)state;
+    ev->kind = EVENT_TCP_CLOSED;
+    ev->wall_ms = 1700000000123;
+    assert_int_equal(addr_parse(STR("192.0.2.7:5000"), &ev->client, NULL), 0);
+    ev->conn_start_wall_ms = 1700000000000;
+    ev->conn_bytes_in = 5;
+    ev->conn_bytes_out = 7;
+    ev->duration_us = 123000;
+    ev->upstream_us = 2000;
+    ev->close_reason = keep(ev, "policy");
+    ev->ip_policy_decision = keep(ev, "block");
+    assert_string_equal(event_name(ev), "tcp_connection_closed");
+    assert_string_equal(
+        line_of(ev, LOG_JSON, line),
+        "{\"time\":\"2023-11-14T22:13:20.123Z\",\"level\":\"info\","
+        "\"event\":\"tcp_connection_closed\",\"conn\":{\"client_ip\":\"192.0.2.7\","
+        "\"start_ts\":\"2023-11-14T22:13:20.000Z\",\"end_ts\":\"2023-11-14T22:13:20.123Z\","
+        "\"bytes_in\":5,\"bytes_out\":7},\"duration_ms\":123,\"upstream_ms\":2,"
+        "\"close_reason\":\"policy\",\"ip_policy\":{\"decision\":\"block\"}}\n");
+    event_unref(ev);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(event_fields_of_a_connection_have_its_bytes_and_no_request),
         cmocka_unit_test(event_fields_full_event_has_every_field_once),
         cmocka_unit_test(event_fields_that_do_not_apply_are_left_out),
         cmocka_unit_test(event_fields_same_prefix_stands_side_by_side),

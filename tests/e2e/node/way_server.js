@@ -1,0 +1,121 @@
+// way_server.js ALPN [CERT KEY]: the same site by HTTP/1.1 or HTTP/2, over TLS or not; prints its port.
+//   /hello     a small answer              /mirror   the body back as it comes, trailers too
+//   /sum       length and SHA-256 of it    /events   five server-sent events
+//   /page      a page that loads /part/0 to /part/99 and writes down how that went
+// A WebSocket on any path is an echo, by Upgrade or by extended CONNECT (RFC 8441).
+'use strict';
+
+const crypto = require('crypto');
+const fs = require('fs');
+const http = require('http');
+const http2 = require('http2');
+const https = require('https');
+const { WebSocket, WebSocketServer } = require('ws');
+
+const [alpn, cert, key] = process.argv.slice(2);
+const tls = cert ? { cert: fs.readFileSync(cert), key: fs.readFileSync(key) } : {};
+const parts = 100;
+
+const page = `<!doctype html><title>page</title><body><script>
+const loads = [...Array(${parts}).keys()].map((i) => fetch('/part/' + i).then((r) => r.text()));
+const talk = new Promise((done) => {
+  const socket = new WebSocket('wss://' + location.host + '/chat');
+  socket.onopen = () => socket.send('hello');
+  socket.onmessage = (message) => { socket.close(); done(message.data); };
+  socket.onerror = () => done('error');
+});
+Promise.all([talk, ...loads]).then(([said, ...texts]) => {
+  const protocols = new Set(performance.getEntriesByType('resource').map((e) => e.nextHopProtocol));
+  const good = texts.filter((text, i) => text === 'part ' + i).length;
+  document.body.textContent = 'loaded ' + good + ' by ' + [...protocols] + ', websocket ' + said;
+});
+</script>`;
+
+const pages = {
+  '/hello': (request, response) => response.end('hello from node\n'),
+  '/page': (request, response) => response.end(page),
+  '/mirror': (request, response) => {
+    response.setHeader('trailer', 'x-sum');
+    response.flushHeaders();
+    request.on('data', (data) => {
+      if (!response.write(data)) request.pause();
+    });
+    response.on('drain', () => request.resume());
+    request.on('end', () => {
+      response.addTrailers({ 'x-sum': request.trailers['x-sum'] || 'none' });
+      response.end();
+    });
+  },
+  '/sum': (request, response) => {
+    const hash = crypto.createHash('sha256');
+    let length = 0;
+    request.on('data', (data) => {
+      hash.update(data);
+      length += data.length;
+    });
+    request.on('end', () => response.end(`${length} ${hash.digest('hex')}`));
+  },
+  '/events': (request, response) => {
+    response.setHeader('content-type', 'text/event-stream');
+    for (let i = 0; i < 5; i += 1) response.write(`data: ${i}\n\n`);
+    response.end();
+  },
+};
+
+function answer(request, response) {
+  response.setHeader('content-type', request.url === '/page' ? 'text/html' : 'text/plain');
+  if (pages[request.url]) pages[request.url](request, response);
+  else if (request.url.startsWith('/part/')) response.end(`part ${request.url.slice(6)}`);
+  else {
+    response.statusCode = 404;
+    response.end();
+  }
+}
+
+function echo(socket) {
+  socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));
+}
+
+function listenHttp1() {
+  const server = tls.cert ? https.createServer(tls, answer) : http.createServer(answer);
+  new WebSocketServer({ server, perMessageDeflate: true }).on('connection', echo);
+  return server;
+}
+
+// The ws package knows no HTTP/2, but takes a stream that somebody else shook hands on.
+function acceptWebSocket(stream, headers) {
+  const extensions = {};
+  const offered = headers['sec-websocket-extensions'];
+  const response = { ':status': 200 };
+  if (offered && offered.includes('permessage-deflate')) {
+    const PerMessageDeflate = require('ws/lib/permessage-deflate');
+    const { parse, format } = require('ws/lib/extension');
+    const deflate = new PerMessageDeflate({}, true);
+    deflate.accept(parse(offered)['permessage-deflate']);
+    extensions['permessage-deflate'] = deflate;
+    response['sec-websocket-extensions'] = format({ 'permessage-deflate': [deflate.params] });
+  }
+  stream.respond(response);
+  stream.setNoDelay = () => {};
+  const socket = new WebSocket(null, undefined, { autoPong: true });
+  socket._isServer = true;
+  socket._extensions = extensions;
+  socket.setSocket(stream, Buffer.alloc(0), { maxPayload: 0, skipUTF8Validation: false });
+  echo(socket);
+}
+
+function listenHttp2() {
+  const options = { ...tls, settings: { enableConnectProtocol: true } };
+  const server = tls.cert ? http2.createSecureServer(options) : http2.createServer(options);
+  server.on('request', (request, response) => {
+    if (request.method !== 'CONNECT') answer(request, response);
+  });
+  server.on('stream', (stream, headers) => {
+    if (headers[':method'] === 'CONNECT') acceptWebSocket(stream, headers);
+  });
+  return server;
+}
+
+const server = alpn === 'h2' ? listenHttp2() : listenHttp1();
+server.listen(0, '127.0.0.1', () => console.log(server.address().port));
+process.on('SIGTERM', () => process.exit(0));
