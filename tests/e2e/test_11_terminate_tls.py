@@ -297,3 +297,15 @@ def test_plain_http_endpoints_cannot_have_it(scene):
                           "[{type: terminate-tls}]}]}'")
     assert g.wait_exit() == 1
     assert "not available in on_tcp_connect of http endpoints" in "\n".join(g.err)
+
+
+def test_http2_with_a_certificate(scene, pki):
+    """curl over HTTP/2: the handshake's settings are the policy's, what is spoken is the gateway's."""
+    g = Guarded(scene, merge(mutual(pki), values_of(
+        ["req.version", "conn.tls.negotiated_alpn", "conn.tls.client.subject.common_name"])))
+    status, out, err = scene.curl(f"https://{g.host}:{scene.gateway.https_port}/", "--http2", "-k",
+                                  "--cert", pki.alice.file)
+    assert status == 0, err
+    assert json.loads(out)[1:] == ["h2", "alice"]
+    status, out, err = scene.curl(f"https://{g.host}:{scene.gateway.https_port}/", "--http2", "-k")
+    assert status != 0 and out == b"", (status, out, err)

@@ -464,7 +464,7 @@ static void command_parse_bad_values_are_refused(void **state)
         { STR_INIT("http https:// --upstream-ca-path ca_2abc"), E_FLAG_UNSUPPORTED,
           "stored certificates are not available" },
         { STR_INIT("http https:// --upstream-tls-verify-cas - --traffic-policy-file -"),
-          E_FLAG_UNSUPPORTED, "not both" },
+          E_FLAG_UNSUPPORTED, "one thing only" },
         { STR_INIT("http ftp://localhost"), E_SCHEME, "upstream 'ftp://localhost': " },
         { STR_INIT("http localhost:99999"), E_PORT_SCHEME, "upstream 'localhost:99999': " },
         { STR_INIT("http --basic-auth user"), E_FLAG_SYNTAX, "--basic-auth: no ':'" },
@@ -533,7 +533,7 @@ static void command_parse_reads_how_to_talk_to_the_upstream(void **state)
         { STR_INIT("http https://localhost:8443 --upstream-ca-path -"),
           { .upstream = { .https = true, .port = 8443 },
             .upstream_tls_verify = true,
-            .upstream_cas_from_input = true } },
+            .input = COMMAND_INPUT_UPSTREAM_CAS } },
         { STR_INIT("http --upstream-tls-verify=false"), { .upstream_tls_verify = false } },
     };
 
@@ -550,7 +550,7 @@ static void command_parse_reads_how_to_talk_to_the_upstream(void **state)
         assert_int_equal(c.upstream_protocol, x->upstream_protocol);
         assert_int_equal(c.upstream_proxy_protocol, x->upstream_proxy_protocol);
         assert_int_equal(c.upstream_tls_verify, x->upstream_tls_verify);
-        assert_int_equal(c.upstream_cas_from_input, x->upstream_cas_from_input);
+        assert_int_equal(c.input, x->input);
         command_fini(&c);
     }
 }
