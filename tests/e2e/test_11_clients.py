@@ -101,9 +101,9 @@ def test_h2load(site, version):
 
 
 def test_chromium(site, tmp_path):
-    """A page that loads a hundred resources over HTTP/2 and talks by a WebSocket meanwhile."""
+    """A page that loads a hundred resources over HTTP/2."""
     out = run(*CHROMIUM, f"--user-data-dir={tmp_path}", "--host-resolver-rules=MAP * 127.0.0.1",
-              "--timeout=20000", "--virtual-time-budget=20000", "--dump-dom", site.url + "/page",
+              "--dump-dom", site.url + "/page",
               seconds=60, env={**os.environ, "HOME": str(tmp_path)})
     body = re.search(r"<body>(.*)</body>", out, re.DOTALL)
-    assert body and body[1] == "loaded 100 by h2, websocket hello", out
+    assert body and body[1] == "loaded 100 by h2", out

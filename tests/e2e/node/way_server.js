@@ -16,19 +16,14 @@ const [alpn, cert, key] = process.argv.slice(2);
 const tls = cert ? { cert: fs.readFileSync(cert), key: fs.readFileSync(key) } : {};
 const parts = 100;
 
-const page = `<!doctype html><title>page</title><body><script>
-const loads = [...Array(${parts}).keys()].map((i) => fetch('/part/' + i).then((r) => r.text()));
-const talk = new Promise((done) => {
-  const socket = new WebSocket('wss://' + location.host + '/chat');
-  socket.onopen = () => socket.send('hello');
-  socket.onmessage = (message) => { socket.close(); done(message.data); };
-  socket.onerror = () => done('error');
-});
-Promise.all([talk, ...loads]).then(([said, ...texts]) => {
+const page = `<!doctype html><title>page</title><body>
+<script>let good = 0;</script>
+${[...Array(parts).keys()].map((i) => `<script async src="/part/${i}"></script>`).join('\n')}
+<script>
+onload = () => {
   const protocols = new Set(performance.getEntriesByType('resource').map((e) => e.nextHopProtocol));
-  const good = texts.filter((text, i) => text === 'part ' + i).length;
-  document.body.textContent = 'loaded ' + good + ' by ' + [...protocols] + ', websocket ' + said;
-});
+  document.body.textContent = 'loaded ' + good + ' by ' + [...protocols];
+};
 </script>`;
 
 const pages = {
@@ -63,9 +58,10 @@ const pages = {
 };
 
 function answer(request, response) {
-  response.setHeader('content-type', request.url === '/page' ? 'text/html' : 'text/plain');
+  const types = { '/page': 'text/html', '/part': 'text/javascript' };
+  response.setHeader('content-type', types[request.url.slice(0, 5)] || 'text/plain');
   if (pages[request.url]) pages[request.url](request, response);
-  else if (request.url.startsWith('/part/')) response.end(`part ${request.url.slice(6)}`);
+  else if (request.url.startsWith('/part/')) response.end('good += 1;');
   else {
     response.statusCode = 404;
     response.end();
