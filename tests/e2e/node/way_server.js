@@ -106,6 +106,7 @@ function listenHttp2() {
   server.on('request', (request, response) => {
     if (request.method !== 'CONNECT') answer(request, response);
   });
+  server.on('connect', () => {}); // without this Node refuses CONNECT
   server.on('stream', (stream, headers) => {
     if (headers[':method'] === 'CONNECT') acceptWebSocket(stream, headers);
   });
