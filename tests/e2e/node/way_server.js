@@ -79,23 +79,12 @@ function listenHttp1() {
 }
 
 // The ws package knows no HTTP/2, but takes a stream that somebody else shook hands on.
-function acceptWebSocket(stream, headers) {
-  const extensions = {};
-  const offered = headers['sec-websocket-extensions'];
-  const response = { ':status': 200 };
-  if (offered && offered.includes('permessage-deflate')) {
-    const PerMessageDeflate = require('ws/lib/permessage-deflate');
-    const { parse, format } = require('ws/lib/extension');
-    const deflate = new PerMessageDeflate({}, true);
-    deflate.accept(parse(offered)['permessage-deflate']);
-    extensions['permessage-deflate'] = deflate;
-    response['sec-websocket-extensions'] = format({ 'permessage-deflate': [deflate.params] });
-  }
-  stream.respond(response);
+function acceptWebSocket(stream) {
+  stream.respond({ ':status': 200 });
   stream.setNoDelay = () => {};
+  stream.setTimeout = () => {};
   const socket = new WebSocket(null, undefined, { autoPong: true });
   socket._isServer = true;
-  socket._extensions = extensions;
   socket.setSocket(stream, Buffer.alloc(0), { maxPayload: 0, skipUTF8Validation: false });
   echo(socket);
 }
@@ -108,7 +97,7 @@ function listenHttp2() {
   });
   server.on('connect', () => {}); // without this Node refuses CONNECT
   server.on('stream', (stream, headers) => {
-    if (headers[':method'] === 'CONNECT') acceptWebSocket(stream, headers);
+    if (headers[':method'] === 'CONNECT') acceptWebSocket(stream);
   });
   return server;
 }
