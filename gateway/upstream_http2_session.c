@@ -190,10 +190,12 @@ void upstream_http2_session_flush(struct upstream_http2_session *s)
 
 /* ---- what the upstream sends ------------------------------------------------------------------ */
 
-/* True for a frame that brings a request further. */
+/* True for a frame that brings a request further, if only to its end. */
 static bool has_content(nghttp2_session *ng, const nghttp2_frame_hd *hd)
 {
-    if (hd->type != NGHTTP2_HEADERS && (hd->type != NGHTTP2_DATA || hd->length == 0))
+    bool is_empty = hd->length == 0 && (hd->flags & NGHTTP2_FLAG_END_STREAM) == 0;
+
+    if (hd->type != NGHTTP2_HEADERS && (hd->type != NGHTTP2_DATA || is_empty))
         return false;
     return nghttp2_session_get_stream_user_data(ng, hd->stream_id) != NULL;
 }

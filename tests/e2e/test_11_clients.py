@@ -97,13 +97,13 @@ def test_h2load(site, version):
     """Two thousand requests, 64 at a time."""
     out = run("h2load", "-n2000", "-c8", *(["--h1"] if version == "h1" else ["-m8"]),
               f"--connect-to=127.0.0.1:{site.port}", site.url + "/hello")
-    assert "2000 succeeded, 0 failed, 0 errored" in out
+    assert "2000 succeeded, 0 failed, 0 errored" in out, out[out.index("requests:"):]
 
 
 def test_chromium(site, tmp_path):
-    """A page that loads a hundred resources over HTTP/2 and talks by a WebSocket meanwhile."""
+    """A page that loads a hundred resources over HTTP/2."""
     out = run(*CHROMIUM, f"--user-data-dir={tmp_path}", "--host-resolver-rules=MAP * 127.0.0.1",
-              "--timeout=20000", "--virtual-time-budget=20000", "--dump-dom", site.url + "/page",
+              "--dump-dom", site.url + "/page",
               seconds=60, env={**os.environ, "HOME": str(tmp_path)})
     body = re.search(r"<body>(.*)</body>", out, re.DOTALL)
-    assert body and body[1] == "loaded 100 by h2, websocket hello", out
+    assert body and body[1] == "loaded 100 by h2", out

@@ -112,7 +112,7 @@ class Stage:
 
     #: Streams that may wait for the next request of an upstream which keeps its connections.
     MAX_IDLE = 32 * len(UPSTREAMS)
-    RESTING = ("sallyport_connections", "sallyport_exchanges", "sallyport_relays")
+    RESTING = ("sallyport_connections", "sallyport_exchanges")
 
     def __init__(self, keys, directory, gateway, node):
         self.scene = Scene(keys, directory, gateway)
@@ -159,7 +159,7 @@ class Stage:
         def left():
             metrics = self.gateway.metrics()
             rest = {name: metrics[name] for name in self.RESTING if metrics[name]}
-            for name, most in (("sallyport_streams", 0),
+            for name, most in (("sallyport_streams", 0), ("sallyport_relays", 0),
                                ("sallyport_ssh_channels", metrics["sallyport_ssh_sessions"])):
                 if metrics[name] > most + idle_streams:
                     rest[name] = metrics[name]

@@ -16,19 +16,14 @@ const [alpn, cert, key] = process.argv.slice(2);
 const tls = cert ? { cert: fs.readFileSync(cert), key: fs.readFileSync(key) } : {};
 const parts = 100;
 
-const page = `<!doctype html><title>page</title><body><script>
-const loads = [...Array(${parts}).keys()].map((i) => fetch('/part/' + i).then((r) => r.text()));
-const talk = new Promise((done) => {
-  const socket = new WebSocket('wss://' + location.host + '/chat');
-  socket.onopen = () => socket.send('hello');
-  socket.onmessage = (message) => { socket.close(); done(message.data); };
-  socket.onerror = () => done('error');
-});
-Promise.all([talk, ...loads]).then(([said, ...texts]) => {
+const page = `<!doctype html><title>page</title><body>
+<script>let good = 0;</script>
+${[...Array(parts).keys()].map((i) => `<script async src="/part/${i}"></script>`).join('\n')}
+<script>
+onload = () => {
   const protocols = new Set(performance.getEntriesByType('resource').map((e) => e.nextHopProtocol));
-  const good = texts.filter((text, i) => text === 'part ' + i).length;
-  document.body.textContent = 'loaded ' + good + ' by ' + [...protocols] + ', websocket ' + said;
-});
+  document.body.textContent = 'loaded ' + good + ' by ' + [...protocols];
+};
 </script>`;
 
 const pages = {
@@ -63,9 +58,10 @@ const pages = {
 };
 
 function answer(request, response) {
-  response.setHeader('content-type', request.url === '/page' ? 'text/html' : 'text/plain');
+  const types = { '/page': 'text/html', '/part': 'text/javascript' };
+  response.setHeader('content-type', types[request.url.slice(0, 5)] || 'text/plain');
   if (pages[request.url]) pages[request.url](request, response);
-  else if (request.url.startsWith('/part/')) response.end(`part ${request.url.slice(6)}`);
+  else if (request.url.startsWith('/part/')) response.end('good += 1;');
   else {
     response.statusCode = 404;
     response.end();
@@ -83,23 +79,12 @@ function listenHttp1() {
 }
 
 // The ws package knows no HTTP/2, but takes a stream that somebody else shook hands on.
-function acceptWebSocket(stream, headers) {
-  const extensions = {};
-  const offered = headers['sec-websocket-extensions'];
-  const response = { ':status': 200 };
-  if (offered && offered.includes('permessage-deflate')) {
-    const PerMessageDeflate = require('ws/lib/permessage-deflate');
-    const { parse, format } = require('ws/lib/extension');
-    const deflate = new PerMessageDeflate({}, true);
-    deflate.accept(parse(offered)['permessage-deflate']);
-    extensions['permessage-deflate'] = deflate;
-    response['sec-websocket-extensions'] = format({ 'permessage-deflate': [deflate.params] });
-  }
-  stream.respond(response);
+function acceptWebSocket(stream) {
+  stream.respond({ ':status': 200 });
   stream.setNoDelay = () => {};
+  stream.setTimeout = () => {};
   const socket = new WebSocket(null, undefined, { autoPong: true });
   socket._isServer = true;
-  socket._extensions = extensions;
   socket.setSocket(stream, Buffer.alloc(0), { maxPayload: 0, skipUTF8Validation: false });
   echo(socket);
 }
@@ -110,8 +95,9 @@ function listenHttp2() {
   server.on('request', (request, response) => {
     if (request.method !== 'CONNECT') answer(request, response);
   });
+  server.on('connect', () => {}); // without this Node refuses CONNECT
   server.on('stream', (stream, headers) => {
-    if (headers[':method'] === 'CONNECT') acceptWebSocket(stream, headers);
+    if (headers[':method'] === 'CONNECT') acceptWebSocket(stream);
   });
   return server;
 }
