@@ -130,7 +130,7 @@ def test_command_of_a_later_release_is_refused(scene, command):
 UNSUPPORTED = [
     "--oauth=google", "--oauth-allow-email a@example.com", "--oidc https://issuer.example",
     "--traffic-policy-url https://example.com/p.yml",
-    "--ua-filter-allow curl", "--websocket-tcp-converter", "--mutual-tls-cas -",
+    "--ua-filter-allow curl", "--websocket-tcp-converter", "--mutual-tls-cas ca_1",
     "--authtoken abc", "--config x.yml", "--label a=b",
 ]
 
