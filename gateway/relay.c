@@ -10,11 +10,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <ev.h>
+
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "base/ref.h"
 #include "gateway/sock.h"
 #include "tunnel/splice.h"
+
+enum { RELAY_DRAIN_MS = 30000 }; /* for the agent to take what the dialler wrote last */
 
 /* The near side: a stream that the dialler owns. */
 enum near_state { NEAR_OPENING, NEAR_OPEN, NEAR_CLOSED };
@@ -31,6 +35,7 @@ struct relay {
     bool near_over;           /* the socket has ended: all data was delivered */
     bool far_closed;          /* the far side said so, and why: */
     enum close_reason far_why;
+    enum close_reason near_why; /* of the dialler's close; set before its message goes */
 
     /* Far side, touched on its worker only. */
     struct worker *far;
@@ -39,6 +44,7 @@ struct relay {
     int far_fd;               /* owned until the far sock takes it; -1 then */
     struct stream *far_agent; /* owned until the splice takes it */
     struct splice *splice;    /* owned; NULL when it ended */
+    ev_timer drain;           /* runs while only the dialler's last bytes are still passed on */
 };
 
 static struct relay *relay_of(struct stream *s)
@@ -82,6 +88,7 @@ static void far_on_done(void *arg, enum close_reason why)
     struct relay *r = arg;
 
     r->splice = NULL;
+    ev_timer_stop(worker_loop(r->far), &r->drain);
     metrics_add(worker_metrics(r->far), METRIC_RELAYS, -1);
     far_finish(r, why, near_on_far_closed);
 }
@@ -155,17 +162,39 @@ static void far_on_question(struct worker *w, void *arg)
     relay_unref(r);
 }
 
+static void far_cut(struct relay *r)
+{
+    splice_close(r->splice, CLOSE_CANCELLED);
+    far_on_done(r, CLOSE_CANCELLED);
+}
+
+static void far_on_drain_over(struct ev_loop *loop, ev_timer *watcher, int revents)
+{
+    (void)loop;
+    (void)revents;
+    far_cut(watcher->data);
+}
+
+/* The message may be here before the last bytes are, which come through the socket. */
+static void far_drain(struct relay *r)
+{
+    ev_timer_init(&r->drain, far_on_drain_over, RELAY_DRAIN_MS / 1000.0, 0.0);
+    r->drain.data = r;
+    ev_timer_start(worker_loop(r->far), &r->drain);
+    splice_end_behind_b(r->splice);
+}
+
 static void far_on_near_closed(struct worker *w, void *arg)
 {
     struct relay *r = arg;
 
     (void)w;
-    if (r->splice != NULL) {
-        splice_close(r->splice, CLOSE_CANCELLED);
-        far_on_done(r, CLOSE_CANCELLED);
-    } else if (r->far_agent != NULL) {
+    if (r->splice != NULL && r->near_why == CLOSE_DONE)
+        far_drain(r);
+    else if (r->splice != NULL)
+        far_cut(r);
+    else if (r->far_agent != NULL)
         far_on_refused(r, CLOSE_CANCELLED);
-    }
     relay_unref(r);
 }
 
@@ -306,6 +335,7 @@ static void near_close(struct stream *s, enum close_reason why)
     struct relay *r = relay_of(s);
 
     r->near_state = NEAR_CLOSED;
+    r->near_why = why;
     atomic_store(&r->abandoned, true);
     stream_close(r->near_sock, why);
     r->near_sock = NULL;

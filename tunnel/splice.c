@@ -21,6 +21,7 @@ struct splice {
     struct splice_stats stats;
     splice_done_fn *done;
     void *arg;
+    bool ends_behind_b;
     bool closed;
 };
 
@@ -68,6 +69,12 @@ static void on_writable(void *arg)
         stream_resume(to->other->stream);
 }
 
+/* Nothing that comes behind its end is waited for. */
+static bool is_last(const struct splice_end *end)
+{
+    return end->splice->ends_behind_b && end == &end->splice->b;
+}
+
 static void on_eof(void *arg)
 {
     struct splice_end *from = arg;
@@ -76,7 +83,7 @@ static void on_eof(void *arg)
         return;
     from->ended = true;
     stream_end(from->other->stream);
-    if (from->other->ended)
+    if (from->other->ended || is_last(from))
         finish(from->splice, CLOSE_DONE);
 }
 
@@ -85,7 +92,7 @@ static void on_closed(void *arg, enum close_reason why)
     struct splice_end *end = arg;
 
     if (!end->splice->closed)
-        finish(end->splice, why);
+        finish(end->splice, is_last(end) ? CLOSE_DONE : why);
 }
 
 static const struct stream_events splice_events = {
@@ -116,6 +123,15 @@ struct splice *splice_new(struct worker *w, struct stream *a, struct stream *b,
 const struct splice_stats *splice_stats(const struct splice *s)
 {
     return &s->stats;
+}
+
+void splice_end_behind_b(struct splice *s)
+{
+    if (s->closed)
+        return;
+    s->ends_behind_b = true;
+    if (s->b.ended)
+        finish(s, CLOSE_DONE);
 }
 
 void splice_close(struct splice *s, enum close_reason why)

@@ -28,6 +28,8 @@ typedef void splice_done_fn(void *arg, enum close_reason why);
 struct splice *splice_new(struct worker *w, struct stream *a, struct stream *b,
                           splice_done_fn *done, void *arg);
 const struct splice_stats *splice_stats(const struct splice *s);
+/* The peer of b is gone: passes on what came from it before, then ends with CLOSE_DONE. */
+void splice_end_behind_b(struct splice *s);
 /* Ends it from outside; done() is not called. */
 void splice_close(struct splice *s, enum close_reason why);
 

@@ -18,7 +18,7 @@
 #include "gateway/relay.h"
 #include "gateway/sock.h"
 
-enum { DEADLINE_MS = 10000, CLOSED_NOT = -1 };
+enum { DEADLINE_MS = 10000, CLOSED_NOT = -1, LAST_WORDS_BYTES = 128 * 1024 };
 
 struct fixture {
     struct worker *near;
@@ -30,7 +30,8 @@ struct fixture {
     struct stream *agent;
     struct stream *dialled;
     struct buf received;
-    bool holds; /* the dialler takes no data; on its worker */
+    bool holds;        /* the dialler takes no data; on its worker */
+    size_t last_words; /* bytes that were taken before the close */
     atomic_int held;
     atomic_int opened;
     atomic_int ended;
@@ -155,6 +156,18 @@ static void end_dialled(struct worker *w, void *arg)
 
     (void)w;
     stream_end(f->dialled);
+}
+
+/* More than the agent takes at once, and then the end. */
+static void say_last_words(struct worker *w, void *arg)
+{
+    static const char words[LAST_WORDS_BYTES];
+    struct fixture *f = arg;
+
+    (void)w;
+    f->last_words = stream_write(f->dialled, words, sizeof(words));
+    stream_close(f->dialled, CLOSE_DONE);
+    f->dialled = NULL;
 }
 
 static void close_dialled(struct worker *w, void *arg)
@@ -302,6 +315,23 @@ static void relay_closed_by_the_dialler_ends_the_upstream(void **state)
     assert_int_equal(atomic_load(&f->closed), CLOSED_NOT);
 }
 
+static void relay_passes_on_what_was_written_before_the_close(void **state)
+{
+    struct fixture *f = *state;
+    char got[4096];
+    size_t total = 0;
+    ssize_t n;
+
+    start_dial(f);
+    assert_int_equal(read_upstream(f, got, 4), 4);
+    let_go_of_agent_end(f);
+    worker_post(f->near, say_last_words, f);
+    while ((n = read_upstream(f, got, sizeof(got))) > 0)
+        total += (size_t)n;
+    assert_int_equal(n, 0);
+    assert_int_equal(total, f->last_words);
+}
+
 /* The answer may be whole, whatever became of the connection behind it. */
 static void relay_data_before_a_reset_is_delivered(void **state)
 {
@@ -333,6 +363,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(relay_refused_dial_says_why, setup, teardown),
         cmocka_unit_test_setup_teardown(relay_full_agent_says_why, setup, teardown),
         cmocka_unit_test_setup_teardown(relay_closed_by_the_dialler_ends_the_upstream, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(relay_passes_on_what_was_written_before_the_close, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(relay_data_before_a_reset_is_delivered, setup, teardown),
     };

@@ -94,6 +94,40 @@ static void splice_full_side_holds_the_other_back(void **state)
     assert_int_equal(f->a.resumed, before + 1);
 }
 
+static void splice_ends_behind_the_last_bytes_of_b(void **state)
+{
+    struct fixture *f = *state;
+
+    splice_end_behind_b(f->splice);
+    assert_int_equal(feed(&f->b, STR("last")), 4);
+    assert_int_equal(f->done, 0);
+    f->b.stream.events->on_eof(f->b.stream.arg);
+    assert_true(str_eq(buf_str(&f->a.written), STR("last")));
+    assert_int_equal(f->done, 1);
+    assert_int_equal(f->why, CLOSE_DONE);
+}
+
+static void splice_ends_at_once_when_b_has_ended(void **state)
+{
+    struct fixture *f = *state;
+
+    f->b.stream.events->on_eof(f->b.stream.arg);
+    assert_int_equal(f->done, 0);
+    splice_end_behind_b(f->splice);
+    assert_int_equal(f->done, 1);
+    assert_int_equal(f->why, CLOSE_DONE);
+}
+
+static void splice_that_ends_behind_b_does_not_mind_its_reset(void **state)
+{
+    struct fixture *f = *state;
+
+    splice_end_behind_b(f->splice);
+    f->b.stream.events->on_closed(f->b.stream.arg, CLOSE_RESET);
+    assert_int_equal(f->done, 1);
+    assert_int_equal(f->why, CLOSE_DONE);
+}
+
 static void splice_half_close_passes_and_second_end_finishes(void **state)
 {
     struct fixture *f = *state;
@@ -134,6 +168,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(splice_data_crosses_both_ways, setup, teardown),
         cmocka_unit_test_setup_teardown(splice_stats_count_what_was_taken, setup, teardown),
         cmocka_unit_test_setup_teardown(splice_full_side_holds_the_other_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(splice_ends_behind_the_last_bytes_of_b, setup, teardown),
+        cmocka_unit_test_setup_teardown(splice_ends_at_once_when_b_has_ended, setup, teardown),
+        cmocka_unit_test_setup_teardown(splice_that_ends_behind_b_does_not_mind_its_reset, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(splice_half_close_passes_and_second_end_finishes, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(splice_closed_side_closes_the_other_with_its_reason, setup,
