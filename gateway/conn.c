@@ -102,8 +102,11 @@ static void let_go(struct conn *c, enum close_reason why)
 
 static void end(struct conn *c, enum close_reason why)
 {
-    if (why == CLOSE_TLS_ERROR && c->sock != NULL && c->origin.tls == NULL)
-        conn_log_tls_failure(c, tls_session_error(sock_tls(c->sock)));
+    const struct tls_session *tls = c->sock != NULL ? sock_tls(c->sock) : NULL;
+
+    /* It may also be the TLS of the upstream that has failed. */
+    if (why == CLOSE_TLS_ERROR && tls != NULL && c->origin.tls == NULL)
+        conn_log_tls_failure(c, tls_session_error(tls));
     c->state = CONN_CLOSED;
     if (c->protocol != NULL)
         c->protocol->lost(c->protocol_state, why);

@@ -200,6 +200,22 @@ static void raw_upstream_that_refuses_or_fails_closes(void **state)
     scene_wait_metric(s, METRIC_RAW_CONNS_TOTAL, 2);
 }
 
+/* It is the upstream's TLS that has failed: the visitor's connection never had any. */
+static void raw_upstream_that_speaks_no_tls_closes(void **state)
+{
+    struct scene *s = *state;
+    int visitor;
+    int upstream;
+
+    s->endpoints[0]->upstream.tls = true;
+    scene_start(s);
+    visitor = visit(s, &upstream);
+    scene_send(upstream, "SSH-2.0-no TLS here\r\n");
+    scene_expect_end(visitor);
+    (void)close(upstream);
+    scene_wait_metric(s, METRIC_RAW_CONNS_TOTAL, 1);
+}
+
 static void raw_session_that_is_lost_closes(void **state)
 {
     struct scene *s = *state;
@@ -388,6 +404,7 @@ int main(void)
         WITH_SCENE(raw_connection_moved_to_a_worker_that_has_ended_is_closed),
         WITH_SCENE(raw_port_without_endpoint_is_closed),
         WITH_SCENE(raw_upstream_that_refuses_or_fails_closes),
+        WITH_SCENE(raw_upstream_that_speaks_no_tls_closes),
         WITH_SCENE(raw_session_that_is_lost_closes),
         WITH_SCENE(raw_endpoint_that_goes_takes_its_connections),
         WITH_SCENE(raw_silence_is_closed_after_its_time),
