@@ -143,6 +143,8 @@ static void join(struct raw_conn *r)
     set_state(r, RAW_JOINED);
     prepare_event(r);
     c->sock = NULL;
+    c->origin.tls = NULL; /* it goes with the sock, and its name with it */
+    c->origin.server_name = str_from(c->server_name);
     r->upstream = NULL;
     r->splice = splice_new(c->gateway->worker, visitor, upstream, on_spliced, r);
     conn_arm_timer(c, c->gateway->config->connection_idle_timeout_ms);

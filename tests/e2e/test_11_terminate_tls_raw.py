@@ -10,6 +10,7 @@ import pytest
 from lib.content import content
 from lib.pki import Authority, alert_of, ask, client_context, connect, http_get
 from lib.policy import rule, stdin_of, text_of
+from lib.wait import wait_until
 
 HOST = "tcp.example.test"
 SETTINGS = {"tcp": {"host": HOST, "ports": "21000-24999", "fixed_ports": "25000-28999",
@@ -97,6 +98,32 @@ def test_the_end_of_the_upstream_is_that_of_tls(scene, kind):
         while data := tls.recv(65536):  # raises without close_notify
             answer += data
     assert answer.endswith(content(100000))
+
+
+def set_log_level(scene, level, logs):
+    """Reloads, and waits until requests are logged or not."""
+    scene.gateway.configure(log={"level": level})
+    scene.gateway.reload()
+
+    def is_done():
+        mark = scene.gateway.mark()
+        scene.http("x.example.test").get("/some")
+        return bool(scene.gateway.entries(mark, "http_request_complete")) == logs
+
+    wait_until(is_done, f"log level {level}")
+
+
+def test_log_that_begins_behind_the_handshake_tells_the_end(scene, kind):
+    """The end is told when the session of TLS has gone; it can name only what did not go with it."""
+    gateway = scene.start_gateway(SETTINGS)
+    raw = Raw(scene, kind, policy=terminate())
+    set_log_level(scene, "error", False)
+    mark = gateway.mark()
+    with connect(raw.port, raw.host) as tls:
+        assert b"200 OK" in ask(tls, b"GET /hello HTTP/1.1\r\nhost: a\r\n\r\n")
+        set_log_level(scene, "info", True)
+    entry = gateway.wait_log(lambda e: e["event"] == "tcp_connection_closed", mark, "the end")
+    assert entry["conn"].get("server_name", "") == (raw.host if kind == "tls" else "")
 
 
 def test_version_limits(scene, kind):
