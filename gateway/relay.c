@@ -211,10 +211,12 @@ static void near_report_closed(struct relay *r)
 {
     if (r->near_state != NEAR_OPEN || !r->far_closed || !r->near_over)
         return;
+    ref_inc(&r->ref); /* the dialler may close in the first event */
     if (r->far_why == CLOSE_DONE)
         r->stream.events->on_eof(r->stream.arg);
     if (r->near_state == NEAR_OPEN)
         near_close_with(r, r->far_why);
+    relay_unref(r);
 }
 
 static void near_on_opened(struct worker *w, void *arg)
