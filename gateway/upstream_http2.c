@@ -565,6 +565,8 @@ static void abandon_stream(struct upstream_http2 *u)
         return;
     (void)nghttp2_session_set_stream_user_data(ng, u->id, NULL);
     (void)nghttp2_session_consume_stream(ng, u->id, u->in.len);
+    if (is_complete && nghttp2_session_get_stream_local_close(ng, u->id) == 1)
+        return; /* nghttp2 closes it itself */
     /* Also when the response came before the end of the request (RFC 9113 section 8.1). */
     (void)nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, u->id,
                                     is_complete ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);

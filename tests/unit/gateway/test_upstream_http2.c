@@ -220,6 +220,27 @@ static void http2_request_and_response(void **state)
     (void)close(upstream);
 }
 
+static void http2_whole_exchange_is_not_reset(void **state)
+{
+    struct scene *s = *state;
+    struct frame f;
+    int visitor;
+    int upstream;
+
+    scene_start(s);
+    visitor = ask(s, SCENE_GET);
+    upstream = accept_session(s);
+    respond(upstream, expect_request(upstream));
+    scene_expect(visitor, OK_EMPTY);
+    send_frame(upstream, FRAME_PING, 0, 0, "12345678", 8);
+    do {
+        read_frame(upstream, &f);
+        assert_int_not_equal(f.type, FRAME_RST_STREAM);
+    } while (f.type != FRAME_PING);
+    (void)close(visitor);
+    (void)close(upstream);
+}
+
 static void http2_response_before_the_end_of_the_request(void **state)
 {
     struct scene *s = *state;
@@ -684,6 +705,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_SCENE(http2_request_and_response),
+        WITH_SCENE(http2_whole_exchange_is_not_reset),
         WITH_SCENE(http2_response_before_the_end_of_the_request),
         WITH_SCENE(http2_blocked_window_blocks_the_visitor),
         WITH_SCENE(http2_websocket_without_extended_connect_is_502),
