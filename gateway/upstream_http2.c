@@ -133,8 +133,8 @@ static void on_head(struct upstream_http2 *u, bool ends)
 {
     struct http_response response;
 
-    if (u->response.status == 101) {
-        fail_malformed(u, "101 in HTTP/2");
+    if (u->response.status == 101 || u->response.status < 100) {
+        fail_malformed(u, "a status that HTTP/2 does not have");
         return;
     }
     frame_response(u, ends);
