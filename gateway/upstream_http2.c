@@ -456,10 +456,12 @@ void upstream_http2_on_ready(struct upstream_http2 *u)
 void upstream_http2_on_lost(struct upstream_http2 *u, enum close_reason why, const struct err *e,
                             bool refused)
 {
+    bool is_closed = u->id == 0;
+
     u->id = 0;
     u->refused = refused;
-    /* All of a response that waits for a slow visitor is here. */
-    if (u->state != H2_REQUEST_BODY || !u->in_ended)
+    /* All that waits for a slow visitor is here: of a response, or of a tunnel that both ended. */
+    if (!is_receiving(u) || !u->in_ended || (u->state == H2_REQUEST_TUNNEL && !is_closed))
         fail(u, why, e);
 }
 
