@@ -22,6 +22,7 @@
 #include "gateway/exchange.h"
 #include "gateway/gateway_int.h"
 #include "gateway/http1.h"
+#include "gateway/http2.h"
 #include "gateway/outbuf.h"
 #include "gateway/upstream_http2_int.h"
 #include "gateway/upstream_http2_pool.h"
@@ -164,7 +165,8 @@ static bool add_field(struct upstream_http2 *u, struct str name, struct str valu
 {
     struct arena *a = exchange_arena(u->base.exchange);
 
-    u->head_bytes += name.n + value.n + sizeof(": \r\n") - 1;
+    /* As announced; and no less than what HTTP/1.1 makes of it, for all interim heads together. */
+    u->head_bytes += name.n + value.n + HTTP2_FIELD_OVERHEAD_BYTES;
     if (u->head_bytes > u->base.gateway->config->response_head_max_bytes ||
         u->response.headers.count == HTTP1_HEADERS_MAX)
         return false;

@@ -261,6 +261,26 @@ static void http2_status_below_100_is_502(void **state)
     (void)close(upstream);
 }
 
+static void http2_interim_heads_are_bounded(void **state)
+{
+    enum { HEADS = 30 };
+    struct scene *s = *state;
+    int visitor;
+    int upstream;
+    uint32_t id;
+
+    s->config->response_head_max_bytes = 1024;
+    scene_start(s);
+    visitor = ask(s, SCENE_GET);
+    upstream = accept_session(s);
+    id = expect_request(upstream);
+    for (int i = 0; i < HEADS; i++)
+        send_frame(upstream, FRAME_HEADERS, FLAG_END_HEADERS, id, "\x08\x03\x31\x30\x33", 5);
+    scene_expect_until(visitor, "HTTP/1.1 502 Bad Gateway\r\n");
+    (void)close(visitor);
+    (void)close(upstream);
+}
+
 static void http2_response_before_the_end_of_the_request(void **state)
 {
     struct scene *s = *state;
@@ -768,6 +788,7 @@ int main(void)
         WITH_SCENE(http2_request_and_response),
         WITH_SCENE(http2_whole_exchange_is_not_reset),
         WITH_SCENE(http2_status_below_100_is_502),
+        WITH_SCENE(http2_interim_heads_are_bounded),
         WITH_SCENE(http2_response_before_the_end_of_the_request),
         WITH_SCENE(http2_blocked_window_blocks_the_visitor),
         WITH_SCENE(http2_websocket_without_extended_connect_is_502),
