@@ -132,6 +132,7 @@ static void on_settings(struct http2_conn *h)
     if (h->state != HTTP2_PREFACE)
         return;
     h->preface_ms = 0;
+    h->idle_ms = clock_mono_ms();
     http2_set_state(h, HTTP2_OPEN);
 }
 

@@ -22,6 +22,7 @@
 #include "gateway/exchange.h"
 #include "gateway/gateway_int.h"
 #include "gateway/http1.h"
+#include "gateway/http2.h"
 #include "gateway/outbuf.h"
 #include "gateway/upstream_http2_int.h"
 #include "gateway/upstream_http2_pool.h"
@@ -133,8 +134,8 @@ static void on_head(struct upstream_http2 *u, bool ends)
 {
     struct http_response response;
 
-    if (u->response.status == 101) {
-        fail_malformed(u, "101 in HTTP/2");
+    if (u->response.status == 101 || u->response.status < 100) {
+        fail_malformed(u, "a status that HTTP/2 does not have");
         return;
     }
     frame_response(u, ends);
@@ -164,7 +165,8 @@ static bool add_field(struct upstream_http2 *u, struct str name, struct str valu
 {
     struct arena *a = exchange_arena(u->base.exchange);
 
-    u->head_bytes += name.n + value.n + sizeof(": \r\n") - 1;
+    /* As announced; and no less than what HTTP/1.1 makes of it, for all interim heads together. */
+    u->head_bytes += name.n + value.n + HTTP2_FIELD_OVERHEAD_BYTES;
     if (u->head_bytes > u->base.gateway->config->response_head_max_bytes ||
         u->response.headers.count == HTTP1_HEADERS_MAX)
         return false;
@@ -456,10 +458,12 @@ void upstream_http2_on_ready(struct upstream_http2 *u)
 void upstream_http2_on_lost(struct upstream_http2 *u, enum close_reason why, const struct err *e,
                             bool refused)
 {
+    bool is_closed = u->id == 0;
+
     u->id = 0;
     u->refused = refused;
-    /* All of a response that waits for a slow visitor is here. */
-    if (u->state != H2_REQUEST_BODY || !u->in_ended)
+    /* All that waits for a slow visitor is here: of a response, or of a tunnel that both ended. */
+    if (!is_receiving(u) || !u->in_ended || (u->state == H2_REQUEST_TUNNEL && !is_closed))
         fail(u, why, e);
 }
 
@@ -565,6 +569,8 @@ static void abandon_stream(struct upstream_http2 *u)
         return;
     (void)nghttp2_session_set_stream_user_data(ng, u->id, NULL);
     (void)nghttp2_session_consume_stream(ng, u->id, u->in.len);
+    if (is_complete && nghttp2_session_get_stream_local_close(ng, u->id) == 1)
+        return; /* nghttp2 closes it itself */
     /* Also when the response came before the end of the request (RFC 9113 section 8.1). */
     (void)nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, u->id,
                                     is_complete ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);

@@ -281,6 +281,18 @@ static void idle_conn_is_told_to_go(void **state)
     (void)close(upstream);
 }
 
+static void conn_that_asks_nothing_is_told_to_go(void **state)
+{
+    struct scene *s = *state;
+    int visitor;
+
+    s->config->keepalive_timeout_ms = 50;
+    scene_start(s);
+    visitor = visit(s);
+    expect_goaway(visitor, 0);
+    scene_wait_metric(s, METRIC_CONNS, 0);
+}
+
 static void draining_waits_for_the_streams(void **state)
 {
     struct scene *s = *state;
@@ -343,6 +355,7 @@ int main(void)
         CASE(flood_ends_the_conn),
         CASE(header_block_that_does_not_end_in_time_ends_the_conn),
         CASE(idle_conn_is_told_to_go),
+        CASE(conn_that_asks_nothing_is_told_to_go),
         CASE(draining_waits_for_the_streams),
         CASE(draining_waits_for_a_visitor_who_is_silent),
     };

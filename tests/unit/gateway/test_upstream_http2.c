@@ -220,6 +220,67 @@ static void http2_request_and_response(void **state)
     (void)close(upstream);
 }
 
+static void http2_whole_exchange_is_not_reset(void **state)
+{
+    struct scene *s = *state;
+    struct frame f;
+    int visitor;
+    int upstream;
+
+    scene_start(s);
+    visitor = ask(s, SCENE_GET);
+    upstream = accept_session(s);
+    respond(upstream, expect_request(upstream));
+    scene_expect(visitor, OK_EMPTY);
+    send_frame(upstream, FRAME_PING, 0, 0, "12345678", 8);
+    do {
+        read_frame(upstream, &f);
+        assert_int_not_equal(f.type, FRAME_RST_STREAM);
+    } while (f.type != FRAME_PING);
+    (void)close(visitor);
+    (void)close(upstream);
+}
+
+static void http2_status_below_100_is_502(void **state)
+{
+    struct scene *s = *state;
+    int visitor;
+    int upstream;
+    uint32_t id;
+
+    scene_start(s);
+    visitor = ask(s, SCENE_GET);
+    upstream = accept_session(s);
+    id = expect_request(upstream);
+    send_frame(upstream, FRAME_HEADERS, FLAG_END_HEADERS, id,
+               "\x08\x03"
+               "099",
+               5);
+    scene_expect_head(visitor, "HTTP/1.1 502 Bad Gateway\r\n");
+    (void)close(visitor);
+    (void)close(upstream);
+}
+
+static void http2_interim_heads_are_bounded(void **state)
+{
+    enum { HEADS = 30 };
+    struct scene *s = *state;
+    int visitor;
+    int upstream;
+    uint32_t id;
+
+    s->config->response_head_max_bytes = 1024;
+    scene_start(s);
+    visitor = ask(s, SCENE_GET);
+    upstream = accept_session(s);
+    id = expect_request(upstream);
+    for (int i = 0; i < HEADS; i++)
+        send_frame(upstream, FRAME_HEADERS, FLAG_END_HEADERS, id, "\x08\x03\x31\x30\x33", 5);
+    scene_expect_until(visitor, "HTTP/1.1 502 Bad Gateway\r\n");
+    (void)close(visitor);
+    (void)close(upstream);
+}
+
 static void http2_response_before_the_end_of_the_request(void **state)
 {
     struct scene *s = *state;
@@ -325,6 +386,47 @@ static void http2_websocket_is_a_tunnel(void **state)
     scene_wait_metric(s, METRIC_EXCHANGES, 0);
     (void)close(visitor);
     (void)close(upstream);
+}
+
+static void http2_tunnel_that_both_ended_outlives_the_session(void **state)
+{
+    static const unsigned char allowed[6] = { 0, 8, 0, 0, 0, 1 }; /* ENABLE_CONNECT_PROTOCOL */
+    static const char piece[FRAME_MAX_BYTES];
+    static char bytes[FRAME_MAX_BYTES];
+    enum { PIECES = 900 };
+    struct scene *s = *state;
+    struct frame f;
+    size_t total = 0;
+    ssize_t got;
+    int visitor;
+    int upstream;
+    uint32_t id;
+
+    s->config->upstream_http2_window_bytes = 16 * MIB;
+    scene_start(s);
+    visitor = ask(s, UPGRADE);
+    upstream = scene_accept(s, 0);
+    scene_expect(upstream, PREFACE);
+    send_frame(upstream, FRAME_SETTINGS, 0, 0, allowed, sizeof(allowed));
+    send_frame(upstream, FRAME_SETTINGS, FLAG_ACK, 0, NULL, 0);
+    id = expect_request(upstream);
+    send_frame(upstream, FRAME_HEADERS, FLAG_END_HEADERS, id, STATUS_200, 1);
+    scene_expect_head(visitor, "HTTP/1.1 101 Switching Protocols\r\n");
+    /* More than sockets hold, and the visitor does not read. */
+    for (int i = 0; i < PIECES; i++)
+        send_frame(upstream, FRAME_DATA, i == PIECES - 1 ? FLAG_END_STREAM : 0, id, piece,
+                   sizeof(piece));
+    (void)shutdown(visitor, SHUT_WR);
+    do
+        expect_frame(upstream, FRAME_DATA, &f);
+    while ((f.flags & FLAG_END_STREAM) == 0);
+    (void)shutdown(upstream, SHUT_WR);
+    scene_wait_metric(s, METRIC_STREAMS, 0);
+    while ((got = read(visitor, bytes, sizeof(bytes))) > 0)
+        total += (size_t)got;
+    assert_int_equal(total, PIECES * sizeof(piece));
+    (void)close(upstream);
+    (void)close(visitor);
 }
 
 /* ---- requests that were not processed ---- */
@@ -684,10 +786,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_SCENE(http2_request_and_response),
+        WITH_SCENE(http2_whole_exchange_is_not_reset),
+        WITH_SCENE(http2_status_below_100_is_502),
+        WITH_SCENE(http2_interim_heads_are_bounded),
         WITH_SCENE(http2_response_before_the_end_of_the_request),
         WITH_SCENE(http2_blocked_window_blocks_the_visitor),
         WITH_SCENE(http2_websocket_without_extended_connect_is_502),
         WITH_SCENE(http2_websocket_is_a_tunnel),
+        WITH_SCENE(http2_tunnel_that_both_ended_outlives_the_session),
         WITH_SCENE(http2_refused_request_goes_again),
         WITH_SCENE(http2_refused_for_ever_is_502),
         WITH_SCENE(http2_request_behind_goaway_goes_elsewhere),
