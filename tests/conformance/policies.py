@@ -179,6 +179,14 @@ def check_urls(calls, config):
         calls.allowed |= URL_CODES
 
 
+def check_certificates(calls, config):
+    """Published examples have "... certificate ..." where the base64 belongs."""
+    for text in strings(config):
+        body = re.search(r"-----BEGIN [^-]*-----(.*?)-----END ", text, re.DOTALL)
+        if body and re.search(r"[^A-Za-z0-9+/=\s]", body[1]):
+            calls.need("PEM text without base64 in it", "1920", "2228")
+
+
 CONFIGS = {
     "restrict-ips": check_restrict_ips,
     "set-vars": check_set_vars,
@@ -186,6 +194,7 @@ CONFIGS = {
     "jwt-validation": check_urls,
     "forward-internal": check_urls,
     "http-request": check_urls,
+    "terminate-tls": check_certificates,
 }
 
 
