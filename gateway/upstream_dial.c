@@ -19,12 +19,11 @@ static void on_problem(void *arg, struct endpoint *ep, const char *problem)
     struct gateway *g = arg;
     uint64_t suppressed;
 
-    if (!log_limit_pass(&g->upstream_log, PROBLEMS_BURST, clock_mono_ms(), &suppressed))
-        return;
-    log_info("upstream.tls_failed", LS("endpoint", ep->id), LS("upstream", ep->upstream_url),
-             LS("reason", problem), LU("suppressed", suppressed));
     if (ep->agent.ops->on_problem != NULL)
         ep->agent.ops->on_problem(&ep->agent, problem);
+    if (log_limit_pass(&g->upstream_log, PROBLEMS_BURST, clock_mono_ms(), &suppressed))
+        log_info("upstream.tls_failed", LS("endpoint", ep->id), LS("upstream", ep->upstream_url),
+                 LS("reason", problem), LU("suppressed", suppressed));
 }
 
 /* Events that nobody gets: a wrapper takes over before the first. */

@@ -13,6 +13,7 @@
 #include <utlist.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "policy/policy.h"
 #include "sshd/command.h"
@@ -24,7 +25,10 @@
 #include "sshd/terminal.h"
 #include "tunnel/control.h"
 
-enum { EXEC_MAGIC = 0x45786563 };
+enum {
+    EXEC_MAGIC = 0x45786563,
+    EXEC_PROBLEMS_PER_SECOND = 5, /* a visitor can cause one with each request */
+};
 
 enum exec_state {
     EXEC_READS,  /* the policy, or the certificates, that the client sends */
@@ -46,6 +50,7 @@ struct exec {
     bool claiming;   /* a claim is under way */
     size_t adopted;  /* forwards so far */
     struct err last; /* why the last endpoint was refused or lost */
+    struct log_limit problems;
     ev_timer wait;
 };
 
@@ -823,7 +828,11 @@ void exec_show_event(struct exec *x, const struct event *ev)
 
 void exec_show_problem(struct exec *x, const char *problem)
 {
-    if (x->terminal != NULL && x->state != EXEC_DONE)
+    uint64_t suppressed;
+
+    if (x->terminal == NULL || x->state == EXEC_DONE)
+        return;
+    if (log_limit_pass(&x->problems, EXEC_PROBLEMS_PER_SECOND, clock_mono_ms(), &suppressed))
         terminal_line(x->terminal, SESSION_STDERR, "Upstream: TLS failed: %s", problem);
 }
 

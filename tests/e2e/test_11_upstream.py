@@ -234,6 +234,16 @@ def test_tls_verify_refuses_others(scene, serve, authority, kind):
         t.wait_err(reason)
 
 
+def test_problems_of_one_upstream_do_not_silence_those_of_another(scene, serve, authority):
+    server = serve("https")
+    noisy = verified(scene, server, authority, "https://other.test")
+    for _ in range(12):
+        assert scene.get(noisy).status == 502
+    quiet = verified(scene, server, authority, cas=False)
+    assert scene.get(quiet).status == 502
+    quiet.wait_err("unable to get local issuer")
+
+
 def test_tls_is_not_verified_by_default(scene, node, authority):
     cert, key = authority.leaf("stranger", "DNS:stranger.test")
     server = scene.keep(node.start("upstream.js", "https", cert, key), "stop")
