@@ -11,8 +11,6 @@
 #include "base/str.h"
 #include "tunnel/authkeys.h"
 
-enum { AUTHKEY_ACCOUNT_MAX_BYTES = 64 };
-
 /*
  * Reads the options at the start of *line into key and moves *line behind them and the space that
  * follows. Returns 0, or -1 with E_SYNTAX, E_LIMIT or a code of acl_add() or cidr_parse().

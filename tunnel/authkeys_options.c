@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "tunnel/endpoint.h"
 
 enum { NAME_SHOWN_BYTES = 32, VALUE_SHOWN_BYTES = 64 };
 
@@ -13,8 +14,9 @@ enum { NAME_SHOWN_BYTES = 32, VALUE_SHOWN_BYTES = 64 };
 
 static int set_account(struct authkey *key, struct str value, struct err *e)
 {
-    if (value.n == 0 || value.n > AUTHKEY_ACCOUNT_MAX_BYTES)
-        return err_set(e, E_SYNTAX, "an account has 1 to %d characters", AUTHKEY_ACCOUNT_MAX_BYTES);
+    if (value.n == 0 || value.n > ENDPOINT_ACCOUNT_MAX_BYTES)
+        return err_set(e, E_SYNTAX, "an account has 1 to %d characters",
+                       ENDPOINT_ACCOUNT_MAX_BYTES);
     for (size_t i = 0; i < value.n; i++) {
         char c = value.p[i];
 

@@ -18,7 +18,10 @@
 
 struct port;
 
-enum { ENDPOINT_KEY_BYTES = 65 };
+enum {
+    ENDPOINT_KEY_BYTES = 65,
+    ENDPOINT_ACCOUNT_MAX_BYTES = 64,
+};
 
 enum upstream_protocol { UPSTREAM_HTTP1, UPSTREAM_HTTP2 };
 

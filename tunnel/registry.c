@@ -27,8 +27,7 @@
 #include "tunnel/domains.h"
 
 enum {
-    ACCOUNT_KEY_MAX_BYTES = 256,
-    SLOT_KEY_MAX_BYTES = ACCOUNT_KEY_MAX_BYTES + HOST_MAX_BYTES + 16,
+    SLOT_KEY_MAX_BYTES = ENDPOINT_ACCOUNT_MAX_BYTES + HOST_MAX_BYTES + 16,
     NAME_KEY_MAX_BYTES = HOST_MAX_BYTES + 16,
     RANDOM_BYTES = REGISTRY_RANDOM_HEX / 2,
 };
@@ -218,7 +217,7 @@ static struct slot *slot_find(const struct registry *r, const struct url *u, con
     char key[SLOT_KEY_MAX_BYTES];
     struct slot *found;
 
-    assert(strlen(account) < ACCOUNT_KEY_MAX_BYTES);
+    assert(strlen(account) <= ENDPOINT_ACCOUNT_MAX_BYTES);
     slot_key(u, account, key);
     HASH_FIND_STR(r->slots, key, found);
     return found;
@@ -364,7 +363,7 @@ static int check_named(const struct registry *r, const struct endpoint *ep, uint
 static void random_bytes(const struct registry *r, const struct endpoint *ep, unsigned number,
                          const char *purpose, unsigned char out[RANDOM_BYTES])
 {
-    char text[ACCOUNT_KEY_MAX_BYTES + ENDPOINT_KEY_BYTES + 32];
+    char text[ENDPOINT_ACCOUNT_MAX_BYTES + ENDPOINT_KEY_BYTES + 32];
     unsigned char mac[EVP_MAX_MD_SIZE];
     unsigned mac_bytes = 0;
     int n = snprintf(text, sizeof(text), "%s/%s/%u%s", ep->account, ep->key, number, purpose);

@@ -1,8 +1,10 @@
 /*
- * One hash table whose key is scheme, port and host: exact hosts and wildcards alike, since a
- * wildcard's host begins with "*" and a request's never does. A wildcard is found by putting "*" in
- * front of each suffix of the request's host, the longest first. A tree of labels would save these
- * probes, but there are as many as the host has dots and none when no wildcard is online.
+ * One hash table whose key is scheme, port, account and host: exact hosts and wildcards alike, since
+ * a wildcard's host begins with "*" and a request's never does. Public names are the same for
+ * everybody, so their account is empty; an internal name without its account is no key at all, and
+ * no request from outside can spell one. A wildcard is found by putting "*" in front of each suffix
+ * of the request's host, the longest first. A tree of labels would save these probes, but there are
+ * as many as the host has dots and none when no wildcard is online.
  */
 #include "tunnel/routes.h"
 
@@ -15,7 +17,14 @@
 
 enum {
     KEY_HEAD_BYTES = 3, /* scheme, port */
-    KEY_MAX_BYTES = KEY_HEAD_BYTES + HOST_MAX_BYTES,
+    KEY_MAX_BYTES = KEY_HEAD_BYTES + ENDPOINT_ACCOUNT_MAX_BYTES + 1 + HOST_MAX_BYTES,
+};
+
+/* Where a name is looked for: a scheme and port, of everybody or of one account. */
+struct space {
+    enum scheme scheme;
+    uint16_t port;
+    struct str account; /* empty: public names */
 };
 
 struct key {
@@ -42,26 +51,36 @@ struct routes *routes_new(void)
     return mem_zalloc(sizeof(struct routes));
 }
 
-/* `prefix` is "*" or empty. */
-static void key_set(struct key *k, enum scheme scheme, uint16_t port, struct str prefix,
-                    struct str host)
+static void key_add(struct key *k, struct str s)
 {
-    assert(prefix.n + host.n <= HOST_MAX_BYTES);
-    k->bytes[0] = (char)scheme;
-    k->bytes[1] = (char)(port >> 8);
-    k->bytes[2] = (char)(port & 0xff);
-    k->n = KEY_HEAD_BYTES;
-    if (prefix.n > 0)
-        memcpy(k->bytes + k->n, prefix.p, prefix.n);
-    k->n += prefix.n;
-    if (host.n > 0)
-        memcpy(k->bytes + k->n, host.p, host.n);
-    k->n += host.n;
+    assert(k->n + s.n <= sizeof(k->bytes));
+    if (s.n > 0)
+        memcpy(k->bytes + k->n, s.p, s.n);
+    k->n += s.n;
 }
 
-static void key_of_url(struct key *k, const struct url *u)
+/* `prefix` is "*" or empty. */
+static void key_set(struct key *k, const struct space *space, struct str prefix, struct str host)
 {
-    key_set(k, u->scheme, u->port, STR_NONE, str_from(u->host));
+    k->bytes[0] = (char)space->scheme;
+    k->bytes[1] = (char)(space->port >> 8);
+    k->bytes[2] = (char)(space->port & 0xff);
+    k->n = KEY_HEAD_BYTES;
+    key_add(k, space->account);
+    key_add(k, STR("/")); /* in no account and no host */
+    key_add(k, prefix);
+    key_add(k, host);
+}
+
+static void key_of(struct key *k, const struct endpoint *ep)
+{
+    const struct space space = {
+        .scheme = ep->url.scheme,
+        .port = ep->url.port,
+        .account = ep->url.binding == BINDING_INTERNAL ? str_from(ep->account) : STR_NONE,
+    };
+
+    key_set(k, &space, STR_NONE, str_from(ep->url.host));
 }
 
 static struct route *probe(const struct routes *r, const struct key *k)
@@ -110,9 +129,7 @@ void routes_add(struct routes *r, struct endpoint *ep)
     struct key k;
     struct route *route;
 
-    if (ep->url.binding == BINDING_INTERNAL)
-        return; /* no public request may reach it */
-    key_of_url(&k, &ep->url);
+    key_of(&k, ep);
     endpoint_ref(ep);
     route = probe(r, &k);
     if (route != NULL) {
@@ -136,7 +153,7 @@ void routes_remove(struct routes *r, struct endpoint *ep)
     struct key k;
     struct route *route;
 
-    key_of_url(&k, &ep->url);
+    key_of(&k, ep);
     route = probe(r, &k);
     if (route != NULL && route->ep == ep)
         route_free(r, route);
@@ -153,13 +170,13 @@ bool routes_has(const struct routes *r, const struct endpoint *ep)
     const struct route *route;
     struct key k;
 
-    key_of_url(&k, &ep->url);
+    key_of(&k, ep);
     route = probe(r, &k);
     return route != NULL && route->ep == ep;
 }
 
-static struct route *find_wildcard(const struct routes *r, enum scheme scheme, struct str host,
-                                   uint16_t port)
+static struct route *find_wildcard(const struct routes *r, const struct space *space,
+                                   struct str host)
 {
     struct key k;
     size_t dot;
@@ -170,7 +187,7 @@ static struct route *find_wildcard(const struct routes *r, enum scheme scheme, s
         host = str_skip(host, dot);
         /* A leading dot leaves no label for "*" to stand for, and its key would not fit. */
         if (dot > 0) {
-            key_set(&k, scheme, port, STR("*"), host);
+            key_set(&k, space, STR("*"), host);
             found = probe(r, &k);
             if (found != NULL)
                 return found;
@@ -180,19 +197,34 @@ static struct route *find_wildcard(const struct routes *r, enum scheme scheme, s
     return NULL;
 }
 
-struct endpoint *routes_find(const struct routes *r, enum scheme scheme, struct str host,
-                             uint16_t port)
+static struct endpoint *find(const struct routes *r, const struct space *space, struct str host)
 {
     struct key k;
     struct route *found;
 
     if (host.n > HOST_MAX_BYTES)
         return NULL;
-    key_set(&k, scheme, port, STR_NONE, host);
+    key_set(&k, space, STR_NONE, host);
     found = probe(r, &k);
     if (found == NULL && r->wildcards > 0)
-        found = find_wildcard(r, scheme, host, port);
+        found = find_wildcard(r, space, host);
     return found == NULL ? NULL : found->ep;
+}
+
+struct endpoint *routes_find(const struct routes *r, enum scheme scheme, struct str host,
+                             uint16_t port)
+{
+    const struct space space = { .scheme = scheme, .port = port };
+
+    return find(r, &space, host);
+}
+
+struct endpoint *routes_find_internal(const struct routes *r, struct str account,
+                                      enum scheme scheme, struct str host, uint16_t port)
+{
+    const struct space space = { .scheme = scheme, .port = port, .account = account };
+
+    return find(r, &space, host);
 }
 
 /* Both match one host, so of two wildcards the longer one has the longer suffix. */

@@ -37,7 +37,13 @@ bool routes_has(const struct routes *r, const struct endpoint *ep);
 struct endpoint *routes_find(const struct routes *r, enum scheme scheme, struct str host,
                              uint16_t port);
 /*
- * The same for the name of a TLS connection, which https and tls endpoints share: of what either
+ * The same for an internal endpoint of this account, whose name nobody else's is. `account` is not
+ * empty and has at most ENDPOINT_ACCOUNT_MAX_BYTES.
+ */
+struct endpoint *routes_find_internal(const struct routes *r, struct str account,
+                                      enum scheme scheme, struct str host, uint16_t port);
+/*
+ * The public ones for the name of a TLS connection, which https and tls endpoints share: of what either
  * scheme gives, the more specific one. Both never have the same host (tunnel/registry.h).
  */
 struct endpoint *routes_find_secure(const struct routes *r, struct str host, uint16_t port);

@@ -166,17 +166,47 @@ static void routes_add_same_address_replaces(void **state)
     routes_free(r);
 }
 
-static void routes_add_internal_is_not_reachable(void **state)
+static struct endpoint *internal_at(const char *account, const char *host)
 {
+    struct endpoint *ep = endpoint_at(SCHEME_HTTPS, host, 443);
+
+    ep->url.binding = BINDING_INTERNAL;
+    endpoint_set(&ep->account, str_from(account));
+    return ep;
+}
+
+static void routes_find_internal_is_its_accounts_only(void **state)
+{
+    static const char *const not_public[] = { "x.internal", "alice/x.internal", "/x.internal",
+                                              "a.x.internal" };
     struct routes *r = routes_new();
-    struct endpoint *ep = endpoint_at(SCHEME_HTTPS, "x.internal", 443);
+    struct endpoint *alice = internal_at("alice", "x.internal");
+    struct endpoint *wild = internal_at("alice", "*.internal");
+    struct endpoint *bob = internal_at("bob", "x.internal");
 
     (void)state;
-    ep->url.binding = BINDING_INTERNAL;
-    routes_add(r, ep);
-    assert_int_equal(routes_count(r), 0);
-    routes_remove(r, ep);
-    endpoint_unref(ep);
+    routes_add(r, alice);
+    routes_add(r, wild);
+    routes_add(r, bob);
+    assert_int_equal(routes_count(r), 3);
+    for (size_t i = 0; i < sizeof(not_public) / sizeof(not_public[0]); i++)
+        assert_null(routes_find(r, SCHEME_HTTPS, str_from(not_public[i]), 443));
+#define FIND(account, host, port)                                                                  \
+    routes_find_internal(r, STR(account), SCHEME_HTTPS, STR(host), port)
+    assert_ptr_equal(FIND("alice", "x.internal", 443), alice);
+    assert_ptr_equal(FIND("alice", "y.internal", 443), wild);
+    assert_ptr_equal(FIND("bob", "x.internal", 443), bob);
+    assert_null(FIND("bob", "y.internal", 443));
+    assert_null(FIND("carol", "x.internal", 443));
+    assert_null(FIND("alice", "x.internal", 444));
+    assert_null(FIND("", "x.internal", 443));
+    routes_remove(r, alice);
+    assert_ptr_equal(FIND("alice", "x.internal", 443), wild);
+    assert_ptr_equal(FIND("bob", "x.internal", 443), bob);
+#undef FIND
+    endpoint_unref(alice);
+    endpoint_unref(wild);
+    endpoint_unref(bob);
     routes_free(r);
 }
 
@@ -261,7 +291,7 @@ int main(void)
         cmocka_unit_test(routes_find_looks_at_scheme_and_port),
         cmocka_unit_test(routes_remove_exact_falls_through_to_the_wildcard),
         cmocka_unit_test(routes_add_same_address_replaces),
-        cmocka_unit_test(routes_add_internal_is_not_reachable),
+        cmocka_unit_test(routes_find_internal_is_its_accounts_only),
         cmocka_unit_test(routes_find_longest_host_fits),
         cmocka_unit_test(routes_find_among_many),
         cmocka_unit_test(routes_on_gone_tells_of_removed_and_replaced),
