@@ -20,6 +20,7 @@ struct compiled_rule {
     size_t expression_count;
     struct compiled_action *actions; /* owned */
     size_t action_count;
+    bool ends;    /* once it matches, an action of it ends the phase */
     size_t index; /* in its document, for messages */
     char *name;   /* owned; NULL: none */
 };

@@ -58,6 +58,27 @@ bool policy_ends_tls(const struct counted *policy)
     return policy != NULL && policy_of(policy)->ends_tls;
 }
 
+static bool phase_ends(const struct policy *p, enum policy_phase phase)
+{
+    for (size_t i = 0; i < p->phases[phase].count; i++) {
+        const struct compiled_rule *rule = &p->phases[phase].rules[i];
+
+        if (rule->ends && rule->expression_count == 0)
+            return true;
+    }
+    return false;
+}
+
+bool policy_handles_all(const struct counted *policy, unsigned protocols)
+{
+    bool has_requests = (protocols & (POLICY_HTTP | POLICY_HTTPS)) != 0;
+
+    if (policy == NULL)
+        return false;
+    return phase_ends(policy_of(policy), POLICY_ON_TCP_CONNECT) ||
+           (has_requests && phase_ends(policy_of(policy), POLICY_ON_HTTP_REQUEST));
+}
+
 /* ---- compiling ------------------------------------------------------------------------------- */
 
 static bool is_empty(const struct policy *p)

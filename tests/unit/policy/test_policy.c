@@ -515,6 +515,43 @@ static void limits_come_with_the_params(void **state)
     policy_problems_free(problems);
 }
 
+static void policy_handles_all_needs_an_end_without_conditions(void **state)
+{
+    static const struct {
+        const char *document;
+        unsigned protocols;
+        bool handles;
+    } cases[] = {
+        { "on_http_request: [{actions: [{type: deny}]}]", POLICY_HTTPS, true },
+        { "on_http_request: [{actions: [{type: deny}]}]", POLICY_HTTP, true },
+        { "on_http_request: [{actions: [{type: log}]}]", POLICY_HTTPS, false },
+        { "on_http_request: [{expressions: [\"req.method == 'GET'\"], actions: [{type: deny}]}]",
+          POLICY_HTTPS, false },
+        { "on_http_request: [{expressions: [\"req.method == 'GET'\"], actions: [{type: deny}]}, "
+          "{actions: [{type: log}, {type: custom-response}]}]",
+          POLICY_HTTPS, true },
+        { "on_http_request: [{actions: [{type: redirect}]}]", POLICY_HTTPS, true },
+        { "on_http_request: [{actions: [{type: forward-internal}]}]", POLICY_HTTPS, true },
+        { "on_http_request: [{actions: [{type: forward-internal, config: {on_error: halt}}]}]",
+          POLICY_HTTPS, true },
+        { "on_http_request: [{actions: [{type: forward-internal, config: {on_error: continue}}]}]",
+          POLICY_HTTPS, false },
+        { "on_http_response: [{actions: [{type: custom-response}]}]", POLICY_HTTPS, false },
+        { "on_tcp_connect: [{actions: [{type: deny}]}]", POLICY_HTTPS, true },
+        { "on_tcp_connect: [{actions: [{type: close-connection}]}]", POLICY_TCP, true },
+        { "on_tcp_connect: [{actions: [{type: restrict-ips}]}]", POLICY_TLS, false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct counted *policy = fake_host_compile(cases[i].document);
+
+        assert_int_equal(policy_handles_all(policy, cases[i].protocols), cases[i].handles);
+        counted_unref(policy);
+    }
+    assert_false(policy_handles_all(NULL, POLICY_HTTPS));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -534,6 +571,7 @@ int main(void)
         cmocka_unit_test(literal_secrets_are_looked_for),
         cmocka_unit_test(documents_have_limits),
         cmocka_unit_test(limits_come_with_the_params),
+        cmocka_unit_test(policy_handles_all_needs_an_end_without_conditions),
     };
 
     return cmocka_run_group_tests_name("policy/policy", tests, NULL, NULL);
