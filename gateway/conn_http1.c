@@ -115,7 +115,7 @@ static bool try_move(struct http1_conn *h)
     const struct endpoint *ep = exchange_route(h->exchange);
 
     if (h->moved || h->conn->gateway->draining || ep == NULL ||
-        ep->agent.worker == h->conn->gateway->worker)
+        endpoint_is_at(ep, h->conn->gateway->worker))
         return false;
     h->moved = true;
     set_state(h, HTTP1_MOVING);

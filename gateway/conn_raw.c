@@ -225,7 +225,7 @@ static void on_verdict(void *arg, enum policy_verdict verdict)
 {
     struct raw_conn *r = arg;
 
-    if (verdict == POLICY_CONTINUE)
+    if (verdict == POLICY_CONTINUE && endpoint_has_agent(r->endpoint))
         dial(r);
     else
         conn_close(r->conn, CLOSE_POLICY);
@@ -351,7 +351,7 @@ void conn_start_raw(struct conn *c, struct endpoint *ep)
     stream_set_events(sock_stream(c->sock), &visitor_events, r);
     sock_hold(c->sock);
     conn_arm_timer(c, 0);
-    if (ep->agent.worker == c->gateway->worker || c->gateway->draining)
+    if (endpoint_is_at(ep, c->gateway->worker) || c->gateway->draining)
         ask_policy(r);
     else
         worker_defer(c->gateway->worker, move_now, r); /* its sock's event may be on the stack */

@@ -287,6 +287,11 @@ static void send_request(struct exchange *x)
     bool gathered = x->request_body.state == GATHER_WHOLE;
     struct err e;
 
+    if (!endpoint_has_agent(x->endpoint)) {
+        (void)err_set(&e, E_UNHANDLED, "the traffic policy does not handle this request");
+        exchange_answer_error(x, &e, CLOSE_POLICY);
+        return;
+    }
     if (exchange_is_overgrown(&x->request.headers, x->request.target.n + x->host.n,
                               x->gateway->config->request_head_max_bytes)) {
         (void)err_set(&e, E_HEAD_TOO_LARGE, "the head is too large with the endpoint's headers");

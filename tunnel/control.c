@@ -137,7 +137,7 @@ static void on_applied(struct worker *w, void *arg)
     (void)w;
     if (closed_port(ch) != NULL)
         c->ports.ops->close(closed_port(ch));
-    if (ch->added != NULL && ch->removed != NULL)
+    if (ch->added != NULL && ch->removed != NULL && endpoint_has_agent(ch->removed))
         ch->removed->agent.ops->on_notice(&ch->removed->agent, AGENT_TAKEN_OVER);
     if (ch->claim != NULL)
         answer(ch->claim);

@@ -49,10 +49,22 @@ struct endpoint {
     bool wants_events;      /* the session shows request lines */
     char session_id[ID_BYTES];
     char key[ENDPOINT_KEY_BYTES]; /* SHA-256 fingerprint of the SSH key, hexadecimal */
-    struct agent agent;
+    struct agent agent;           /* zeroed: it is a cloud endpoint */
     struct port
         *port; /* borrowed: of a public TCP endpoint that is online; the registry opens it */
 };
+
+/* False for a cloud endpoint, which no session holds: its policy answers everything. */
+static inline bool endpoint_has_agent(const struct endpoint *ep)
+{
+    return ep->agent.ops != NULL;
+}
+
+/* True if a visitor's connection is best served by that worker: sessions are on one only. */
+static inline bool endpoint_is_at(const struct endpoint *ep, const struct worker *w)
+{
+    return !endpoint_has_agent(ep) || ep->agent.worker == w;
+}
 
 /* A zeroed endpoint with one reference and empty strings; the caller fills it before the claim. */
 struct endpoint *endpoint_new(void);
