@@ -21,6 +21,7 @@
 #include "gateway/gateway_int.h"
 #include "gateway/head_buf.h"
 #include "gateway/http2.h"
+#include "gateway/linger.h"
 #include "gateway/sock.h"
 
 enum {
@@ -186,6 +187,13 @@ static void check_streams(struct http2_conn *h, uint64_t now_ms)
     {
         if (s->exchange != NULL)
             continue;
+        if (s->linger_ms != 0) {
+            if (is_over(s->linger_ms, LINGER_MS, now_ms))
+                h2_stream_end_linger(s);
+            else
+                http2_wake_for(h, s->linger_ms, LINGER_MS);
+            continue;
+        }
         if (!h2_stream_is_stalled(s, now_ms)) {
             http2_wake_for(h, s->moved_ms, config_of(h)->stall_timeout_ms);
             continue;

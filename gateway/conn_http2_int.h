@@ -86,7 +86,9 @@ struct h2_stream {
     struct arena fields;     /* of the trailers, which outlive the exchange */
     nghttp2_nv *last_fields; /* in `fields`; NULL: no trailers */
     size_t last_count;
-    uint64_t moved_ms; /* when its response last went on */
+    uint64_t moved_ms;  /* when its response last went on */
+    uint64_t linger_ms; /* since when it is answered, and the rest of its request is thrown away */
+    size_t thrown_away;
 };
 
 enum http2_state {
@@ -180,6 +182,8 @@ void h2_stream_set_due(struct h2_stream *s, unsigned why);
 void h2_stream_lose(struct h2_stream *s, enum close_reason why);
 /* True when its response is complete and held for a visitor who does not read it. */
 bool h2_stream_is_stalled(const struct h2_stream *s, uint64_t now_ms);
+/* An answered one has had its time to end its request. */
+void h2_stream_end_linger(struct h2_stream *s);
 void http2_set_send_callbacks(nghttp2_session_callbacks *callbacks);
 
 #endif

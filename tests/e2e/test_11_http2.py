@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from lib.content import content, digest
-from lib.h2 import H2Conn
+from lib.h2 import H2Conn, StreamWasReset
 
 MIB = 1024 * 1024
 SETTINGS = {"limits": {"stall_timeout_ms": 60000}}
@@ -327,8 +327,8 @@ def test_websocket_of_real_ends(scene, node):
 # ---- ends ----
 
 
-def test_early_response(scene, h2):
-    """The visitor is told to stop, without an error."""
+def refused_upload(scene, h2):
+    """A connection and stream that were answered in the middle of a request body."""
     up = scene.scripted()
     conn = h2(scene.tunnel(up))
     stream = conn.request("/", "POST", end=False)
@@ -337,6 +337,34 @@ def test_early_response(scene, h2):
     upstream.read_head()
     upstream.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nno!")
     response = conn.responses[stream]
+    conn.read_until(lambda: response.ended, "the response")
+    return up, conn, stream, response
+
+
+def test_early_response_lets_the_visitor_finish(scene, h2):
+    """Curl 7.88, for one, loses a response when its upload is reset right behind it."""
+    up, conn, stream, response = refused_upload(scene, h2)
+    conn.send(stream, b"x" * 100000, end=True)
+    second = conn.request("/")
+    upstream = up.accept()
+    upstream.read_head()
+    upstream.send(b"HTTP/1.1 204 No Content\r\n\r\n")
+    assert conn.finish(second).status == 204
+    assert (response.status, bytes(response.body), response.reset) == (413, b"no!", None)
+
+
+def test_early_response_to_an_endless_upload(scene, h2):
+    _, conn, stream, response = refused_upload(scene, h2)
+    conn.send(stream, bytes(7 << 20))
+    assert response.reset is None
+    with pytest.raises(StreamWasReset):
+        conn.send(stream, bytes(64 << 20))
+    assert response.reset == NO_ERROR
+
+
+def test_early_response_to_a_visitor_who_waits(scene, h2):
+    """The visitor is told to stop, without an error."""
+    _, conn, _, response = refused_upload(scene, h2)
     conn.read_until(lambda: response.reset is not None, "the reset")
     assert (response.status, bytes(response.body), response.reset) == (413, b"no!", NO_ERROR)
 
