@@ -32,6 +32,10 @@ enum { CONN_POLICIES_MAX = 16 };
 /* The verdict of a run that was suspended: POLICY_CONTINUE or POLICY_CLOSE. */
 typedef void conn_policy_done_fn(void *arg, enum policy_verdict verdict);
 
+/* True if what on_tcp_connect of `ran` said of a connection holds for `ep` too: they are one, or of a
+ * pool with the same rules. */
+bool conn_policy_covers(const struct endpoint *ran, const struct endpoint *ep);
+
 /* Who asks for a run, and holds it from then on; embedded, zeroed but for done, arg and has_event. */
 struct conn_policy_use {
     conn_policy_done_fn *done;
