@@ -229,6 +229,9 @@ static void send_again(struct exchange *x, bool fresh)
     else if (x->request_done && x->request.body != HTTP_BODY_NONE)
         upstream_send_end(x->upstream, NULL);
     upstream_flush(x->upstream);
+    /* What waited for the upstream before may not have to wait for this one. */
+    if (exchange_is_body_awaited(x))
+        x->down->ops->resume(x->down);
 }
 
 /* RFC 9112 section 9.3.1: a request that changes nothing may be sent again when a kept connection
