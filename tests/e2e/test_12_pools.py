@@ -16,6 +16,7 @@ from lib.raw import Conn, ProtocolError, tls_context
 from lib.tls_upstream import Certificates, TlsUpstream
 from lib.upstream import Server
 from lib.wait import Deadline, wait_until
+from lib.ways import UPSTREAMS, Served
 
 HOST = "tcp.example.test"
 #: Apart from those of other tests.
@@ -364,6 +365,39 @@ def test_visitors_of_an_upgrade_move_too(scene):
     assert conn.read_head().status == 101
     conn.send(b"ping")
     assert up.read_exactly(4) == b"ping"
+
+
+def served(scene, name, key):
+    """A member that speaks HTTP/2 with prior knowledge."""
+    up = scene.keep(Served(UPSTREAMS["h2c"], None))
+    up.tunnel = scene.tunnel(up, name=name, flags=f"{POOL} {UPSTREAMS['h2c'].command}", key=key)
+    return up
+
+
+def test_http2_members_that_die(scene):
+    """Of the requests that share a connection to a dead member, those that change nothing move."""
+    name = scene.name()
+    ups = [served(scene, name, key) for key in KEYS[:2]]
+    visitor = scene.keep(H2Conn(scene.gateway.https_port, f"{name}.example.test"))
+    gets = [visitor.request("/x") for _ in range(20)]
+    posts = [visitor.request("/x", "POST", end=False) for _ in range(20)]
+    for stream in posts:
+        visitor.send(stream, b"body", end=True)
+    wait_until(lambda: sum(up.waiting.qsize() for up in ups) == 40, "all requests are there")
+    assert 5 <= ups[0].waiting.qsize() <= 35
+    ups[0].tunnel.kill()
+    threading.Thread(target=answer_all, args=(ups[1],), daemon=True).start()
+    assert [visitor.finish(s).status for s in gets] == [200] * 20
+    statuses = collections.Counter(visitor.finish(s).status for s in posts)
+    assert set(statuses) == {200, 502}, statuses
+
+
+def answer_all(up):
+    try:
+        while True:
+            up.accept(5).respond(200, end=True)
+    except AssertionError:
+        pass  # no more requests
 
 
 # ---- policies ----
