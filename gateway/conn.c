@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "gateway/config.h"
+#include "gateway/conn_member.h"
 #include "gateway/conn_policy.h"
 #include "gateway/gateway_int.h"
 #include "gateway/preface.h"
@@ -82,6 +83,7 @@ static void free_conn(struct worker *w, void *arg)
         c->protocol->free(c->protocol_state);
     conn_policy_leave(&c->connect);
     conn_policies_free(c->connects);
+    conn_members_free(c->members);
     endpoint_unref(c->tls_endpoint);
     mem_free(c->server_name);
     mem_free(c);
@@ -172,7 +174,7 @@ bool conn_move(struct conn *c, struct worker *to, void (*arrived)(void *state))
 
 /* ---- where the protocol begins --------------------------------------------------------------------------------- */
 
-/* A TCP port is that of one endpoint, which may have gone a moment ago. */
+/* A TCP port is that of one pool, which may have gone a moment ago. */
 static void begin_tcp(struct conn *c)
 {
     struct endpoint *ep = routes_find(c->gateway->routes, SCHEME_TCP,
@@ -238,7 +240,9 @@ void conn_open_sock(struct conn *c, struct tls_session *tls)
 /* A name of nobody, too, gets a handshake: it ends in an error page or in an alert (spec 4.1). */
 static void route_tls(struct conn *c)
 {
-    struct endpoint *ep = routes_find_secure(c->gateway->routes, c->origin.server_name, c->port);
+    const struct routes *routes = c->gateway->routes;
+    struct endpoint *ep = conn_member_choose(
+        &c->members, routes, routes_pool_secure(routes, c->origin.server_name, c->port));
 
     if (ep != NULL && ep->url.scheme == SCHEME_TLS) {
         c->origin.scheme = SCHEME_TLS;
@@ -338,6 +342,7 @@ void conn_open(struct gateway *g, int fd, enum scheme scheme, uint16_t port,
     c->peers = g->peers;
     c->origin.client = *peer;
     c->origin.connects = &c->connects;
+    c->origin.members = &c->members;
     c->origin.conn = c;
     c->origin.server = local_addr(fd);
     c->origin.scheme = scheme;

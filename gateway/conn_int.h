@@ -17,6 +17,7 @@
 #include "gateway/exchange.h"
 #include "gateway/tls_ja4.h"
 
+struct conn_member;
 struct endpoint;
 struct policy_tls;
 struct preface;
@@ -60,6 +61,7 @@ struct conn {
     char ja4[JA4_BYTES];                  /* of the same; "" */
     uint16_t port;                        /* of the endpoints of its listener */
     struct conn_policy *connects;         /* owned: of origin */
+    struct conn_member *members;          /* the same */
     const struct conn_protocol *protocol; /* borrowed: static; NULL before it begins */
     void *protocol_state;                 /* owned */
     void (*arrived)(void *state);         /* of conn_move() */

@@ -24,6 +24,7 @@
 #include "tunnel/url.h"
 
 struct conn;
+struct conn_member;
 struct conn_policy;
 struct downstream;
 struct endpoint;
@@ -79,6 +80,7 @@ struct exchange_origin {
     uint64_t bytes_in; /* that the connection has carried so far, without TLS */
     uint64_t bytes_out;
     struct conn_policy **connects; /* of the connection: what its endpoints said to it */
+    struct conn_member **members;  /* the same: of pools, those it keeps to */
 };
 
 /* `d` and the origin are borrowed until finished(). */

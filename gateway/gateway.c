@@ -96,7 +96,7 @@ bool gateway_may_mint(void *arg, struct str host)
     const struct gateway *g = arg;
     struct str base = host_suffixes_base(g->suffixes);
 
-    if (routes_find(g->routes, SCHEME_HTTPS, host, scheme_default_port(SCHEME_HTTPS)) != NULL)
+    if (routes_pool(g->routes, SCHEME_HTTPS, host, scheme_default_port(SCHEME_HTTPS)) != NULL)
         return true;
     return host_is_below_or_equal(host, base) &&
            (host.n == base.n || str_find_char(host, '.') == host.n - base.n - 1);

@@ -540,7 +540,8 @@ void upstream_http2_session_leave(struct upstream_http2_session *s, struct upstr
     if (s->count == 0 && !s->retired) {
         const struct gateway *g = s->gateway;
 
-        if (g->draining || g->config->upstream_idle_ms == 0 || g->config->upstream_idle_max == 0)
+        if (g->draining || g->config->upstream_idle_ms == 0 || g->config->upstream_idle_max == 0 ||
+            endpoint_is_withdrawn(s->ep))
             leave_pool(s);
         else
             worker_timer_start(s->idle, g->config->upstream_idle_ms);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "policy/digest.h"
 #include "policy/problems.h"
 
 enum { QUOTED_MAX_BYTES = 48, HINT_BYTES = 160 };
@@ -370,6 +371,8 @@ static void compile_phase(struct policy_compile_state *s, struct policy_compiler
                                "the policy has more than %llu rules", (unsigned long long)max);
         return;
     }
+    if (rules->count > 0)
+        phase->digest = digest_node(phase->digest, rules);
     phase->rules =
         mem_realloc(phase->rules, (phase->count + rules->count + 1) * sizeof(*phase->rules));
     for (c->rule = 0; c->rule < rules->count; c->rule++) {

@@ -28,6 +28,7 @@ struct compiled_rule {
 struct compiled_phase {
     struct compiled_rule *rules; /* owned */
     size_t count;
+    uint64_t digest; /* of what they were compiled from; 0: there are none */
 };
 
 struct policy {

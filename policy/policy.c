@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "policy/compile.h"
+#include "policy/digest.h"
 #include "policy/problems.h"
 
 /* ---- the compiled policy --------------------------------------------------------------------- */
@@ -77,6 +78,23 @@ bool policy_handles_all(const struct counted *policy, unsigned protocols)
         return false;
     return phase_ends(policy_of(policy), POLICY_ON_TCP_CONNECT) ||
            (has_requests && phase_ends(policy_of(policy), POLICY_ON_HTTP_REQUEST));
+}
+
+uint64_t policy_phase_digest(const struct counted *policy, enum policy_phase phase)
+{
+    return policy == NULL ? 0 : policy_of(policy)->phases[phase].digest;
+}
+
+uint64_t policy_digest(const struct counted *policy)
+{
+    uint64_t digest;
+
+    if (policy == NULL)
+        return 0;
+    digest = digest_number(0, policy_of(policy)->expression_errors);
+    for (unsigned i = 0; i < POLICY_PHASE_COUNT; i++)
+        digest = digest_number(digest, policy_phase_digest(policy, (enum policy_phase)i));
+    return digest;
 }
 
 /* ---- compiling ------------------------------------------------------------------------------- */

@@ -195,4 +195,12 @@ bool policy_handles_all(const struct counted *policy, unsigned protocols);
  * before the handshake. NULL is no policy. */
 bool policy_ends_tls(const struct counted *policy);
 
+/*
+ * What the rules of a phase were compiled from, as a number: equal for policies that do the same there,
+ * and in all likelihood for no others (policy/digest.h). 0: there are none. NULL is no policy.
+ */
+uint64_t policy_phase_digest(const struct counted *policy, enum policy_phase phase);
+/* The same of the whole policy; 0: NULL. */
+uint64_t policy_digest(const struct counted *policy);
+
 #endif
