@@ -5,7 +5,7 @@
  * endpoints 5.11).
  *
  * Moving: when the endpoint's session is on another worker, the connection goes there before anything
- * else happens to it, so it needs no relay for all of its life.
+ * else happens to it, so it needs no relay for all of its life; unless it may not (conn_can_move()).
  */
 #include "gateway/conn_raw.h"
 
@@ -351,7 +351,7 @@ void conn_start_raw(struct conn *c, struct endpoint *ep)
     stream_set_events(sock_stream(c->sock), &visitor_events, r);
     sock_hold(c->sock);
     conn_arm_timer(c, 0);
-    if (ep->agent.worker == c->gateway->worker || c->gateway->draining)
+    if (ep->agent.worker == c->gateway->worker || !conn_can_move(c))
         ask_policy(r);
     else
         worker_defer(c->gateway->worker, move_now, r); /* its sock's event may be on the stack */

@@ -18,6 +18,7 @@
 #include "gateway/forwarded_for.h"
 #include "gateway/gateway_int.h"
 #include "gateway/headers.h"
+#include "gateway/inside.h"
 #include "gateway/policy_data.h"
 #include "gateway/tls.h"
 #include "gateway/upstream.h"
@@ -124,8 +125,11 @@ struct endpoint *exchange_route(struct exchange *x)
 
     if (x->endpoint != NULL)
         return x->endpoint;
-    ep = routes_find(x->gateway->routes, x->origin->scheme, str_from(x->request.host),
-                     scheme_default_port(x->origin->scheme));
+    if (x->origin->inside != NULL)
+        ep = inside_find(x->gateway->routes, x->origin->inside);
+    else
+        ep = routes_find(x->gateway->routes, x->origin->scheme, str_from(x->request.host),
+                         scheme_default_port(x->origin->scheme));
     if (ep != NULL)
         endpoint_ref(ep);
     x->endpoint = ep;
