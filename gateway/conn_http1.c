@@ -114,7 +114,7 @@ static bool try_move(struct http1_conn *h)
 {
     const struct endpoint *ep = exchange_route(h->exchange);
 
-    if (h->moved || h->conn->gateway->draining || ep == NULL ||
+    if (h->moved || !conn_can_move(h->conn) || ep == NULL ||
         endpoint_is_at(ep, h->conn->gateway->worker))
         return false;
     h->moved = true;

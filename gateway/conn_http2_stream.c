@@ -63,12 +63,13 @@ static void refuse(struct h2_stream *s, const struct err *e)
     exchange_refuse(s->exchange, e);
 }
 
-/* RFC 9110 section 7.4: the visitor sent this over a connection that was made for other names. */
+/* RFC 9110 section 7.4: the visitor sent this over a connection that was made for other names. From
+ * inside all goes to one endpoint, whatever it is called. */
 static int check_covered(const struct h2_stream *s, const struct http_request *r, struct err *e)
 {
-    const struct tls_session *tls = s->conn->conn->origin.tls;
+    const struct exchange_origin *origin = &s->conn->conn->origin;
 
-    if (tls == NULL || tls_covers(tls, str_from(r->host)))
+    if (origin->tls == NULL || origin->inside != NULL || tls_covers(origin->tls, str_from(r->host)))
         return 0;
     return err_set(e, E_MISDIRECTED, "the certificate of this connection does not cover %s",
                    r->host);

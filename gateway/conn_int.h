@@ -19,6 +19,7 @@
 
 struct conn_member;
 struct endpoint;
+struct inside_visit;
 struct policy_tls;
 struct preface;
 struct sock;
@@ -60,6 +61,7 @@ struct conn {
     char *server_name;                    /* owned: of the ClientHello; NULL: none was read */
     char ja4[JA4_BYTES];                  /* of the same; "" */
     uint16_t port;                        /* of the endpoints of its listener */
+    struct inside_visit *inside;          /* counted; NULL: it came from outside */
     struct conn_policy *connects;         /* owned: of origin */
     struct conn_member *members;          /* the same */
     const struct conn_protocol *protocol; /* borrowed: static; NULL before it begins */
@@ -67,6 +69,9 @@ struct conn {
     void (*arrived)(void *state);         /* of conn_move() */
     ev_timer timer;
 };
+
+/* True while it may go to another worker. */
+bool conn_can_move(const struct conn *c);
 
 /* One timer for whatever is waited for; 0 stops it. */
 void conn_arm_timer(struct conn *c, uint64_t ms);

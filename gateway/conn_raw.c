@@ -7,7 +7,7 @@
  * A dial that fails goes on to another member of the pool, which need not be on the same worker.
  *
  * Moving: when the endpoint's session is on another worker, the connection goes there before anything
- * else happens to it, so it needs no relay for all of its life.
+ * else happens to it, so it needs no relay for all of its life; unless it may not (conn_can_move()).
  */
 #include "gateway/conn_raw.h"
 
@@ -376,7 +376,7 @@ void conn_start_raw(struct conn *c, struct endpoint *ep)
     stream_set_events(sock_stream(c->sock), &visitor_events, r);
     sock_hold(c->sock);
     conn_arm_timer(c, 0);
-    if (endpoint_is_at(ep, c->gateway->worker) || c->gateway->draining)
+    if (endpoint_is_at(ep, c->gateway->worker) || !conn_can_move(c))
         ask_policy(r);
     else
         worker_defer(c->gateway->worker, move_now, r); /* its sock's event may be on the stack */

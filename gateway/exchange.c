@@ -19,6 +19,7 @@
 #include "gateway/forwarded_for.h"
 #include "gateway/gateway_int.h"
 #include "gateway/headers.h"
+#include "gateway/inside.h"
 #include "gateway/policy_data.h"
 #include "gateway/tls.h"
 #include "gateway/upstream.h"
@@ -121,16 +122,21 @@ void exchange_move(struct exchange *x, struct gateway *g)
     x->endpoint = NULL;
 }
 
-struct endpoint *exchange_route(struct exchange *x)
+static const struct pool *find_pool(const struct exchange *x)
 {
     const struct routes *routes = x->gateway->routes;
     enum scheme scheme = x->origin->scheme;
 
+    if (x->origin->inside != NULL)
+        return inside_pool(routes, x->origin->inside);
+    return routes_pool(routes, scheme, str_from(x->request.host), scheme_default_port(scheme));
+}
+
+struct endpoint *exchange_route(struct exchange *x)
+{
     if (x->endpoint != NULL)
         return x->endpoint;
-    x->endpoint = conn_member_choose(
-        x->origin->members, routes,
-        routes_pool(routes, scheme, str_from(x->request.host), scheme_default_port(scheme)));
+    x->endpoint = conn_member_choose(x->origin->members, x->gateway->routes, find_pool(x));
     if (x->endpoint != NULL)
         endpoint_enter(x->endpoint);
     return x->endpoint;

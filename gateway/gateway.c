@@ -31,19 +31,25 @@ enum { GATEWAY_LOG_BURST = 5 }; /* lines a second about what strangers cause */
 
 /* ---- accepting ------------------------------------------------------------------------------- */
 
-void gateway_accept(struct gateway *g, int fd, enum scheme scheme, uint16_t port,
-                    const struct addr *peer)
+bool gateway_has_room(struct gateway *g)
 {
     uint64_t suppressed;
 
-    if (g->conn_count >= g->config->max_connections) {
+    if (g->conn_count < g->config->max_connections)
+        return true;
+    if (log_limit_pass(&g->full_log, GATEWAY_LOG_BURST, clock_mono_ms(), &suppressed))
+        log_info("connections.full", LU("max_connections", g->config->max_connections),
+                 LU("suppressed", suppressed));
+    return false;
+}
+
+void gateway_accept(struct gateway *g, int fd, enum scheme scheme, uint16_t port,
+                    const struct addr *peer)
+{
+    if (gateway_has_room(g))
+        conn_open(g, fd, scheme, port, peer);
+    else
         (void)close(fd);
-        if (log_limit_pass(&g->full_log, GATEWAY_LOG_BURST, clock_mono_ms(), &suppressed))
-            log_info("connections.full", LU("max_connections", g->config->max_connections),
-                     LU("suppressed", suppressed));
-        return;
-    }
-    conn_open(g, fd, scheme, port, peer);
 }
 
 static void on_http(void *arg, int fd, const struct addr *peer)

@@ -201,11 +201,11 @@ static bool find_packet_size(ssh_channel ch, uint32_t local_max, uint32_t *out)
     return true;
 }
 
-bool session_has_packet_size(ssh_channel ch)
+bool session_has_packet_size(ssh_channel ch, uint32_t local_max)
 {
     uint32_t bytes = 0;
 
-    return find_packet_size(ch, SESSION_UPSTREAM_MAX_PACKET, &bytes) && bytes > 0;
+    return find_packet_size(ch, local_max, &bytes) && bytes > 0;
 }
 
 bool session_check_packet_size(struct session *s, ssh_channel ch, uint32_t local_max)

@@ -63,17 +63,6 @@ struct change {
 
 /* ---- claims ---------------------------------------------------------------------------- */
 
-static void acl_copy(struct acl *to, const struct acl *from)
-{
-    acl_init(to);
-    if (from->count == 0)
-        return;
-    to->values = mem_zalloc_array(from->count, sizeof(*to->values));
-    for (size_t i = 0; i < from->count; i++)
-        to->values[i] = mem_strdup(from->values[i]);
-    to->count = from->count;
-}
-
 static void claim_free(struct claim *claim)
 {
     endpoint_unref(claim->ep);
