@@ -158,6 +158,15 @@ static void arrive(struct worker *w, void *arg)
     c->arrived(c->protocol_state);
 }
 
+struct worker *conn_worker_for(const struct conn *c, struct exchange *x)
+{
+    const struct endpoint *ep = exchange_route(x);
+
+    if (c->gateway->draining || ep == NULL || ep->agent.worker == c->gateway->worker)
+        return NULL;
+    return ep->agent.worker;
+}
+
 bool conn_move(struct conn *c, struct worker *to, void (*arrived)(void *state))
 {
     if (c->gateway->draining || !gateway_expect_conn(c->peers->gateways[worker_id(to)]))
