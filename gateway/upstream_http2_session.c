@@ -28,6 +28,7 @@
 #include "gateway/upstream_http2_int.h"
 #include "gateway/upstream_http2_pool.h"
 #include "tunnel/endpoint.h"
+#include "tunnel/routes.h"
 #include "tunnel/stream.h"
 
 enum {
@@ -412,6 +413,10 @@ static void give_up_http2(struct upstream_http2_session *s)
     (void)err_set(&e, E_UPSTREAM_DECLINED, "the upstream does not speak HTTP/2");
     end_session(s, CLOSE_DONE);
     tell_lost(s, CLOSE_DONE, &e, true);
+    if (!routes_has(g->routes, s->ep)) { /* nobody else will tell that it has gone */
+        upstream_http2_pool_drop(g->http2, s->ep);
+        idle_drop(g->idle, s->ep);
+    }
 }
 
 static void on_open(void *arg)
