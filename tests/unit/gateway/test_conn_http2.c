@@ -28,6 +28,7 @@ enum {
     ACK = 1,
     END_STREAM = 1,
     END_HEADERS = 4,
+    PADDED = 8,
     STREAM_CLOSED = 5,
     ENHANCE_YOUR_CALM = 11,
 };
@@ -404,6 +405,44 @@ static void flood_ends_the_conn(void **state)
     assert_int_equal(scene_metric(s, METRIC_HTTP2_FRAME_FLOODS_TOTAL), 1);
 }
 
+static void flood_of_padding_ends_the_conn(void **state)
+{
+    struct scene *s = *state;
+    int visitor;
+
+    s->config->http2_frames_burst = 16;
+    s->config->http2_frames_per_second = 1;
+    scene_start(s);
+    visitor = visit(s);
+    SEND(visitor, HEADERS, END_HEADERS, 1, POST_A);
+    for (int i = 0; i < 20; i++)
+        SEND(visitor, DATA, PADDED, 1, "\x03ppp");
+    expect_goaway(visitor, ENHANCE_YOUR_CALM);
+    assert_int_equal(scene_metric(s, METRIC_HTTP2_FRAME_FLOODS_TOTAL), 1);
+}
+
+static void padded_data_is_no_flood(void **state)
+{
+    struct scene *s = *state;
+    int visitor;
+    int upstream;
+
+    s->config->http2_frames_burst = 16;
+    s->config->http2_frames_per_second = 1;
+    scene_start(s);
+    visitor = visit(s);
+    SEND(visitor, HEADERS, END_HEADERS, 1, POST_A);
+    for (int i = 0; i < 40; i++)
+        SEND(visitor, DATA, PADDED, 1, "\x03xppp");
+    SEND(visitor, DATA, END_STREAM, 1, "");
+    upstream = scene_accept(s, 0);
+    scene_expect_until(upstream, "\r\n0\r\n\r\n");
+    scene_send(upstream, SCENE_OK);
+    expect_ok(visitor, 1);
+    (void)close(visitor);
+    (void)close(upstream);
+}
+
 static void header_block_that_does_not_end_in_time_ends_the_conn(void **state)
 {
     struct scene *s = *state;
@@ -514,6 +553,8 @@ int main(void)
         CASE(reset_by_the_visitor_closes_the_upstream),
         CASE(data_of_a_closed_stream_ends_the_conn),
         CASE(flood_ends_the_conn),
+        CASE(flood_of_padding_ends_the_conn),
+        CASE(padded_data_is_no_flood),
         CASE(header_block_that_does_not_end_in_time_ends_the_conn),
         CASE(idle_conn_is_told_to_go),
         CASE(conn_that_asks_nothing_is_told_to_go),
