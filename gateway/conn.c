@@ -169,6 +169,15 @@ bool conn_can_move(const struct conn *c)
     return c->inside == NULL && !c->gateway->draining;
 }
 
+struct worker *conn_worker_for(const struct conn *c, struct exchange *x)
+{
+    const struct endpoint *ep = exchange_route(x);
+
+    if (!conn_can_move(c) || ep == NULL || endpoint_is_at(ep, c->gateway->worker))
+        return NULL;
+    return ep->agent.worker;
+}
+
 bool conn_move(struct conn *c, struct worker *to, void (*arrived)(void *state))
 {
     if (!conn_can_move(c) || !gateway_expect_conn(c->peers->gateways[worker_id(to)]))

@@ -85,6 +85,12 @@ static void add_websocket_key(struct h2_stream *s)
                      s->accept_key);
 }
 
+static void start(struct h2_stream *s)
+{
+    s->request = H2_REQUEST_BODY;
+    exchange_start(s->exchange);
+}
+
 void h2_stream_on_head(struct h2_stream *s, bool ended)
 {
     struct http_request *r = exchange_request(s->exchange);
@@ -92,7 +98,6 @@ void h2_stream_on_head(struct h2_stream *s, bool ended)
     enum http2_ask ask;
     struct err e = { 0 };
 
-    s->request = H2_REQUEST_BODY;
     if (http2_head_finish(&s->head, scheme, ended, r, &ask, &e) == -1 ||
         check_covered(s, r, &e) == -1) {
         refuse(s, &e);
@@ -100,7 +105,15 @@ void h2_stream_on_head(struct h2_stream *s, bool ended)
     }
     if (ask == HTTP2_ASK_WEBSOCKET)
         add_websocket_key(s);
-    exchange_start(s->exchange);
+    if (!http2_try_move(s->conn, s))
+        start(s);
+}
+
+void h2_stream_start(struct h2_stream *s)
+{
+    start(s);
+    if (nghttp2_session_get_stream_remote_close(session_of(s), s->id) == 1)
+        h2_stream_on_end(s);
 }
 
 /* The visitor may send as much again. */

@@ -82,6 +82,8 @@ void conn_leave(struct conn *c);
 /* Ends a connection that is on no list. */
 void conn_discard(struct conn *c, enum close_reason why);
 
+/* The other worker to which a connection with no other request should go for this one, or NULL. */
+struct worker *conn_worker_for(const struct conn *c, struct exchange *x);
 /*
  * Sends it to another worker, where arrived(protocol_state) goes on; false: it has to stay. Not from
  * inside an event of its sock, and without a timer.

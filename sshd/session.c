@@ -423,6 +423,7 @@ static void session_run(struct session *s, bool pump)
         session_finish(s, SESSION_TALK);
         return;
     }
+    session_uncork(s);
     session_watch(s);               /* brings the flow up to date, too */
     if (more || chans_have_work(s)) /* in the next turn, when others had theirs */
         timer_set(s, &s->wake, 0);
@@ -567,6 +568,7 @@ static void set_watchers(struct session *s)
     ev_init(&s->io, on_socket);
     s->io.data = s;
     ev_init(&s->wake, on_wake);
+    ev_set_priority(&s->wake, EV_MINPRI); /* behind all that writes in this turn */
     s->wake.data = s;
     ev_init(&s->phase, on_phase);
     s->phase.data = s;

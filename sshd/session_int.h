@@ -87,6 +87,7 @@ struct session {
 
     struct auth auth;
     struct flow flow;
+    unsigned turn_packets; /* that channels wrote in this loop turn */
     struct forwards forwards;
     bool forwards_changed;
 
@@ -147,6 +148,8 @@ enum write_stop { WRITE_TOOK_ALL, WRITE_NEEDS_WINDOW, WRITE_NEEDS_OUTPUT };
 
 /* False while much output is pending or keys are exchanged: nothing may be written then. */
 bool session_can_write(struct session *s);
+/* The end of a loop turn: what session_write() gathered in it leaves. */
+void session_uncork(struct session *s);
 /*
  * Writes what window, output bound and rekeying allow; returns the bytes taken. A channel that is
  * gone takes everything. Polls: not in a libssh callback.
