@@ -202,8 +202,7 @@ static bool move_on(struct raw_conn *r, enum close_reason why)
         stream_close(r->upstream, why);
     r->upstream = NULL;
     endpoint_enter(other);
-    endpoint_leave(r->endpoint);
-    r->endpoint = other;
+    r->endpoint = other; /* the one before stays with those that were tried */
     dial(r);
     return true;
 }
@@ -350,6 +349,7 @@ static void raw_free(void *state)
 
     conn_policy_leave(&r->connect);
     endpoint_leave(r->endpoint);
+    pool_tried_fini(&r->tried);
     mem_free(r);
 }
 

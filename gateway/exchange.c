@@ -97,6 +97,7 @@ static void free_exchange(struct worker *w, void *arg)
     gather_fini(&x->response_body);
     buf_fini(&x->pending);
     endpoint_leave(x->endpoint);
+    pool_tried_fini(&x->tried);
     arena_fini(&x->arena);
     mem_free(x);
 }

@@ -300,8 +300,7 @@ static bool move(struct exchange *x, enum close_reason why)
     metrics_add(exchange_metrics(x), METRIC_POOL_MOVES_TOTAL, 1);
     upstream_close(x->upstream, why);
     endpoint_enter(other);
-    endpoint_leave(x->endpoint);
-    x->endpoint = other;
+    x->endpoint = other; /* the one before stays with those that were tried */
     send_again(x, false);
     return true;
 }
