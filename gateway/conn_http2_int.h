@@ -106,8 +106,8 @@ struct http2_conn {
     bool scheduled; /* http2_pump() runs at the end of the loop turn */
     struct h2_stream *streams;
     size_t stream_count;
-    struct h2_stream *due; /* those whose exchange is to hear something */
-    size_t stream_window;  /* as announced */
+    struct h2_stream *due;   /* those whose exchange is to hear something */
+    size_t stream_window;    /* as announced */
     struct h2_stream *mover; /* the one whose request moves the connection; NULL: it stays here */
     bool moved;              /* once is enough */
 
