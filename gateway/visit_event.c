@@ -43,12 +43,12 @@ bool visit_event_is_wanted(const struct endpoint *ep)
     return (ep != NULL && ep->wants_events) || log_enabled(LOG_INFO);
 }
 
-struct event *visit_event_new(enum event_kind kind, const struct exchange_origin *origin,
+struct event *visit_event_new(enum event_type type, const struct exchange_origin *origin,
                               const struct endpoint *ep)
 {
     struct event *ev = event_new();
 
-    ev->kind = kind;
+    ev->type = type;
     ev->wall_ms = clock_wall_ms();
     id_new("ev", ev->wall_ms, ev->id);
     if (ep != NULL)

@@ -16,7 +16,7 @@ struct exchange_origin;
 /* False: nobody would see an event, so none has to be made. `ep` may be NULL. */
 bool visit_event_is_wanted(const struct endpoint *ep);
 /* An event of now with one reference; `ep` may be NULL. */
-struct event *visit_event_new(enum event_kind kind, const struct exchange_origin *origin,
+struct event *visit_event_new(enum event_type type, const struct exchange_origin *origin,
                               const struct endpoint *ep);
 /* Takes the reference. */
 void visit_event_publish(struct event *ev, const struct endpoint *ep);
