@@ -325,6 +325,16 @@ void log_flush(void)
     buf_fini(&local.lines);
 }
 
+size_t log_queued_bytes(void)
+{
+    size_t n;
+
+    (void)pthread_mutex_lock(&sink.lock);
+    n = sink.queue.len;
+    (void)pthread_mutex_unlock(&sink.lock);
+    return n;
+}
+
 uint64_t log_dropped(void)
 {
     uint64_t n;
