@@ -167,6 +167,14 @@ static void on_change(struct worker *w, void *arg)
         worker_post(ch->control->worker, on_applied, ch);
 }
 
+static void count_endpoint(struct control *c, const struct endpoint *ep, int n)
+{
+    if (ep == NULL)
+        return;
+    metrics_add(worker_metrics(c->worker), METRIC_ENDPOINTS, n);
+    metrics_add_to_group(worker_metrics(c->worker), METRIC_GROUP_ENDPOINTS, endpoint_metric(ep), n);
+}
+
 /* Takes the reference to `removed` and the claim, and one reference to `added`. */
 static void publish(struct control *c, struct endpoint *added, struct endpoint *removed,
                     struct claim *claim)
@@ -178,7 +186,8 @@ static void publish(struct control *c, struct endpoint *added, struct endpoint *
     ch->removed = removed;
     ch->claim = claim;
     atomic_init(&ch->pending, c->worker_count);
-    metrics_add(worker_metrics(c->worker), METRIC_ENDPOINTS, (added != NULL) - (removed != NULL));
+    count_endpoint(c, added, 1);
+    count_endpoint(c, removed, -1);
     c->changes++;
     for (size_t i = 0; i < c->worker_count; i++) {
         ch->parts[i] = (struct change_part){ .change = ch, .routes = c->routes[i] };

@@ -7,7 +7,9 @@
 #ifndef TUNNEL_ENDPOINT_H
 #define TUNNEL_ENDPOINT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/ref.h"
@@ -50,9 +52,17 @@ struct endpoint {
     char session_id[ID_BYTES];
     char key[ENDPOINT_KEY_BYTES]; /* SHA-256 fingerprint of the SSH key, hexadecimal */
     struct agent agent;
+    /* Where the metrics count it (gateway/endpoint_stats.h); 0: not asked for yet. The one field that
+     * changes later. */
+    _Atomic uint64_t stats_place;
     struct port
         *port; /* borrowed: of a public TCP endpoint that is online; the registry opens it */
 };
+
+/* Where METRIC_GROUP_ENDPOINTS counts it, and the words for that: type, binding and scheme. */
+size_t endpoint_metric(const struct endpoint *ep);
+enum { ENDPOINT_METRIC_WORDS = 3 };
+void endpoint_metric_words(size_t index, const char *words[ENDPOINT_METRIC_WORDS]);
 
 /* A zeroed endpoint with one reference and empty strings; the caller fills it before the claim. */
 struct endpoint *endpoint_new(void);

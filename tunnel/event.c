@@ -129,7 +129,8 @@ size_t event_fields(const struct event *ev, struct log_field out[EVENT_FIELDS_MA
 {
     size_t count = 0;
 
-    static_assert((int)EVENT_FIELD_COUNT < (int)EVENT_FIELDS_MAX, "a line has no room for all fields");
+    static_assert((int)EVENT_FIELD_COUNT < (int)EVENT_FIELDS_MAX,
+                  "a line has no room for all fields");
     if (ev->id[0] != '\0')
         out[count++] = LS("event_id", ev->id);
     for (size_t i = 0; i < EVENT_FIELD_COUNT; i++) {

@@ -50,8 +50,9 @@ struct event {
 
     enum event_type type;
     char id[ID_BYTES];
-    uint64_t wall_ms;   /* when the exchange or the connection ended, or the object changed */
-    struct str account; /* its name; empty: of nobody, such as a request for a name that is not there */
+    uint64_t wall_ms; /* when the exchange or the connection ended, or the object changed */
+    struct str
+        account; /* its name; empty: of nobody, such as a request for a name that is not there */
 
     /* Of what is no traffic. */
     struct str object; /* JSON */

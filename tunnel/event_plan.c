@@ -57,8 +57,9 @@ static int check_target(const struct event_destination *d, struct err *e)
 {
     if (d->target == EVENT_TARGET_FILE) {
         return str_starts(d->path, STR("/")) ? 0
-                                             : err_set(e, E_EVENT_TARGET, "the path of the file is "
-                                                                          "not absolute");
+                                             : err_set(e, E_EVENT_TARGET,
+                                                       "the path of the file is "
+                                                       "not absolute");
     }
     if (!str_starts_nocase(d->url, STR("http://")) && !str_starts_nocase(d->url, STR("https://")))
         return err_set(e, E_EVENT_TARGET, "the URL is not one of http or https");
@@ -144,8 +145,8 @@ static int add_destination(const struct event_plan *p, struct event_subscription
     return 0;
 }
 
-int event_plan_add_subscription(struct event_plan *p, const struct event_subscription_params *params,
-                                struct err *e)
+int event_plan_add_subscription(struct event_plan *p,
+                                const struct event_subscription_params *params, struct err *e)
 {
     struct event_subscription s = {
         .account = arena_str(&p->arena, params->account),

@@ -36,9 +36,10 @@ struct event_destination {
     const struct event_header *headers; /* HTTP: sent with every request */
     size_t header_count;
     enum event_body body;
-    bool public_only;    /* HTTP: private addresses are refused, as a user other than the operator asked */
-    size_t queue_max;    /* events that wait, those being sent included; then the oldest are dropped */
-    size_t batch_max;    /* events in one request or write */
+    bool
+        public_only; /* HTTP: private addresses are refused, as a user other than the operator asked */
+    size_t queue_max; /* events that wait, those being sent included; then the oldest are dropped */
+    size_t batch_max; /* events in one request or write */
     uint64_t timeout_ms; /* HTTP: of one request */
 };
 
