@@ -6,13 +6,11 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
-#include "base/job.h"
 #include "base/mem.h"
 #include "gateway/gateway_int.h"
 #include "gateway/http1.h"
 #include "gateway/metrics_page.h"
 #include "gateway/outbuf.h"
-#include "gateway/process_stats.h"
 #include "gateway/sock.h"
 
 struct admin_conn {
@@ -24,11 +22,10 @@ struct admin_conn {
     size_t scanned;
     struct outbuf out;
     bool answered;
-    bool waits; /* for a job, whose end frees it if it has closed meanwhile */
     ev_timer timer;
 };
 
-enum { ADMIN_BODY_MAX_BYTES = 4096 };
+enum { ADMIN_BODY_MAX_BYTES = METRICS_PAGE_MAX_BYTES };
 
 static void free_conn(struct worker *w, void *arg)
 {
@@ -51,8 +48,7 @@ static void conn_end(struct admin_conn *c, enum close_reason why)
     c->sock = NULL;
     DL_DELETE(g->admin_conns, c);
     g->admin_count--;
-    if (!c->waits)
-        worker_defer(g->worker, free_conn, c); /* an event of ours may be on the stack */
+    worker_defer(g->worker, free_conn, c); /* an event of ours may be on the stack */
 }
 
 /* ---- answers ---------------------------------------------------------------------------------- */
@@ -61,6 +57,12 @@ struct admin_route {
     const char *path;
     void (*fill)(struct gateway *g, struct buf *body, unsigned *status);
 };
+
+static void fill_metrics(struct gateway *g, struct buf *body, unsigned *status)
+{
+    (void)status;
+    metrics_page_add(g, body);
+}
 
 static void fill_health(struct gateway *g, struct buf *body, unsigned *status)
 {
@@ -77,6 +79,7 @@ static void fill_ready(struct gateway *g, struct buf *body, unsigned *status)
 }
 
 static const struct admin_route admin_routes[] = {
+    { "/metrics", fill_metrics },
     { "/healthz", fill_health },
     { "/readyz", fill_ready },
 };
@@ -99,86 +102,33 @@ static unsigned fill_answer(struct gateway *g, const struct http_request *r, str
     return 404;
 }
 
-static void send_answer(struct admin_conn *c, unsigned status, struct str type,
-                        const struct buf *body)
-{
-    struct buf *out = &c->out.buf;
-
-    c->answered = true;
-    http1_write_status_line(out, status, str_from(http_reason(status)));
-    http1_write_header(out, STR("content-type"), type);
-    http1_write_header(out, STR("connection"), STR("close"));
-    buf_add_fmt(out, "content-length: %zu\r\n\r\n", body->len);
-    buf_add_str(out, buf_str(body));
-    if (outbuf_flush(&c->out))
-        conn_end(c, CLOSE_DONE);
-}
-
-/* ---- metrics --------------------------------------------------------------------------------- */
-
-/* What the kernel says of the process may take a while to read. */
-struct metrics_job {
-    struct admin_conn *conn; /* borrowed: it waits for us */
-    struct process_stats stats;
-};
-
-static void read_stats(void *arg)
-{
-    struct metrics_job *job = arg;
-
-    process_stats_read(&job->stats);
-}
-
-static void on_stats(struct worker *w, void *arg)
-{
-    struct metrics_job *job = arg;
-    struct admin_conn *c = job->conn;
-    struct buf body;
-
-    c->waits = false;
-    if (c->sock == NULL) {
-        free_conn(w, c);
-    } else {
-        buf_init(&body, METRICS_PAGE_MAX_BYTES);
-        metrics_page_add(c->gateway, &job->stats, &body);
-        send_answer(c, 200, STR("text/plain; version=0.0.4; charset=utf-8"), &body);
-        buf_fini(&body);
-    }
-    mem_free(job);
-}
-
-static void start_metrics(struct admin_conn *c)
-{
-    struct metrics_job *job = mem_zalloc(sizeof(*job));
-
-    job->conn = c;
-    c->waits = true;
-    c->answered = true; /* what else it sends is not read */
-    job_submit(c->gateway->jobs, c->gateway->worker, read_stats, on_stats, job);
-}
-
-/* ---- requests -------------------------------------------------------------------------------- */
-
 static void answer(struct admin_conn *c, struct str head)
 {
     struct http_request request = { 0 };
     struct err e = { 0 };
     struct arena arena;
     struct buf body;
-    unsigned status = 400;
+    unsigned status;
+    struct buf *out = &c->out.buf;
 
     arena_init(&arena);
     buf_init(&body, ADMIN_BODY_MAX_BYTES);
-    if (http1_parse_request(head, &arena, &request, &e) == -1)
+    if (http1_parse_request(head, &arena, &request, &e) == -1) {
         buf_add_fmt(&body, "%s\n", e.msg);
-    else if (str_eq(request.method, STR("GET")) && str_eq(request.path, STR("/metrics")))
-        start_metrics(c);
-    else
+        status = 400;
+    } else {
         status = fill_answer(c->gateway, &request, &body);
-    if (!c->waits)
-        send_answer(c, status, STR("text/plain; charset=utf-8"), &body);
+    }
+    c->answered = true;
+    http1_write_status_line(out, status, str_from(http_reason(status)));
+    http1_write_header(out, STR("content-type"), STR("text/plain; charset=utf-8"));
+    http1_write_header(out, STR("connection"), STR("close"));
+    buf_add_fmt(out, "content-length: %zu\r\n\r\n", body.len);
+    buf_add_str(out, buf_str(&body));
     buf_fini(&body);
     arena_fini(&arena);
+    if (outbuf_flush(&c->out))
+        conn_end(c, CLOSE_DONE);
 }
 
 /* ---- events -------------------------------------------------------------------------------------- */
@@ -204,7 +154,7 @@ static void on_writable(void *arg)
 {
     struct admin_conn *c = arg;
 
-    if (c->answered && !c->waits && outbuf_flush(&c->out))
+    if (c->answered && outbuf_flush(&c->out))
         conn_end(c, CLOSE_DONE);
 }
 
@@ -246,7 +196,7 @@ void admin_open(struct gateway *g, int fd)
     c = mem_zalloc(sizeof(*c));
     c->gateway = g;
     buf_init(&c->in, ADMIN_HEAD_MAX_BYTES + 1);
-    outbuf_init(&c->out, METRICS_PAGE_MAX_BYTES);
+    outbuf_init(&c->out, ADMIN_BODY_MAX_BYTES);
     c->sock = sock_new(g->worker, fd, NULL, &admin_events, c);
     outbuf_open(&c->out, sock_stream(c->sock));
     DL_APPEND(g->admin_conns, c);

@@ -53,10 +53,11 @@ static void add_build(struct buf *out)
     metrics_text_sample(out, "sallyport_build_info", &version, 1, 1);
 }
 
-void metrics_page_add(const struct gateway *g, const struct process_stats *process, struct buf *out)
+void metrics_page_add(const struct gateway *g, struct buf *out)
 {
     const struct gateway_peers *peers = g->peers;
     const struct metrics_source source = { .all = peers->metrics, .count = peers->metrics_count };
+    struct process_stats process;
 
     metrics_text_add(out, &source);
     metrics_text_group(out, &source, METRIC_GROUP_RESPONSES, STATUS_OK, response_labels);
@@ -72,5 +73,6 @@ void metrics_page_add(const struct gateway *g, const struct process_stats *proce
     add_one(out, "sallyport_jobs_queued", METRIC_GAUGE, "Jobs that wait for a thread of the pool.",
             job_pool_queued(g->jobs));
     add_build(out);
-    process_stats_add_metrics(process, out);
+    process_stats_read(&process);
+    process_stats_add_metrics(&process, out);
 }

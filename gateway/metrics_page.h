@@ -8,11 +8,9 @@
 
 struct buf;
 struct gateway;
-struct process_stats;
 
 enum { METRICS_PAGE_MAX_BYTES = 32 * 1024 * 1024 };
 
-void metrics_page_add(const struct gateway *g, const struct process_stats *process,
-                      struct buf *out);
+void metrics_page_add(const struct gateway *g, struct buf *out);
 
 #endif

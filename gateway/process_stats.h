@@ -1,7 +1,6 @@
 /*
  * process_stats: what the kernel says of this process, under the names that all Prometheus clients use.
- * Thread: any; reading takes a few system calls, and longer with many descriptors on older kernels, so
- * process_stats_read() is for the job pool.
+ * Thread: any; reading takes a few system calls that wait for nothing.
  */
 #ifndef GATEWAY_PROCESS_STATS_H
 #define GATEWAY_PROCESS_STATS_H
