@@ -119,6 +119,7 @@ static struct sshd_settings make_settings(const struct process *p)
         .rekey_bytes = c->rekey_bytes,
         .policy_document_max_bytes = c->policy_document_max_bytes,
         .policy_input_timeout_ms = c->policy_input_timeout_ms,
+        .events = event_hub_sink(p->events),
         .policy = p->inputs.terms,
     };
 }
@@ -303,6 +304,7 @@ static int build_control(struct process *p, struct err *e)
     params.registry.tcp = registry_tcp(p);
     params.workers = p->workers;
     params.routes = p->routes;
+    params.events = event_hub_sink(p->events);
     p->control = control_new(&params);
     mem_wipe(&params, sizeof(params));
     return 0;
@@ -428,13 +430,13 @@ static struct process *process_new(const char *path, struct buf *problems)
     p->node_count = p->inputs.config->workers > 0 ? (size_t)p->inputs.config->workers
                                                   : process_cpu_count(CONFIG_WORKERS_MAX);
     p->nodes = mem_zalloc_array(p->node_count, sizeof(*p->nodes));
+    limits = event_limits(p->inputs.config);
+    p->events = event_hub_new(&limits);
+    plan_events(p);
     if (bind_listeners(p, &e) == -1 || build_suffixes(p, &e) == -1 || build_control(p, &e) == -1 ||
         build_shared(p, &e) == -1)
         goto fail;
     p->jobs = job_pool_new((unsigned)p->inputs.config->policy_threads);
-    limits = event_limits(p->inputs.config);
-    p->events = event_hub_new(&limits);
-    plan_events(p);
     build_nodes(p);
     return p;
 fail:

@@ -585,3 +585,29 @@ def statuses(objects):
         code = f"{o['http'].get('response', {}).get('status_code', 0):03d}"
         counts[code] = counts.get(code, 0) + 1
     return counts
+
+
+# ---- what is no traffic ----
+
+
+def test_sessions_and_endpoints_are_told(scene):
+    """Login, endpoint, end of both: with account and principal, and nothing of the key."""
+    types = ["agent_session_*", "endpoint_*"]
+    scene.start_gateway(settings([to_file(scene)], [subscription("events", types=types)]))
+    tunnel = scene.plain(scene.app())
+    start, created = wait_file(scene, 2)
+    assert start["event_type"] == "agent_session_start.v0"
+    assert start["object"]["agent_ip"] == start["object"]["ingress_server_ip"] == "127.0.0.1"
+    assert start["object"]["user_agent"].startswith("SSH-2.0-OpenSSH")
+    assert start["object"]["transport"] == "ssh" and start["object"]["stopped_at"] == ""
+    assert start["principal"] == {"id": start["account_id"], "subject": "alice", "source": "SSH",
+                                  "credential": None}
+    assert created["event_type"] == "endpoint_created.v0"
+    assert created["object"]["url"] == f"http://{tunnel.host}"
+    assert created["object"]["tunnel_session"] == {"id": start["object"]["session"]["id"]}
+    assert created["account_id"] == start["account_id"]
+    tunnel.stop()
+    ends = {e["event_type"]: e for e in wait_file(scene, 4)[2:]}
+    assert ends["agent_session_stop.v0"]["object"]["session"] == start["object"]["session"]
+    assert ends["agent_session_stop.v0"]["object"]["stopped_at"]
+    assert ends["endpoint_deleted.v0"]["object"]["id"] == created["object"]["id"]
