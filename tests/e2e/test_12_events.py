@@ -342,7 +342,7 @@ def away(scene, seconds, count):
     while time.monotonic() < end or sent < count:
         get_all(scene, tunnel, numbered(50, sent))
         sent += 50
-        time.sleep(seconds / 20)
+        time.sleep(seconds * 50 / count)
     assert depth(scene.gateway, "collector") == sent
     collector = keep(scene, Collector(port))
     assert queries(collector.wait(sent, 60)) == list(range(sent))
@@ -352,6 +352,11 @@ def away(scene, seconds, count):
 
 def test_a_receiver_that_is_away_for_a_while_gets_everything(scene):
     away(scene, 2, 500)
+
+
+@pytest.mark.soak
+def test_a_receiver_that_is_away_for_a_minute_gets_everything(scene):
+    away(scene, 60, 5000)
 
 
 def test_too_large_batches_are_made_smaller(scene, collector):
