@@ -7,9 +7,9 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/mem.h"
-#include "base/metrics.h"
 #include "gateway/gateway_int.h"
 #include "gateway/http1.h"
+#include "gateway/metrics_page.h"
 #include "gateway/outbuf.h"
 #include "gateway/sock.h"
 
@@ -25,7 +25,7 @@ struct admin_conn {
     ev_timer timer;
 };
 
-enum { ADMIN_BODY_MAX_BYTES = 256 * 1024 };
+enum { ADMIN_BODY_MAX_BYTES = METRICS_PAGE_MAX_BYTES };
 
 static void free_conn(struct worker *w, void *arg)
 {
@@ -53,19 +53,6 @@ static void conn_end(struct admin_conn *c, enum close_reason why)
 
 /* ---- answers ---------------------------------------------------------------------------------- */
 
-static void add_metrics(struct gateway *g, struct buf *body)
-{
-    for (int id = 0; id < METRIC_COUNT; id++) {
-        const char *name = metrics_name((enum metric)id);
-        const char *kind = metrics_kind((enum metric)id) == METRIC_GAUGE ? "gauge" : "counter";
-
-        buf_add_fmt(
-            body, "# HELP %s %s\n# TYPE %s %s\n%s %lld\n", name, metrics_text((enum metric)id),
-            name, kind, name,
-            (long long)metrics_sum(g->peers->metrics, g->peers->metrics_count, (enum metric)id));
-    }
-}
-
 struct admin_route {
     const char *path;
     void (*fill)(struct gateway *g, struct buf *body, unsigned *status);
@@ -74,7 +61,7 @@ struct admin_route {
 static void fill_metrics(struct gateway *g, struct buf *body, unsigned *status)
 {
     (void)status;
-    add_metrics(g, body);
+    metrics_page_add(g, body);
 }
 
 static void fill_health(struct gateway *g, struct buf *body, unsigned *status)

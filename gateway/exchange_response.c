@@ -20,7 +20,7 @@ static void start_tunnel(struct exchange *x)
 {
     exchange_set_state(x, EXCHANGE_TUNNEL);
     x->request_done = false; /* from now on: the visitor half-closed */
-    x->status = 101;
+    exchange_note_head(x);
     x->down->ops->send_head(x->down, &x->response, false);
     exchange_arm_timer(x);
     x->down->ops->resume(x->down);
@@ -66,7 +66,7 @@ static void start_response(struct exchange *x)
     x->response_ended = false; /* not before filters have made the end of theirs */
     exchange_frame_response(x);
     exchange_set_state(x, EXCHANGE_RESPONSE);
-    x->status = x->response.status;
+    exchange_note_head(x);
     x->down->ops->send_head(x->down, &x->response, false);
     exchange_arm_timer(x);
     x->response_body.data = (struct buf){ 0 };

@@ -20,6 +20,7 @@
 struct authkeys;
 struct cidr_set;
 struct control;
+struct event_sink;
 struct host_suffixes;
 struct inside;
 struct policy_terms;
@@ -50,6 +51,7 @@ struct sshd_settings {
     uint64_t rekey_bytes;     /* 0: libssh's default */
     uint64_t policy_document_max_bytes;
     uint64_t policy_input_timeout_ms; /* for a policy that the client sends */
+    struct event_sink *events;        /* borrowed: outlives every sshd; NULL: nobody listens */
     struct policy_terms *policy;      /* what policies of endpoints may use; counted by its users */
 };
 
