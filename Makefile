@@ -61,7 +61,7 @@ ALL_LDFLAGS := $(LDFLAGS_$(VARIANT)) -Wl,--as-needed $(LDFLAGS)
 
 # ---- the program ----
 
-FOLDERS := base tunnel tunnel/store policy policy/cel policy/actions sshd gateway
+FOLDERS := base tunnel tunnel/store tunnel/api policy policy/cel policy/actions sshd gateway
 SOURCES := $(wildcard $(addsuffix /*.c,$(FOLDERS)))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/policy/regex.o
 PROGRAM := $(BUILD)/sallyport

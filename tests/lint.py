@@ -39,7 +39,7 @@ LIBRARIES = [
     (r"curl/.*", r"gateway/fetch\.c"),
     (r"systemd/.*", r"gateway/(main|lifecycle)\.c"),
     (r"(idn2|libpsl)\.h", r"tunnel/host\.c"),
-    (r"jansson\.h", r"(policy|sshd)/.*|gateway/.*"),
+    (r"jansson\.h", r"(policy|sshd|gateway|tunnel/api)/.*"),
     (r"re2/.*", r"policy/regex\.cc"),
     (r"libfyaml\.h", r"policy/doc\w*\.[ch]"),
     (r"curl/.*", r"gateway/fetch\w*\.[ch]"),
