@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <unistd.h>
+
+#include <unistd.h>
+
 #include <cmocka.h>
 
 #include "base/buf.h"
@@ -21,11 +25,64 @@ int store_scene_init_memory(void **state)
     return 0;
 }
 
+static void make_place(struct store_scene *sc)
+{
+    (void)snprintf(sc->dir, sizeof(sc->dir), "/tmp/test_store.XXXXXX");
+    assert_non_null(mkdtemp(sc->dir));
+    (void)snprintf(sc->path, sizeof(sc->path), "%s/store.db", sc->dir);
+}
+
+static void remove_place(struct store_scene *sc)
+{
+    static const char *const behind[] = { "", "-wal", "-shm", ".new" };
+
+    for (size_t i = 0; i < sizeof(behind) / sizeof(behind[0]); i++) {
+        char path[sizeof(sc->path) + 8];
+
+        (void)snprintf(path, sizeof(path), "%s%s", sc->path, behind[i]);
+        (void)unlink(path); /* it need not be there */
+    }
+    assert_int_equal(rmdir(sc->dir), 0);
+}
+
+void scene_open(struct store_scene *sc)
+{
+    struct err e = { .code = E_OK };
+
+    sc->store = store_sqlite_open(sc->path, &e);
+    if (sc->store == NULL)
+        fail_msg("not opened: %s", e.msg);
+}
+
+void scene_close(struct store_scene *sc)
+{
+    store_free(sc->store);
+    sc->store = NULL;
+}
+
+int store_scene_init_place(void **state)
+{
+    struct store_scene *sc = mem_zalloc(sizeof(*sc));
+
+    make_place(sc);
+    *state = sc;
+    return 0;
+}
+
+int store_scene_init_sqlite(void **state)
+{
+    (void)store_scene_init_place(state);
+    scene_open(*state);
+    return 0;
+}
+
 int store_scene_fini(void **state)
 {
     struct store_scene *sc = *state;
 
     store_free(sc->store);
+    if (sc->dir[0] != '\0')
+        remove_place(sc);
     mem_free(sc);
     return 0;
 }

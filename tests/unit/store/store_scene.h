@@ -14,7 +14,14 @@ struct store_scene {
 
 /* cmocka's setup and teardown; *state is the scene. */
 int store_scene_init_memory(void **state);
+int store_scene_init_sqlite(void **state);
+/* Only the folder; scene_open() opens the database in it. */
+int store_scene_init_place(void **state);
 int store_scene_fini(void **state);
+
+/* Opens and closes the database; fails the test when it cannot. */
+void scene_open(struct store_scene *sc);
+void scene_close(struct store_scene *sc);
 
 /* One operation in a transaction. Returns the revision; fails the test when it is not done. */
 uint64_t scene_put(struct store_scene *sc, const char *key, const char *value);

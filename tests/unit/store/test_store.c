@@ -758,7 +758,7 @@ static void threads_that_compare_and_set_lose_nothing(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { CASES(memory) };
+    const struct CMUnitTest tests[] = { CASES(memory), CASES(sqlite) };
 
     return cmocka_run_group_tests_name("tunnel/store", tests, NULL, NULL);
 }
