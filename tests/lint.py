@@ -48,6 +48,7 @@ LIBRARIES = [
     (r"xxhash\.h", r"policy/(cel/)?\w+\.c"),
     (r"maxminddb\.h", r"policy/geo\.c"),
     (r"crypt\.h", r"policy/password\.c"),
+    (r"sqlite3\.h", r"tunnel/store/store_sqlite\w*\.[ch]"),
     (r"uthash\.h|utlist\.h", r".*"),
     (r"(sys/(socket|un|epoll|uio)|netdb|netinet/.*|arpa/.*|poll)\.h",
      r"base/(addr|log|peek)\.[ch]|(sshd|gateway)/.*"),
