@@ -120,7 +120,7 @@ void id_source_next(struct id_source *s, const char *prefix, uint64_t wall_ms, c
 
     put_seconds(wall_ms, raw);
     rand_bytes(raw + ID_TIME_BYTES, ID_RANDOM_BYTES);
-    raw[ID_TIME_BYTES] &= 0x7f; /* room for the steps of this second */
+    raw[ID_TIME_BYTES] &= 0x7f;         /* room for the steps of this second */
     (void)pthread_mutex_lock(&s->lock); /* fails only when misused, as does the unlock */
     if (memcmp(raw, s->last, ID_TIME_BYTES) > 0)
         memcpy(s->last, raw, sizeof(raw));

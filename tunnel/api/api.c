@@ -176,9 +176,8 @@ void api_response_fini(struct api_response *r)
 
 /* Known upstream and out of scope here (spec 2, P3). */
 static const char *const not_offered[] = {
-    "/agent_ingresses", "/bot_users",      "/abuse_reports", "/kubernetes_operators",
-    "/edges",           "/backends",       "/pointcfg",      "/ai_gateway_api_keys",
-    "/personal_access_tokens",
+    "/agent_ingresses", "/bot_users", "/abuse_reports",       "/kubernetes_operators",   "/edges",
+    "/backends",        "/pointcfg",  "/ai_gateway_api_keys", "/personal_access_tokens",
 };
 
 struct route {
@@ -374,8 +373,8 @@ static int run_writing(struct api_call *c, const struct task *t)
 
 static int run_task(struct api_call *c, const struct task *t)
 {
-    bool writes = t->action != NULL ? t->action->writes
-                                    : (t->verb & (API_CAN_LIST | API_CAN_GET)) == 0;
+    bool writes =
+        t->action != NULL ? t->action->writes : (t->verb & (API_CAN_LIST | API_CAN_GET)) == 0;
 
     if (!writes) {
         api_answer(c, 204, NULL);
@@ -406,7 +405,8 @@ static int check_rate(struct api_call *c)
     const char *name = who->credential[0] != '\0' ? who->credential : who->principal;
 
     if (!api_rate_take(c->api->rate, name, c->wall_ms))
-        return api_fail(c, API_RATE_LIMIT, "Too many requests in the last minute; try again later.");
+        return api_fail(c, API_RATE_LIMIT,
+                        "Too many requests in the last minute; try again later.");
     return 0;
 }
 
@@ -478,8 +478,8 @@ void api_call(struct api *a, const struct api_request *request, struct api_respo
 int api_key_new(struct api *a, const struct api_caller *who, struct str description,
                 char token[API_TOKEN_BYTES], struct api_error *e)
 {
-    json_t *body = json_pack("{s:s%}", "description", description.n > 0 ? description.p : "",
-                             description.n);
+    json_t *body =
+        json_pack("{s:s%}", "description", description.n > 0 ? description.p : "", description.n);
     char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
     struct api_request request = {
         .method = STR("POST"),

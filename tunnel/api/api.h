@@ -35,11 +35,11 @@ enum {
 };
 
 struct api_params {
-    struct store *store;                /* borrowed: outlives us */
-    const struct api_host *host;        /* borrowed: outlives us; NULL: a host that does nothing */
-    uint8_t secret[API_SECRET_BYTES];   /* what tokens are hashed with */
-    uint64_t requests_per_minute;       /* of one credential; 0: no limit */
-    uint64_t objects_max;               /* of one kind in one account */
+    struct store *store;              /* borrowed: outlives us */
+    const struct api_host *host;      /* borrowed: outlives us; NULL: a host that does nothing */
+    uint8_t secret[API_SECRET_BYTES]; /* what tokens are hashed with */
+    uint64_t requests_per_minute;     /* of one credential; 0: no limit */
+    uint64_t objects_max;             /* of one kind in one account */
 };
 
 struct api *api_new(const struct api_params *params);
@@ -78,11 +78,11 @@ struct api_request {
     struct str path;  /* as sent: percent-encoded */
     struct str query; /* as sent, without "?" */
     struct str body;
-    struct str content_type;        /* p NULL: not sent */
-    struct str version;             /* of the field ngrok-version; p NULL: not sent */
-    struct str user_agent;          /* decides about status 204 (spec 1.14) */
-    struct str base_url;            /* "https://api.example.com", no slash at the end: for uris */
-    const struct api_caller *who;   /* NULL: not known, and only API_OPENAPI_PATH is answered */
+    struct str content_type;      /* p NULL: not sent */
+    struct str version;           /* of the field ngrok-version; p NULL: not sent */
+    struct str user_agent;        /* decides about status 204 (spec 1.14) */
+    struct str base_url;          /* "https://api.example.com", no slash at the end: for uris */
+    const struct api_caller *who; /* NULL: not known, and only API_OPENAPI_PATH is answered */
 };
 
 #define API_OPENAPI_PATH "/openapi.json"

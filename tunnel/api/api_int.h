@@ -51,14 +51,6 @@ int api_item_create_from(struct api_call *c, const struct api_resource *r, json_
 /* 404 of an item. */
 int api_fail_not_found(struct api_call *c, const struct api_resource *r, struct str id);
 
-/* ---- owners --------------------------------------------------------------------------------- */
-
-/*
- * Takes the owner fields of the input (spec 3.5): sets "owner_id" and "account" of ch->after.
- * Returns 0, or -1 with API_OWNER_*.
- */
-int api_owner_take(struct api_call *c, struct api_change *ch);
-
 /* The OpenAPI description of all resources, as JSON. */
 json_t *api_openapi(const char *base_url);
 

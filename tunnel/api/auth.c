@@ -54,8 +54,7 @@ static int load_key(struct api *a, const char *id, json_t **key, struct api_erro
     return rc;
 }
 
-static int check_token(struct api *a, struct str token, struct api_caller *out,
-                       struct api_error *e)
+static int check_token(struct api *a, struct str token, struct api_caller *out, struct api_error *e)
 {
     char id[ID_BYTES];
     char hash[API_TOKEN_HASH_BYTES];
@@ -75,8 +74,8 @@ static int check_token(struct api *a, struct str token, struct api_caller *out,
     stored = api_get(key, "hash");
     same = stored.n == sizeof(hash) - 1 && mem_equal_secret(stored.p, hash, stored.n);
     if (same) {
-        api_caller_init(a, out, api_get(key, "account"), json_is_true(json_object_get(key, "admin")),
-                        API_SOURCE_REST);
+        api_caller_init(a, out, api_get(key, "account"),
+                        json_is_true(json_object_get(key, "admin")), API_SOURCE_REST);
         (void)snprintf(out->credential, sizeof(out->credential), "%s", id);
     }
     json_decref(key);
@@ -93,8 +92,9 @@ int api_authenticate(struct api *a, struct str authorization, struct api_caller 
         return api_error_set(e, API_NO_AUTHORIZATION,
                              "The Authorization header is missing; send Bearer and an API key.");
     if (api_token_of_field(authorization, token) == -1)
-        return api_error_set(e, API_AUTHORIZATION_SYNTAX,
-                             "The Authorization header cannot be parsed; send Bearer and an API key.");
+        return api_error_set(
+            e, API_AUTHORIZATION_SYNTAX,
+            "The Authorization header cannot be parsed; send Bearer and an API key.");
     rc = check_token(a, str_from(token), out, e);
     mem_wipe(token, sizeof(token));
     return rc;
@@ -145,12 +145,14 @@ static void remember_principal(struct api_call *c, const struct api_caller *owne
 int api_owner_take(struct api_call *c, struct api_change *ch)
 {
     struct str id = api_get(ch->input, "owner_id");
-    bool by_mail = api_get(ch->input, "owner_email").n > 0 || api_get(ch->input, "scim_user_id").n > 0;
+    bool by_mail =
+        api_get(ch->input, "owner_email").n > 0 || api_get(ch->input, "scim_user_id").n > 0;
     struct api_caller owner = *api_call_who(c);
     int rc;
 
     if (id.n > 0 && by_mail)
-        return api_fail(c, API_OWNER_TWICE, "Only one of owner_id and its alternatives may be set.");
+        return api_fail(c, API_OWNER_TWICE,
+                        "Only one of owner_id and its alternatives may be set.");
     if (by_mail || (id.n > 0 && !str_eq(id, str_from(owner.principal)))) {
         if (!api_call_who(c)->is_admin)
             return api_fail(c, API_OWNER_FOREIGN, "Only administrators may name another owner.");

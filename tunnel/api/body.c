@@ -106,7 +106,8 @@ static int check_list(struct api_call *c, const struct api_field *f, const json_
     if (json_array_size(v) > max)
         return api_fail(c, code_or(f->too_long), "The field %s has %zu entries; it may have %zu.",
                         f->name, json_array_size(v), max);
-    json_array_foreach (v, i, item) {
+    json_array_foreach(v, i, item)
+    {
         if (f->type == API_STRINGS && check_text(c, f, item) == -1)
             return -1;
         if (f->type == API_OBJECTS && !json_is_object(item))
@@ -154,9 +155,9 @@ static int fail_unknown(struct api_call *c, const struct api_resource *r, unsign
         if ((r->fields[i].where & allowed) != 0)
             buf_add_fmt(&names, "%s%s", names.len > 0 ? ", " : "", r->fields[i].name);
     }
-    rc = api_fail(c, API_FIELD_UNKNOWN, "The field \"%.*s\" is not supported here; there are: %.*s.",
-                  STR_ARG(str_slice(str_from(name), 0, SHOWN_MAX_BYTES)),
-                  STR_ARG(buf_str(&names)));
+    rc =
+        api_fail(c, API_FIELD_UNKNOWN, "The field \"%.*s\" is not supported here; there are: %.*s.",
+                 STR_ARG(str_slice(str_from(name), 0, SHOWN_MAX_BYTES)), STR_ARG(buf_str(&names)));
     buf_fini(&names);
     return rc;
 }
@@ -228,7 +229,8 @@ int api_body_read(struct api_call *c, const struct api_resource *r, const json_t
     if (parse_body(c, &body) == -1)
         return -1;
     *input = json_object();
-    json_object_foreach (body, name, value) {
+    json_object_foreach(body, name, value)
+    {
         rc = take_member(c, r, before, name, value, *input);
         if (rc == -1)
             break;

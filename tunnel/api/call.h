@@ -96,8 +96,9 @@ int api_find_ids(struct api_call *c, const struct api_resource *r, struct str ke
                  size_t max, json_t **ids);
 
 /*
- * An object that a field refers to: its id must be well-formed, else `malformed`, and be there and
- * of the account, else `unknown`. Returns 0 with *object (a reference for the caller), or -1.
+ * An object that a field refers to: its id must be well-formed, else `malformed`; the caller must
+ * see it, and it must be of this account (NULL: any), else `unknown`. Returns 0 with *object (a
+ * reference for the caller), or -1.
  */
 int api_find_ref(struct api_call *c, const struct api_resource *r, const char *account,
                  struct str id, enum api_code malformed, enum api_code unknown, json_t **object);
@@ -115,6 +116,21 @@ int api_delete_child(struct api_call *c, const struct api_resource *r, const jso
  * must leave things as they may be. Returns 0, or -1 with the error set.
  */
 int api_commit_piece(struct api_call *c);
+
+/* ---- owners --------------------------------------------------------------------------------- */
+
+/*
+ * Takes the owner fields of the input (spec 3.5): sets "owner_id" and "account" of ch->after.
+ * Returns 0, or -1 with API_OWNER_*.
+ */
+int api_owner_take(struct api_call *c, struct api_change *ch);
+
+/*
+ * Puts `value` sealed at rest under the name; `context` (the object's id) is bound to it, so it
+ * opens nowhere else. Returns 0, or -1 with the error set.
+ */
+int api_seal(struct api_call *c, json_t *object, const char *name, struct str context,
+             struct str value);
 
 /* ---- bodies and answers --------------------------------------------------------------------- */
 

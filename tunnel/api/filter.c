@@ -364,8 +364,8 @@ static struct filter_node *parse_substring(struct parser *p, const struct filter
     struct filter_node *text;
 
     if (field->type != API_FILTER_STRING || field->is_id) {
-        (void)err_set(p->e, E_SYNTAX,
-                      "obj.%s takes no startsWith(), endsWith() or contains()", field->path);
+        (void)err_set(p->e, E_SYNTAX, "obj.%s takes no startsWith(), endsWith() or contains()",
+                      field->path);
         return NULL;
     }
     text = parse_literal(p);
@@ -494,8 +494,7 @@ static bool are_equatable(enum api_filter_type a, enum api_filter_type b)
         return true;
     if (a == API_FILTER_NULL || b == API_FILTER_NULL)
         return can_be_empty(a) || can_be_empty(b);
-    return can_be_empty(a) && can_be_empty(b) &&
-           (a == API_FILTER_STRING || b == API_FILTER_STRING);
+    return can_be_empty(a) && can_be_empty(b) && (a == API_FILTER_STRING || b == API_FILTER_STRING);
 }
 
 static bool are_ordered(enum api_filter_type a, enum api_filter_type b)

@@ -308,8 +308,7 @@ static struct filter_value eval(const struct filter_node *n, const json_t *objec
         struct filter_value of = eval(n->left, object);
 
         v.type = API_FILTER_NUMBER;
-        v.number =
-            of.type == API_FILTER_LIST ? (double)of.count : (double)utf8_count(of.text);
+        v.number = of.type == API_FILTER_LIST ? (double)of.count : (double)utf8_count(of.text);
         return v;
     }
     v.boolean = eval_bool(n, object);

@@ -15,9 +15,9 @@ struct page {
     const char *uri_path; /* of the list */
     size_t limit;
     struct str before;
-    struct str filter_text;        /* p NULL: none */
-    struct api_filter *filter;     /* owned; NULL: none */
-    api_match_fn *matches;         /* NULL: all */
+    struct str filter_text;    /* p NULL: none */
+    struct api_filter *filter; /* owned; NULL: none */
+    api_match_fn *matches;     /* NULL: all */
     void *arg;
     json_t *items; /* owned */
     bool more;
@@ -200,8 +200,8 @@ static int scan(struct api_call *c, struct page *p)
 
     for (;;) {
         json_t *chunk = json_array();
-        int rc = r->source != NULL ? r->source->range(c, r, before, max, chunk)
-                                   : api_range_stored(c, r, before, max, chunk);
+        int rc = r->provider != NULL ? r->provider->range(c, r, before, max, chunk)
+                                     : api_range_stored(c, r, before, max, chunk);
         size_t n = json_array_size(chunk);
 
         for (size_t i = 0; rc != -1 && !p->more && i < n; i++)

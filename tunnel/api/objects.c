@@ -103,8 +103,8 @@ int api_find_stored(struct api_call *c, const struct api_resource *r, struct str
 int api_find_any(struct api_call *c, const struct api_resource *r, struct str id, json_t **object)
 {
     *object = NULL;
-    if (r->source != NULL)
-        return id_is_valid(id, r->prefix) ? r->source->find(c, r, id, object) : 0;
+    if (r->provider != NULL)
+        return id_is_valid(id, r->prefix) ? r->provider->find(c, r, id, object) : 0;
     return api_find_stored(c, r, id, object);
 }
 
@@ -152,8 +152,8 @@ int api_find_ids(struct api_call *c, const struct api_resource *r, struct str ke
         return api_fail_store(c, &e);
     *ids = json_array();
     for (size_t i = 0; i < found.count; i++)
-        (void)json_array_append_new(
-            *ids, json_stringn(found.list[i].value, found.list[i].value_bytes));
+        (void)json_array_append_new(*ids,
+                                    json_stringn(found.list[i].value, found.list[i].value_bytes));
     store_entries_fini(&found);
     return 0;
 }
@@ -165,10 +165,10 @@ int api_find_ref(struct api_call *c, const struct api_resource *r, const char *a
 
     *object = NULL;
     if (!id_is_valid(id, r->prefix))
-        return api_fail(c, malformed, "This is not the id of a resource of the kind %s: %.*s",
+        return api_fail(c, malformed, "This is not the id of a resource of the kind %s: %.*s.",
                         r->kind, STR_ARG(str_slice(id, 0, ID_BYTES)));
-    rc = api_find_any(c, r, id, object);
-    if (rc == 1 && strcmp(api_get_text(*object, "account"), account) != 0) {
+    rc = api_find(c, r, id, object);
+    if (rc == 1 && account != NULL && !str_eq(api_get(*object, "account"), str_from(account))) {
         json_decref(*object);
         *object = NULL;
         rc = 0;
@@ -329,7 +329,8 @@ static void put_counts(struct api_call *c)
     const char *key;
     json_t *n;
 
-    json_object_foreach (c->counts, key, n) {
+    json_object_foreach(c->counts, key, n)
+    {
         store_txn_put(c->txn, arena_str(&c->arena, str_from(key)),
                       arena_fmt(&c->arena, "%lld", (long long)json_integer_value(n)));
     }

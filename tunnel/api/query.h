@@ -17,7 +17,7 @@ struct api_query {
     struct api_param {
         struct str name;
         struct str value;
-    } *items; /* in the arena */
+    } * items; /* in the arena */
     size_t count;
 };
 

@@ -42,7 +42,8 @@ void api_rate_free(struct api_rate *r)
 
     if (r == NULL)
         return;
-    HASH_ITER (hh, r->entries, e, next) {
+    HASH_ITER(hh, r->entries, e, next)
+    {
         HASH_DEL(r->entries, e);
         mem_free(e);
     }
@@ -58,7 +59,8 @@ static void sweep(struct api_rate *r, uint64_t window)
     if (r->swept == window)
         return;
     r->swept = window;
-    HASH_ITER (hh, r->entries, e, next) {
+    HASH_ITER(hh, r->entries, e, next)
+    {
         if (e->window + 1 < window) {
             HASH_DEL(r->entries, e);
             mem_free(e);

@@ -108,7 +108,7 @@ struct api_change {
     const struct api_resource *resource;
     enum api_op op;
     const char *id;
-    const char *account; /* of the object */
+    const char *account;  /* of the object */
     const json_t *input;  /* accepted members of the body, those that were given; NULL on delete */
     const json_t *before; /* as it is stored; NULL on create */
     json_t *after;        /* NULL on delete */
@@ -151,7 +151,7 @@ struct api_action {
 };
 
 /* Objects that are not (all) in the store, such as live sessions. */
-struct api_source {
+struct api_provider {
     /* 1 with *object (a reference for the caller), 0: there is none, -1 with the error set. */
     int (*find)(struct api_call *c, const struct api_resource *r, struct str id, json_t **object);
     /*
@@ -173,18 +173,18 @@ struct api_resource {
     unsigned verbs;       /* API_CAN_... */
     const struct api_field *fields;
     size_t field_count;
-    bool no_uri;      /* its objects have no member "uri" */
-    bool no_filter;   /* its list takes none */
-    bool has_updated; /* stored "updated_at" changes with each update */
+    bool no_uri;                /* its objects have no member "uri" */
+    bool no_filter;             /* its list takes none */
+    bool has_updated;           /* stored "updated_at" changes with each update */
     enum api_code empty_update; /* API_OK: API_FIELD_VALUE; see also allows_empty_update */
     bool allows_empty_update;
     const struct api_filter_alias *filter_aliases; /* NULL: none */
-    enum api_code not_found; /* instead of API_NOT_FOUND, in the 404 of an item */
+    enum api_code not_found;          /* instead of API_NOT_FOUND, in the 404 of an item */
     const char *const *ignored_query; /* of the list, NULL-terminated: accepted without effect */
     const char *const *list_query;    /* its own parameters, that the source asks for */
     const struct api_action *actions;
     size_t action_count;
-    const struct api_source *source; /* NULL: the store */
+    const struct api_provider *provider; /* NULL: the store */
 
     /* All of these may be NULL. Those with an int return 0, or -1 with the error set. */
 

@@ -1,7 +1,11 @@
 /* Objects as answers have them (spec 1.8 and 1.15): every field, always, in the order of its table. */
 #include <string.h>
 
+#include "base/base64.h"
+#include "base/buf.h"
 #include "tunnel/api/api_int.h"
+
+enum { SEALED_MAX_BYTES = 256 * 1024 };
 
 /* ---- members -------------------------------------------------------------------------------- */
 
@@ -22,6 +26,32 @@ const char *api_get_text(const json_t *object, const char *name)
 void api_set(json_t *object, const char *name, struct str value)
 {
     (void)json_object_set_new(object, name, json_stringn(value.n > 0 ? value.p : "", value.n));
+}
+
+int api_seal(struct api_call *c, json_t *object, const char *name, struct str context,
+             struct str value)
+{
+    const struct api_host *host = api_call_host(c);
+    struct err e = { 0 };
+    struct buf sealed;
+    size_t n;
+    char *text;
+    int rc;
+
+    if (host->seal == NULL)
+        return api_fail(c, API_INTERNAL, "This gateway has no key to keep secrets with.");
+    buf_init(&sealed, SEALED_MAX_BYTES);
+    rc = host->seal(host->arg, value, context, &sealed, &e);
+    if (rc == -1) {
+        (void)api_fail(c, API_INTERNAL, "The value could not be encrypted.");
+    } else {
+        n = base64_text_bytes(sealed.len);
+        text = arena_alloc(&c->arena, n);
+        base64_encode(buf_str(&sealed), text);
+        api_set(object, name, str_of(text, n));
+    }
+    buf_fini(&sealed);
+    return rc;
 }
 
 /* ---- uris ----------------------------------------------------------------------------------- */

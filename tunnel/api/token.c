@@ -58,8 +58,8 @@ void api_token_hash(const uint8_t secret[API_SECRET_BYTES], struct str token,
 {
     uint8_t hash[EVP_MAX_MD_SIZE];
     unsigned n = 0;
-    const uint8_t *ok = HMAC(EVP_sha256(), secret, API_SECRET_BYTES,
-                             (const unsigned char *)token.p, token.n, hash, &n);
+    const uint8_t *ok = HMAC(EVP_sha256(), secret, API_SECRET_BYTES, (const unsigned char *)token.p,
+                             token.n, hash, &n);
 
     assert(ok != NULL); /* fails for want of memory only */
     (void)ok;

@@ -9,8 +9,8 @@
 int api_fail_not_found(struct api_call *c, const struct api_resource *r, struct str id)
 {
     if (!id_is_valid(id, r->prefix))
-        return api_fail(c, API_ID_IN_PATH, "The id in the path is not one of a resource of the kind %s.",
-                        r->kind);
+        return api_fail(c, API_ID_IN_PATH,
+                        "The id in the path is not one of a resource of the kind %s.", r->kind);
     return api_fail(c, r->not_found != API_OK ? r->not_found : API_NOT_FOUND, "Resource not found");
 }
 
@@ -72,8 +72,7 @@ static void tell(struct api_call *c, const struct api_change *ch, const json_t *
     if (host->changed == NULL)
         return;
     if (ch->resource->event != NULL)
-        event.event_type =
-            arena_fmt(&c->arena, "%s_%s.v0", ch->resource->event, verbs[ch->op]).p;
+        event.event_type = arena_fmt(&c->arena, "%s_%s.v0", ch->resource->event, verbs[ch->op]).p;
     text = json_dumps(shown, JSON_COMPACT);
     event.object = str_from(text);
     host->changed(host->arg, &event);
