@@ -325,7 +325,7 @@ static int run_action(struct api_call *c, const struct task *t)
         return -1;
     rc = t->action->run(c, r, object, t->route->item);
     json_decref(object);
-    return rc == 0 ? 1 : rc;
+    return rc;
 }
 
 /* Returns 1 when it is done, 0 to begin anew, -1 with the error set. */

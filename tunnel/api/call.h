@@ -109,6 +109,13 @@ int api_find_ref(struct api_call *c, const struct api_resource *r, const char *a
  */
 void api_key_set(struct api_key *key, const char *field, const char *scope, struct str value);
 
+/*
+ * For actions that change the object of their path: stores `after` in the place of `before`, with its
+ * keys, apply() and the audit event, but without check(). Returns 1, 0 or -1, to be passed on.
+ */
+int api_change_object(struct api_call *c, const struct api_resource *r, const json_t *before,
+                      json_t *after);
+
 /* Adds the deletion of another object to the transaction of a delete, with its keys. Returns 0, or -1. */
 int api_delete_child(struct api_call *c, const struct api_resource *r, const json_t *object);
 /*

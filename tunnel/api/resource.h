@@ -144,8 +144,9 @@ struct api_action {
     const char *command; /* the verb of the ssh front; NULL: not offered there */
     const char *text;
     /*
-     * Answers with api_answer(), or with nothing: then 204. `object` is the one of the path, or of
-     * this call's last find. Returns 0, or -1 with the error set.
+     * Answers with api_answer(), or with nothing: then 204. `object` is the one of the path as it is
+     * stored, `item` the last segment. Returns 1 when it is done, 0 to be called anew because what it looked
+     * at has changed, -1 with the error set.
      */
     int (*run)(struct api_call *c, const struct api_resource *r, json_t *object, struct str item);
 };

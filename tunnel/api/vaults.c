@@ -68,7 +68,7 @@ static int list_secrets(struct api_call *c, const struct api_resource *r, json_t
     struct str path = arena_fmt(&c->arena, "%s/%s/secrets", r->path, api_get_text(object, "id"));
 
     (void)item;
-    return api_answer_list(c, &api_resource_secrets, path.p, is_of_vault, object);
+    return api_answer_list(c, &api_resource_secrets, path.p, is_of_vault, object) == 0 ? 1 : -1;
 }
 
 static const struct api_action actions[] = {

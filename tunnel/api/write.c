@@ -215,6 +215,23 @@ int api_item_update(struct api_call *c, const struct api_resource *r, struct str
     return rc;
 }
 
+int api_change_object(struct api_call *c, const struct api_resource *r, const json_t *before,
+                      json_t *after)
+{
+    struct api_change ch = {
+        .resource = r,
+        .op = API_UPDATE,
+        .id = api_get_text(before, "id"),
+        .account = api_get_text(before, "account"),
+        .before = before,
+        .after = after,
+    };
+
+    if (r->has_updated)
+        api_set(after, "updated_at", str_from(c->now));
+    return carry_out(c, &ch);
+}
+
 int api_item_delete(struct api_call *c, const struct api_resource *r, struct str id)
 {
     struct api_change ch = { .resource = r, .op = API_DELETE };
