@@ -421,6 +421,14 @@ static int parse_query(struct api_call *c)
     return api_query_parse(c->request->query, &c->arena, q, &c->error);
 }
 
+static int fail_refused(struct api_call *c)
+{
+    if (c->request->refused == NULL)
+        return api_fail(c, API_NO_AUTHORIZATION, "Nobody is logged in.");
+    c->error = *c->request->refused;
+    return -1;
+}
+
 static int run(struct api_call *c)
 {
     struct str method = c->request->method;
@@ -432,12 +440,12 @@ static int run(struct api_call *c)
         api_answer(c, 200, api_openapi(api_uri(c, "", STR_NONE)));
         return 0;
     }
-    if (api_call_who(c) == NULL)
-        return api_fail(c, API_NO_AUTHORIZATION, "Nobody is logged in.");
-    if (check_rate(c) == -1 || check_version(c) == -1)
-        return -1;
     if (path.n > API_PATH_MAX_BYTES || !find_route(path, &c->arena, &route))
         return api_fail(c, API_NO_ROUTE, "There is no such path.");
+    if (api_call_who(c) == NULL)
+        return fail_refused(c);
+    if (check_rate(c) == -1 || check_version(c) == -1)
+        return -1;
     if (route.is_not_offered)
         return api_fail(c, API_NOT_OFFERED, "This gateway does not offer this resource.");
     if (route.action.n > 0)

@@ -82,7 +82,9 @@ struct api_request {
     struct str version;           /* of the field ngrok-version; p NULL: not sent */
     struct str user_agent;        /* decides about status 204 (spec 1.14) */
     struct str base_url;          /* "https://api.example.com", no slash at the end: for uris */
-    const struct api_caller *who; /* NULL: not known, and only API_OPENAPI_PATH is answered */
+    const struct api_caller *who;    /* NULL: not known; then paths are told from no paths, and
+                                        API_OPENAPI_PATH is answered */
+    const struct api_error *refused; /* why `who` is NULL; of api_authenticate() */
 };
 
 #define API_OPENAPI_PATH "/openapi.json"
