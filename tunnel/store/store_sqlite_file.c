@@ -57,11 +57,16 @@ static int damaged(const char *path, const char *what, struct err *e)
     return err_set(e, E_STORE, "%s is damaged (%s); restore it from a backup", path, what);
 }
 
+static int not_ours(const char *path, struct err *e)
+{
+    return err_set(e, E_STORE, "%s is no database of sallyport; restore it, or move it away", path);
+}
+
 int sqlite_fail(sqlite3 *db, const char *path, struct err *e)
 {
     int code = sqlite3_errcode(db);
-    /* Of other errors it would be that of an earlier one. */
-    int errnum = code == SQLITE_IOERR || code == SQLITE_CANTOPEN ? sqlite3_system_errno(db) : 0;
+    /* That of the call that failed; sqlite3_system_errno() does not know that of a commit. */
+    int errnum = code == SQLITE_IOERR || code == SQLITE_CANTOPEN ? errno : 0;
 
     if (code == SQLITE_FULL || errnum == ENOSPC || errnum == EDQUOT || errnum == EFBIG)
         return no_room(path, errnum, e);
@@ -69,8 +74,7 @@ int sqlite_fail(sqlite3 *db, const char *path, struct err *e)
     case SQLITE_CORRUPT:
         return damaged(path, sqlite3_errmsg(db), e);
     case SQLITE_NOTADB:
-        return err_set(e, E_STORE, "%s is no database; restore it, or choose another state_dir",
-                       path);
+        return not_ours(path, e);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return err_set(e, E_STORE, "another program has locked %s; stop it first", path);
@@ -178,7 +182,7 @@ int sqlite_file_check(sqlite3 *db, const char *path, struct err *e)
         read_number(db, path, "PRAGMA user_version", &version, e) == -1)
         return -1;
     if (application != APPLICATION_ID)
-        return err_set(e, E_STORE, "%s is the database of another program; move it away", path);
+        return not_ours(path, e);
     if (version > SCHEMA_VERSION)
         return err_set(
             e, E_STORE,
