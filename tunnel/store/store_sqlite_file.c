@@ -10,9 +10,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -20,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/new_file.h"
 #include "base/str.h"
 #include "tunnel/store/store_sqlite_int.h"
 
@@ -57,11 +55,16 @@ static int damaged(const char *path, const char *what, struct err *e)
     return err_set(e, E_STORE, "%s is damaged (%s); restore it from a backup", path, what);
 }
 
+static int not_ours(const char *path, struct err *e)
+{
+    return err_set(e, E_STORE, "%s is no database of sallyport; restore it, or move it away", path);
+}
+
 int sqlite_fail(sqlite3 *db, const char *path, struct err *e)
 {
     int code = sqlite3_errcode(db);
-    /* Of other errors it would be that of an earlier one. */
-    int errnum = code == SQLITE_IOERR || code == SQLITE_CANTOPEN ? sqlite3_system_errno(db) : 0;
+    /* That of the call that failed; sqlite3_system_errno() does not know that of a commit. */
+    int errnum = code == SQLITE_IOERR || code == SQLITE_CANTOPEN ? errno : 0;
 
     if (code == SQLITE_FULL || errnum == ENOSPC || errnum == EDQUOT || errnum == EFBIG)
         return no_room(path, errnum, e);
@@ -69,8 +72,7 @@ int sqlite_fail(sqlite3 *db, const char *path, struct err *e)
     case SQLITE_CORRUPT:
         return damaged(path, sqlite3_errmsg(db), e);
     case SQLITE_NOTADB:
-        return err_set(e, E_STORE, "%s is no database; restore it, or choose another state_dir",
-                       path);
+        return not_ours(path, e);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return err_set(e, E_STORE, "another program has locked %s; stop it first", path);
@@ -178,7 +180,7 @@ int sqlite_file_check(sqlite3 *db, const char *path, struct err *e)
         read_number(db, path, "PRAGMA user_version", &version, e) == -1)
         return -1;
     if (application != APPLICATION_ID)
-        return err_set(e, E_STORE, "%s is the database of another program; move it away", path);
+        return not_ours(path, e);
     if (version > SCHEMA_VERSION)
         return err_set(
             e, E_STORE,
@@ -244,63 +246,35 @@ static int fill_draft(const char *draft, struct err *e)
     return rc;
 }
 
-/* Makes what was done in the folder of `path` durable. */
-static int sync_folder(const char *path, struct err *e)
+/* SQLite would take the log of a database that is gone for that of the new one. */
+static int check_no_log(const char *path, struct err *e)
 {
-    char *copy = mem_strdup(path); /* dirname() writes into it */
-    const char *folder = dirname(copy);
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    size_t n = strlen(path) + sizeof("-wal");
+    char *log = mem_zalloc(n);
     int rc = 0;
 
-    if (fd == -1 || fsync(fd) == -1)
-        rc = fail_errno("sync", folder, errno, e);
-    if (fd != -1)
-        (void)close(fd); /* only synced */
-    mem_free(copy);
-    return rc;
-}
-
-static int make_by_draft(const char *path, const char *draft, struct err *e)
-{
-    int fd = -1;
-    int rc = -1;
-
-    (void)unlink(draft); /* of a start that was cut short */
-    fd = open(draft, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd == -1)
-        return fail_errno("make", draft, errno, e);
-    if (fill_draft(draft, e) == -1)
-        goto out;
-    if (fsync(fd) == -1)
-        (void)fail_errno("write", draft, errno, e);
-    else if (renameat2(AT_FDCWD, draft, AT_FDCWD, path, RENAME_NOREPLACE) == -1)
-        (void)fail_errno("make", path, errno, e);
-    else
-        rc = sync_folder(path, e);
-out:
-    if (rc == -1)
-        (void)unlink(draft); /* it holds nothing */
-    (void)close(fd);         /* fsync() told of errors */
+    (void)snprintf(log, n, "%s-wal", path);
+    if (access(log, F_OK) == 0)
+        rc = err_set(e, E_STORE, "%s is gone but its log %s is there; restore it from a backup",
+                     path, log);
+    mem_free(log);
     return rc;
 }
 
 static int make_file(const char *path, struct err *e)
 {
-    size_t n = strlen(path) + sizeof(".new");
-    char *beside = mem_zalloc(n);
-    int rc;
+    struct new_file f;
+    struct err why;
 
-    /* SQLite would take the log of a database that is gone for that of the new one. */
-    (void)snprintf(beside, n, "%s-wal", path);
-    if (access(beside, F_OK) == 0) {
-        rc = err_set(e, E_STORE, "%s is gone but its log %s is there; restore it from a backup",
-                     path, beside);
-    } else {
-        (void)snprintf(beside, n, "%s.new", path);
-        rc = make_by_draft(path, beside, e);
+    if (check_no_log(path, e) == -1)
+        return -1;
+    if (new_file_start(&f, path, &why) == -1)
+        return err_set(e, E_STORE, "%s", why.msg);
+    if (fill_draft(f.draft, e) == -1) {
+        new_file_drop(&f);
+        return -1;
     }
-    mem_free(beside);
-    return rc;
+    return new_file_finish(&f, &why) == 0 ? 0 : err_set(e, E_STORE, "%s", why.msg);
 }
 
 static int open_or_make(const char *path, struct err *e)
