@@ -142,12 +142,16 @@ static void take_request(struct api_http_call *call, const struct http_request *
 /* ---- running -------------------------------------------------------------------------------- */
 
 /* The operator acts as an administrator, or for the account they name. */
-static void be_operator(const struct api_http_call *call, struct api_caller *who)
+static int be_operator(const struct api_http_call *call, struct api_caller *who,
+                       struct api_error *e)
 {
-    bool is_admin = call->account.n == 0 || call->account.n >= API_ACCOUNT_BYTES;
+    bool is_admin = call->account.p == NULL;
 
+    if (!is_admin && !api_account_is_valid(call->account))
+        return api_error_set(e, API_FIELD_VALUE, "The field " OPERATOR_FIELD " names no account.");
     api_caller_init(call->http->api, who, is_admin ? STR(OPERATOR_ACCOUNT) : call->account,
                     is_admin, API_SOURCE_REST);
+    return 0;
 }
 
 static void work(void *arg)
@@ -156,15 +160,13 @@ static void work(void *arg)
     struct api *api = call->http->api;
     struct api_caller who;
     struct api_error e;
+    int rc = call->peer == API_HTTP_OPERATOR ? be_operator(call, &who, &e)
+                                             : api_authenticate(api, call->authorization, &who, &e);
 
-    if (call->peer == API_HTTP_OPERATOR) {
-        be_operator(call, &who);
+    if (rc == 0)
         call->request.who = &who;
-    } else if (api_authenticate(api, call->authorization, &who, &e) == 0) {
-        call->request.who = &who;
-    } else {
+    else
         call->request.refused = &e;
-    }
     api_call(api, &call->request, &call->response);
 }
 

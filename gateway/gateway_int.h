@@ -62,8 +62,8 @@ struct gateway {
 
     struct conn *conns; /* list; each owns itself until it closes */
     size_t conn_count;
-    struct raw_conn *raws; /* list: of conns, those whose bytes go to one endpoint unread */
-    struct api_http *api_http;      /* borrowed: outlives us; NULL: none */
+    struct raw_conn *raws;     /* list: of conns, those whose bytes go to one endpoint unread */
+    struct api_http *api_http; /* borrowed: outlives us; NULL: none */
     struct admin_conn *admin_conns; /* list; each owns itself until it closes */
     size_t admin_count;
     struct log_limit full_log;

@@ -41,7 +41,8 @@ static int bind_in(int dir_fd, const char *dir, struct err *e)
 
     if (fd == -1)
         return err_set_errno(e, errno, "cannot make a socket");
-    (void)unlinkat(dir_fd, SOCKET_NAME, 0); /* that of an earlier process; bind() tells if it stays */
+    (void)unlinkat(dir_fd, SOCKET_NAME,
+                   0); /* that of an earlier process; bind() tells if it stays */
     if (bind(fd, (const struct sockaddr *)&a, sizeof(a)) == -1 ||
         fchmodat(dir_fd, SOCKET_NAME, 0600, 0) == -1 || listen(fd, SOCKET_BACKLOG) == -1) {
         (void)err_set_errno(e, errno, "cannot make the socket %s/%s", dir, SOCKET_NAME);

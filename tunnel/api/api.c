@@ -27,6 +27,7 @@ struct api *api_new(const struct api_params *params)
     (void)failed;
     a->store = params->store;
     a->host = params->host != NULL ? params->host : &no_host;
+    a->seal_key = params->seal_key;
     memcpy(a->secret, params->secret, sizeof(a->secret));
     a->objects_max = params->objects_max;
     a->rate = api_rate_new(params->requests_per_minute);

@@ -24,6 +24,7 @@
 
 struct api;
 struct api_host;
+struct seal_key;
 struct store;
 
 enum {
@@ -37,6 +38,7 @@ enum {
 struct api_params {
     struct store *store;              /* borrowed: outlives us */
     const struct api_host *host;      /* borrowed: outlives us; NULL: a host that does nothing */
+    const struct seal_key *seal_key;  /* borrowed: outlives us; NULL: no secrets can be kept */
     uint8_t secret[API_SECRET_BYTES]; /* what tokens are hashed with */
     uint64_t requests_per_minute;     /* of one credential; 0: no limit */
     uint64_t objects_max;             /* of one kind in one account */
@@ -63,6 +65,9 @@ struct api_caller {
 void api_caller_init(const struct api *a, struct api_caller *out, struct str account, bool is_admin,
                      enum api_source source);
 
+/* 1 to 64 letters, digits, '.', '_' and '-', as authorized_keys has them. */
+bool api_account_is_valid(struct str name);
+
 /*
  * The caller with this Authorization field (p NULL: there was none): Bearer, or Basic with the token
  * as user or password. Returns 0, or -1 with the codes 200 to 208 or API_INTERNAL.
@@ -78,10 +83,10 @@ struct api_request {
     struct str path;  /* as sent: percent-encoded */
     struct str query; /* as sent, without "?" */
     struct str body;
-    struct str content_type;      /* p NULL: not sent */
-    struct str version;           /* of the field ngrok-version; p NULL: not sent */
-    struct str user_agent;        /* decides about status 204 (spec 1.14) */
-    struct str base_url;          /* "https://api.example.com", no slash at the end: for uris */
+    struct str content_type;         /* p NULL: not sent */
+    struct str version;              /* of the field ngrok-version; p NULL: not sent */
+    struct str user_agent;           /* decides about status 204 (spec 1.14) */
+    struct str base_url;             /* "https://api.example.com", no slash at the end: for uris */
     const struct api_caller *who;    /* NULL: not known; then paths are told from no paths, and
                                         API_OPENAPI_PATH is answered */
     const struct api_error *refused; /* why `who` is NULL; of api_authenticate() */

@@ -11,8 +11,9 @@
 #include "tunnel/api/rate.h"
 
 struct api {
-    struct store *store;         /* borrowed: outlives us */
-    const struct api_host *host; /* borrowed: outlives us */
+    struct store *store;             /* borrowed: outlives us */
+    const struct api_host *host;     /* borrowed: outlives us */
+    const struct seal_key *seal_key; /* borrowed: outlives us; NULL: none */
     uint8_t secret[API_SECRET_BYTES];
     uint64_t objects_max;
     struct id_source ids;

@@ -1,7 +1,7 @@
 /*
  * Who calls, and who owns. A principal stands for an account and whether it is that of an
- * administrator; its id is computed, so callers who never used the API have one too. Those that own something are
- * also written down, principal/<id>, so that an administrator can name them.
+ * administrator; its id is computed, so callers who never used the API have one too. Those that own
+ * something are also written down, principal/<id>, so that an administrator can name them.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -16,6 +16,17 @@
 
 #define PRINCIPAL_PREFIX "usr"
 
+bool api_account_is_valid(struct str name)
+{
+    for (size_t i = 0; i < name.n; i++) {
+        char c = name.p[i];
+
+        if (!char_is_alpha(c) && !char_is_digit(c) && c != '.' && c != '_' && c != '-')
+            return false;
+    }
+    return name.n > 0 && name.n < API_ACCOUNT_BYTES;
+}
+
 void api_caller_init(const struct api *a, struct api_caller *out, struct str account, bool is_admin,
                      enum api_source source)
 {
@@ -23,7 +34,7 @@ void api_caller_init(const struct api *a, struct api_caller *out, struct str acc
     uint8_t hash[EVP_MAX_MD_SIZE];
     const uint8_t *ok;
 
-    assert(account.n < API_ACCOUNT_BYTES);
+    assert(api_account_is_valid(account));
     memset(out, 0, sizeof(*out));
     (void)snprintf(out->account, sizeof(out->account), "%.*s", STR_ARG(account));
     out->is_admin = is_admin;

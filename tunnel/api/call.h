@@ -56,6 +56,9 @@ static inline const struct api_caller *api_call_who(const struct api_call *c)
     return c->request->who;
 }
 
+/* The key of the store that an object has: "object/<kind>/<id>", in the arena. */
+struct str api_object_key(struct api_call *c, const struct api_resource *r, struct str id);
+
 /* ---- members of objects --------------------------------------------------------------------- */
 
 /* The string member `name`; empty when there is none. Borrowed from the object. */
@@ -133,11 +136,11 @@ int api_commit_piece(struct api_call *c);
 int api_owner_take(struct api_call *c, struct api_change *ch);
 
 /*
- * Puts `value` sealed at rest under the name; `context` (the object's id) is bound to it, so it
- * opens nowhere else. Returns 0, or -1 with the error set.
+ * Puts `value` sealed at rest under the name, in base 64; it opens only as that of the object
+ * api_object_key() names. Returns 0, or -1 with the error set.
  */
-int api_seal(struct api_call *c, json_t *object, const char *name, struct str context,
-             struct str value);
+int api_seal(struct api_call *c, const struct api_resource *r, const char *id, json_t *object,
+             const char *name, struct str value);
 
 /* ---- bodies and answers --------------------------------------------------------------------- */
 

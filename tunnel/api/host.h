@@ -103,12 +103,6 @@ struct api_host {
      */
     void (*changed)(void *arg, const struct api_change_event *change);
 
-    /*
-     * Encrypts a secret for the store; `context` must be given again to open it. Returns 0 with the
-     * sealed bytes in `out`, or -1 with e.
-     */
-    int (*seal)(void *arg, struct str plain, struct str context, struct buf *out, struct err *e);
-
     /* Is this a traffic policy for such an endpoint? Returns 0, or -1 with every problem in
      * `problems` and the code of the first one in e. */
     int (*policy_check)(void *arg, struct str text, const struct url *url, struct buf *problems,

@@ -19,7 +19,7 @@ enum { KEY_VALUE_MAX_BYTES = 256 };
 
 /* ---- keys ----------------------------------------------------------------------------------- */
 
-static struct str object_key(struct api_call *c, const struct api_resource *r, struct str id)
+struct str api_object_key(struct api_call *c, const struct api_resource *r, struct str id)
 {
     return arena_fmt(&c->arena, "object/%s/%.*s", r->kind, STR_ARG(id));
 }
@@ -78,7 +78,7 @@ static int load(struct api_call *c, const struct api_resource *r, struct str id,
                 json_t **object)
 {
     struct store_entries found;
-    struct str key = object_key(c, r, id);
+    struct str key = api_object_key(c, r, id);
     struct err e = { 0 };
     int rc = store_get(c->api->store, key, &found, &e);
 
@@ -201,7 +201,7 @@ int api_range_stored(struct api_call *c, const struct api_resource *r, struct st
 {
     const struct api_caller *who = api_call_who(c);
     struct str prefix =
-        who->is_admin ? object_key(c, r, STR_NONE) : own_key(c, r, who->account, STR_NONE);
+        who->is_admin ? api_object_key(c, r, STR_NONE) : own_key(c, r, who->account, STR_NONE);
     char to[STORE_KEY_MAX_BYTES];
     struct store_range range = store_prefix(prefix, to);
     struct store_entries found;
@@ -343,12 +343,13 @@ static int write_object(struct api_call *c, const struct api_change *ch)
     char *text;
 
     if (ch->after == NULL) {
-        store_txn_delete(c->txn, object_key(c, ch->resource, id));
+        store_txn_delete(c->txn, api_object_key(c, ch->resource, id));
         store_txn_delete(c->txn, own_key(c, ch->resource, ch->account, id));
         return 0;
     }
     text = json_dumps(ch->after, JSON_COMPACT);
-    store_txn_put(c->txn, object_key(c, ch->resource, id), arena_str(&c->arena, str_from(text)));
+    store_txn_put(c->txn, api_object_key(c, ch->resource, id),
+                  arena_str(&c->arena, str_from(text)));
     free(text);
     if (ch->op == API_CREATE)
         store_txn_put(c->txn, own_key(c, ch->resource, ch->account, id), STR(""));

@@ -87,14 +87,13 @@ static int show(struct api_call *c, const json_t *object, json_t *shown)
 
 /* ---- the value ------------------------------------------------------------------------------ */
 
-/* The sealed value is bound to the id, so it cannot be put in the place of another. */
 static int take_value(struct api_call *c, struct api_change *ch)
 {
     struct str value = api_get(ch->input, "value");
 
     if (json_object_get(ch->input, "value") == NULL)
         return 0;
-    return api_seal(c, ch->after, "sealed", str_from(ch->id), value);
+    return api_seal(c, ch->resource, ch->id, ch->after, "sealed", value);
 }
 
 static int check(struct api_call *c, struct api_change *ch)

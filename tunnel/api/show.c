@@ -2,10 +2,9 @@
 #include <string.h>
 
 #include "base/base64.h"
-#include "base/buf.h"
+#include "base/mem.h"
 #include "tunnel/api/api_int.h"
-
-enum { SEALED_MAX_BYTES = 256 * 1024 };
+#include "tunnel/store/seal.h"
 
 /* ---- members -------------------------------------------------------------------------------- */
 
@@ -28,30 +27,25 @@ void api_set(json_t *object, const char *name, struct str value)
     (void)json_object_set_new(object, name, json_stringn(value.n > 0 ? value.p : "", value.n));
 }
 
-int api_seal(struct api_call *c, json_t *object, const char *name, struct str context,
-             struct str value)
+int api_seal(struct api_call *c, const struct api_resource *r, const char *id, json_t *object,
+             const char *name, struct str value)
 {
-    const struct api_host *host = api_call_host(c);
+    struct str key = api_object_key(c, r, str_from(id));
     struct err e = { 0 };
-    struct buf sealed;
-    size_t n;
+    size_t n = 0;
+    char *sealed;
     char *text;
-    int rc;
 
-    if (host->seal == NULL)
+    if (c->api->seal_key == NULL)
         return api_fail(c, API_INTERNAL, "This gateway has no key to keep secrets with.");
-    buf_init(&sealed, SEALED_MAX_BYTES);
-    rc = host->seal(host->arg, value, context, &sealed, &e);
-    if (rc == -1) {
-        (void)api_fail(c, API_INTERNAL, "The value could not be encrypted.");
-    } else {
-        n = base64_text_bytes(sealed.len);
-        text = arena_alloc(&c->arena, n);
-        base64_encode(buf_str(&sealed), text);
-        api_set(object, name, str_of(text, n));
-    }
-    buf_fini(&sealed);
-    return rc;
+    sealed = seal(c->api->seal_key, key, value, &n, &e);
+    if (sealed == NULL)
+        return api_fail(c, API_INTERNAL, "The value could not be encrypted: %s.", e.msg);
+    text = arena_alloc(&c->arena, base64_text_bytes(n));
+    base64_encode(str_of(sealed, n), text);
+    api_set(object, name, str_of(text, base64_text_bytes(n)));
+    mem_free(sealed);
+    return 0;
 }
 
 /* ---- uris ----------------------------------------------------------------------------------- */

@@ -5,11 +5,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "tunnel/store/seal.h"
 #include "tunnel/store/store.h"
 
 enum { OBJECTS_MAX = 1000000 };
@@ -26,15 +29,20 @@ static void on_changed(void *arg, const struct api_change_event *change)
     (void)snprintf(s->change_object, sizeof(s->change_object), "%.*s", STR_ARG(change->object));
 }
 
-/* No encryption: what matters here is that the plain text goes through it. */
-static int seal(void *arg, struct str plain, struct str context, struct buf *out, struct err *e)
+/* A key file that is gone when it was read. */
+static struct seal_key *make_seal_key(void)
 {
-    (void)arg;
-    (void)e;
-    buf_add_fmt(out, "%.*s:", STR_ARG(context));
-    for (size_t i = 0; i < plain.n; i++)
-        buf_add_char(out, (char)(plain.p[i] ^ 0x55));
-    return 0;
+    char dir[] = "/tmp/api_scene.XXXXXX";
+    char path[64];
+    struct seal_key *key;
+
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(path, sizeof(path), "%s/seal.key", dir);
+    key = seal_key_open(path, NULL);
+    assert_non_null(key);
+    (void)unlink(path);
+    (void)rmdir(dir);
+    return key;
 }
 
 struct scene *scene_new_limited(uint64_t requests_per_minute, uint64_t objects_max)
@@ -47,8 +55,10 @@ struct scene *scene_new_limited(uint64_t requests_per_minute, uint64_t objects_m
     };
 
     s->store = store_memory_new();
-    s->host = (struct api_host){ .arg = s, .changed = on_changed, .seal = seal };
+    s->host = (struct api_host){ .arg = s, .changed = on_changed };
     params.store = s->store;
+    s->seal_key = make_seal_key();
+    params.seal_key = s->seal_key;
     params.host = &s->host;
     s->api = api_new(&params);
     api_caller_init(s->api, &s->alice, STR("alice"), false, API_SOURCE_REST);
@@ -67,6 +77,7 @@ void scene_free(struct scene *s)
     json_decref(s->body);
     api_free(s->api);
     store_free(s->store);
+    seal_key_free(s->seal_key);
     mem_free(s);
 }
 

@@ -14,6 +14,7 @@
 
 struct scene {
     struct store *store;
+    struct seal_key *seal_key;
     struct api_host host;
     struct api *api;
     struct api_caller alice;
