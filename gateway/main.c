@@ -73,6 +73,7 @@ struct process {
     struct sshd_shared *shared;     /* owned */
     struct job_pool *jobs;          /* owned: what policies must not do on a loop */
     struct api_setup api;           /* the database and the management API */
+    char *api_url;                  /* owned: of uris that the SSH front shows */
     int operator_fd;                /* the operator's socket; -1 once a worker has it */
     struct gateway_peers peers;     /* its arrays: owned */
     struct node *nodes;             /* owned */
@@ -119,6 +120,10 @@ static struct sshd_settings make_settings(const struct process *p)
         .rekey_bytes = c->rekey_bytes,
         .policy_document_max_bytes = c->policy_document_max_bytes,
         .policy_input_timeout_ms = c->policy_input_timeout_ms,
+        .api_commands_max = c->api_commands_max,
+        .api_input_timeout_ms = c->api_input_timeout_ms,
+        .api_output_max_bytes = c->api_output_max_bytes,
+        .api_idle_ms = c->api_idle_ms,
         .policy = p->inputs.terms,
     };
 }
@@ -302,6 +307,29 @@ static int build_shared(struct process *p, struct err *e)
     return p->shared == NULL ? -1 : 0;
 }
 
+/* Where uris of objects point when the command `api` shows them. */
+static char *make_api_url(const struct process *p)
+{
+    const struct listen_set *admin = &p->listen[LISTEN_ADMIN];
+    char address[ADDR_TEXT_BYTES];
+    char url[sizeof("http://") + ADDR_TEXT_BYTES];
+
+    if (p->inputs.config->api_url != NULL)
+        return mem_strdup(p->inputs.config->api_url);
+    if (admin->bound.count == 0)
+        return mem_strdup("");
+    (void)snprintf(url, sizeof(url), "http://%s", addr_format(&admin->bound.addrs[0], address));
+    return mem_strdup(url);
+}
+
+static void offer_api(struct process *p)
+{
+    p->api_url = make_api_url(p);
+    sshd_shared_set_api(
+        p->shared,
+        &(struct sshd_api){ .api = p->api.api, .jobs = p->api.jobs, .base_url = p->api_url });
+}
+
 static void build_node(struct process *p, size_t i)
 {
     struct node *n = &p->nodes[i];
@@ -369,6 +397,7 @@ static void process_free(struct process *p)
     api_setup_fini(&p->api);
     lifecycle_free(p->lifecycle);
     sshd_shared_free(p->shared);
+    mem_free(p->api_url);
     domains_free(p->domains);
     host_suffixes_free(p->suffixes);
     for (size_t i = 0; i < LISTEN_KINDS; i++)
@@ -411,6 +440,7 @@ static struct process *process_new(const char *path, struct buf *problems)
     if (build_api(p, &e) == -1 || bind_listeners(p, &e) == -1 || build_suffixes(p, &e) == -1 ||
         build_control(p, &e) == -1 || build_shared(p, &e) == -1)
         goto fail;
+    offer_api(p);
     p->jobs = job_pool_new((unsigned)p->inputs.config->policy_threads);
     build_nodes(p);
     return p;
