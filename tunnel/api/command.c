@@ -335,12 +335,6 @@ static size_t find_first(struct str word)
     return i;
 }
 
-bool api_command_is_known(struct str line)
-{
-    line = str_trim(line);
-    return find_first(str_slice(line, 0, str_find_char(line, ' '))) < FIRST_WORDS;
-}
-
 int api_command_parse(struct str line, struct api_command *out, struct buf *problem)
 {
     struct api_words words;

@@ -80,9 +80,6 @@ struct api_command {
     bool quiet; /* no status line */
 };
 
-/* Is this a line for api_command_parse(), by its first word? */
-bool api_command_is_known(struct str line);
-
 /*
  * Reads a line. Returns 0, or -1 with what is wrong with it in `problem`, lines for people. In both
  * cases the caller releases `out` with api_command_fini().

@@ -119,9 +119,9 @@ void api_command_each_option(const struct api_command *c, api_option_fn *each, v
         each(name, f->text, (f->where & API_STDIN) != 0, arg);
     }
     if (api_command_is(c, API_CAN_CREATE) && api_command_takes_pem(c))
-        each("pem", "only as -: certificates and their private key", true, arg);
+        each("pem", "-: certificates and their private key, on standard input", false, arg);
     if (api_command_has_body(c))
-        each("json", "only as -: the whole body; options override it", true, arg);
+        each("json", "-: the whole body, on standard input; options override it", false, arg);
     if (api_command_is(c, API_CAN_LIST))
         each_of_list(c, each, arg);
     for (size_t i = 0; i < COMMON; i++) {

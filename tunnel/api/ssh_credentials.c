@@ -86,6 +86,8 @@ static size_t keys(const json_t *object, struct api_key out[API_KEYS_MAX])
     return 1;
 }
 
+static const char *const columns[] = { "description", "acl", "owner_id", "created_at", NULL };
+
 const struct api_resource api_resource_ssh_credentials = {
     .path = "/ssh_credentials",
     .list_key = "ssh_credentials",
@@ -94,6 +96,7 @@ const struct api_resource api_resource_ssh_credentials = {
     .command = "ssh-credentials",
     .event = "ssh_public_key",
     .text = "SSH keys that may log in",
+    .columns = columns,
     .verbs = API_CAN_ALL,
     API_FIELDS(fields),
     .empty_update = API_CREDENTIAL_EMPTY,
