@@ -56,11 +56,11 @@ static EVP_CIPHER_CTX *start(const struct seal_key *k, struct str store_key, con
                              enum direction direction)
 {
     EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
+    const uint8_t *nonce = sealed + NONCE_AT;
     int n = 0;
 
     if (c != NULL &&
-        EVP_CipherInit_ex2(c, EVP_aes_256_gcm(), k->bytes, sealed + NONCE_AT, direction, NULL) ==
-            1 &&
+        EVP_CipherInit_ex2(c, EVP_aes_256_gcm(), k->bytes, nonce, (int)direction, NULL) == 1 &&
         EVP_CipherUpdate(c, NULL, &n, sealed, NONCE_AT) == 1 &&
         EVP_CipherUpdate(c, NULL, &n, (const uint8_t *)store_key.p, (int)store_key.n) == 1)
         return c;

@@ -139,8 +139,8 @@ int store_lease_new(struct store *s, uint64_t ttl_ms, uint64_t now_ms, uint64_t 
 int store_lease_keep(struct store *s, uint64_t lease, uint64_t now_ms, struct err *e);
 int store_lease_end(struct store *s, uint64_t lease, struct err *e);
 /*
- * Ends the leases that are over; called now and then. Returns 0, or -1 with E_STORE: what could
- * not be ended is left to the next call.
+ * Ends the leases that are over, by one commit; called now and then. Returns 0, or -1 with E_STORE
+ * and they are left to the next call.
  */
 int store_expire(struct store *s, uint64_t now_ms, struct err *e);
 
@@ -158,7 +158,10 @@ struct store_change {
 typedef void store_watch_fn(void *arg, const struct store_change *changes, size_t count);
 
 struct store_watch;
-/* Calls fn for each commit from now on that changes a key under `prefix` (empty: any key). */
+/*
+ * Calls fn for each commit from now on that changes a key under `prefix` (empty: any key). To follow a
+ * range, watch it and then read it: changes up to the revision of that answer are in it.
+ */
 struct store_watch *store_watch_new(struct store *s, struct str prefix, store_watch_fn *fn,
                                     void *arg);
 /* When it returns, fn is not running and will not run again. */

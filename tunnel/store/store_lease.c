@@ -14,6 +14,7 @@ struct store_lease {
     uint64_t ttl_ms;
     uint64_t kept_ms; /* when it was granted or last kept */
     size_t key_count;
+    bool ends; /* with the commit that is being made */
     UT_hash_handle hh;
 };
 
@@ -94,27 +95,46 @@ static void lease_free(struct store *s, struct store_lease *l)
     mem_free(l);
 }
 
-/* Deletes its keys and frees it. Returns 0, or -1 with E_STORE and all is as before. */
-static int lease_finish(struct store *s, struct store_lease *l, struct err *e)
+/* Deletes the keys of the leases that end, by one commit. Returns as store_commit(). */
+static int delete_keys(struct store *s, size_t count, struct err *e)
 {
-    struct store_batch b = { .op_count = l->key_count };
-    struct store_op *ops = mem_zalloc_array(l->key_count, sizeof(*ops));
+    struct store_op *ops = mem_zalloc_array(count, sizeof(*ops));
+    struct store_batch b = { .ops = ops };
     struct store_leased *k;
     struct store_leased *next;
-    size_t count = 0;
     int rc;
 
     HASH_ITER(hh, s->leased, k, next)
     {
-        if (k->lease == l)
-            ops[count++] = (struct store_op){ .key = str_from(k->key), .is_delete = true };
+        if (k->lease->ends)
+            ops[b.op_count++] = (struct store_op){ .key = str_from(k->key), .is_delete = true };
     }
-    b.ops = ops;
-    rc = count == 0 ? 1 : store_commit_batch(s, &b, NULL, e);
-    if (rc == 1)
-        lease_free(s, l);
+    rc = store_commit_batch(s, &b, NULL, e);
     mem_free(ops);
-    return rc == 1 ? 0 : -1;
+    return rc;
+}
+
+/* Ends what is marked. Returns 0, or -1 with E_STORE and all is as before, without marks. */
+static int finish(struct store *s, struct err *e)
+{
+    struct store_lease *l;
+    struct store_lease *next;
+    size_t key_count = 0;
+    bool done;
+
+    HASH_ITER(hh, s->leases, l, next)
+    {
+        key_count += l->ends ? l->key_count : 0;
+    }
+    done = key_count == 0 || delete_keys(s, key_count, e) == 1;
+    HASH_ITER(hh, s->leases, l, next)
+    {
+        if (l->ends && done)
+            lease_free(s, l);
+        else
+            l->ends = false;
+    }
+    return done ? 0 : -1;
 }
 
 int store_lease_new(struct store *s, uint64_t ttl_ms, uint64_t now_ms, uint64_t *lease,
@@ -155,7 +175,9 @@ int store_lease_end(struct store *s, uint64_t lease, struct err *e)
 
     store_lock(s);
     l = lease_find(s, lease);
-    rc = l == NULL ? not_found(lease, e) : lease_finish(s, l, e);
+    if (l != NULL)
+        l->ends = true;
+    rc = l != NULL ? finish(s, e) : not_found(lease, e);
     store_unlock(s);
     return rc;
 }
@@ -164,14 +186,14 @@ int store_expire(struct store *s, uint64_t now_ms, struct err *e)
 {
     struct store_lease *l;
     struct store_lease *next;
-    int rc = 0;
+    int rc;
 
     store_lock(s);
     HASH_ITER(hh, s->leases, l, next)
     {
-        if (is_over(l, now_ms) && lease_finish(s, l, e) == -1)
-            rc = -1;
+        l->ends = is_over(l, now_ms);
     }
+    rc = finish(s, e);
     store_unlock(s);
     return rc;
 }
@@ -184,7 +206,11 @@ void store_leases_fini(struct store *s)
     struct store_lease *next;
 
     HASH_ITER(hh, s->leased, k, next_key)
-    leased_free(s, k);
+    {
+        leased_free(s, k);
+    }
     HASH_ITER(hh, s->leases, l, next)
-    lease_free(s, l);
+    {
+        lease_free(s, l);
+    }
 }

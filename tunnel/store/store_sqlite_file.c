@@ -29,7 +29,7 @@ enum {
 
 /* steps[n] makes version n + 1 of version n; a step that was released never changes. */
 static const char *const steps[] = {
-    "PRAGMA application_id = 1397771353;"
+    "PRAGMA application_id = 0x53504c59;"
     "CREATE TABLE state (revision INTEGER NOT NULL) STRICT;"
     "INSERT INTO state VALUES (0);"
     /* Not WITHOUT ROWID, whose tree would hold the values in its inner pages. */
@@ -40,7 +40,7 @@ static const char *const steps[] = {
 
 enum { SCHEMA_VERSION = sizeof(steps) / sizeof(steps[0]) };
 
-static_assert(APPLICATION_ID == 1397771353, "the first step says the same");
+static_assert(APPLICATION_ID == 0x53504c59, "the first step says the same");
 
 /* ---- errors --------------------------------------------------------------------------------- */
 

@@ -110,7 +110,9 @@ void store_watches_call(struct store *s, const struct store_batch *b, const uint
     changes = mem_zalloc_array(b->op_count, sizeof(*changes));
     count = list_changes(b, created, revision, changes);
     DL_FOREACH(s->watches, w)
-    call_watch(w, changes, count);
+    {
+        call_watch(w, changes, count);
+    }
     for (size_t i = 0; i < count; i++) {
         mem_free(changes[i].entry.key);
         mem_free(changes[i].entry.value);

@@ -601,8 +601,11 @@ static void watch_hears_of_leases_that_end(void **state)
     (void)scene_put_leased(sc, "b", "", lease);
     (void)scene_put_leased(sc, "a", "", lease);
     w = store_watch_new(sc->store, STR(""), note, &seen);
+    (void)scene_put_leased(sc, "c", "", lease_new(sc, 500, 0));
+    (void)scene_put_leased(sc, "d", "", lease_new(sc, 2000, 0));
+    buf_clear(&seen.text);
     assert_int_equal(store_expire(sc->store, 1000, NULL), 0);
-    assert_seen(&seen, "-a@3 -b@3 ");
+    assert_seen(&seen, "-a@5 -b@5 -c@5 ");
     store_watch_end(w);
     buf_fini(&seen.text);
 }

@@ -285,6 +285,29 @@ static void program_that_holds_a_lock_is_told_of(void **state)
     assert_int_equal(put_a(sc, &e), 1);
 }
 
+static void lease_whose_keys_cannot_go_is_not_over(void **state)
+{
+    struct store_scene *sc = *state;
+    struct err e = { .code = E_OK };
+    sqlite3 *other = NULL;
+    uint64_t lease = 0;
+
+    scene_open(sc);
+    assert_int_equal(store_lease_new(sc->store, 1000, 0, &lease, NULL), 0);
+    (void)scene_put_leased(sc, "a", "1", lease);
+    assert_int_equal(sqlite3_open(sc->path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(store_lease_end(sc->store, lease, &e), -1);
+    assert_says(&e, "another program has locked");
+    assert_int_equal(sqlite3_close(other), SQLITE_OK);
+    scene_assert_all(sc, "a=1");
+    assert_int_equal(store_lease_keep(sc->store, lease, 500, NULL), 0);
+    assert_int_equal(store_expire(sc->store, 1499, NULL), 0);
+    scene_assert_all(sc, "a=1"); /* the mark of the end that failed is gone */
+    assert_int_equal(store_expire(sc->store, 1500, NULL), 0);
+    scene_assert_all(sc, "");
+}
+
 static void backup_may_read_beside_us(void **state)
 {
     struct store_scene *sc = *state;
@@ -624,6 +647,7 @@ int main(void)
         CASE(lost_table_is_told),
         CASE(second_store_of_a_file_is_refused),
         CASE(program_that_holds_a_lock_is_told_of),
+        CASE(lease_whose_keys_cannot_go_is_not_over),
         CASE(backup_may_read_beside_us),
         CASE(file_that_is_removed_while_in_use_is_noticed),
         CASE(file_that_is_no_database_is_refused),
