@@ -164,7 +164,8 @@ static int parse_help(struct str rest, struct command *out, struct err *e)
     if (find_word(rest, &about, e) == -1)
         return -1;
     out->kind = about->kind;
-    out->help = command_serves(about->kind, &command);
+    out->help = command_serves(about->kind, &command) || about->kind == COMMAND_API ||
+                about->kind == COMMAND_POLICY_CHECK;
     return 0;
 }
 
