@@ -22,6 +22,8 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "base/worker.h"
+#include "gateway/api_setup.h"
+#include "gateway/apikey_command.h"
 #include "gateway/config.h"
 #include "gateway/endpoint_stats.h"
 #include "gateway/event_hub.h"
@@ -31,6 +33,7 @@
 #include "gateway/inside.h"
 #include "gateway/lifecycle.h"
 #include "gateway/listen_set.h"
+#include "gateway/operator_socket.h"
 #include "gateway/policy_command.h"
 #include "gateway/process_env.h"
 #include "gateway/state_dir.h"
@@ -73,6 +76,9 @@ struct process {
     struct sshd_shared *shared;     /* owned */
     struct job_pool *jobs;          /* owned: what policies must not do on a loop */
     struct event_hub *events;       /* owned: delivers events */
+    struct api_setup api;           /* the database and the management API */
+    char *api_url;                  /* owned: of uris that the SSH front shows */
+    int operator_fd;                /* the operator's socket; -1 once a worker has it */
     struct gateway_peers peers;     /* its arrays: owned */
     struct node *nodes;             /* owned */
     size_t node_count;
@@ -120,6 +126,10 @@ static struct sshd_settings make_settings(const struct process *p)
         .policy_document_max_bytes = c->policy_document_max_bytes,
         .policy_input_timeout_ms = c->policy_input_timeout_ms,
         .events = event_hub_sink(p->events),
+        .api_commands_max = c->api_commands_max,
+        .api_input_timeout_ms = c->api_input_timeout_ms,
+        .api_output_max_bytes = c->api_output_max_bytes,
+        .api_idle_ms = c->api_idle_ms,
         .policy = p->inputs.terms,
     };
 }
@@ -255,6 +265,16 @@ static int bind_listeners(struct process *p, struct err *e)
     return 0;
 }
 
+/* The database before anything listens: without it nobody's names are known. */
+static int build_api(struct process *p, struct err *e)
+{
+    if (api_setup_open(&p->api, p->inputs.config, e) == -1)
+        return -1;
+    api_setup_serve(&p->api);
+    p->operator_fd = operator_socket_open(p->inputs.config->state_dir, e);
+    return p->operator_fd == -1 ? -1 : 0;
+}
+
 static int build_suffixes(struct process *p, struct err *e)
 {
     const struct config_strings *extra = &p->inputs.config->extra_suffixes;
@@ -324,6 +344,29 @@ static int build_shared(struct process *p, struct err *e)
     return p->shared == NULL ? -1 : 0;
 }
 
+/* Where uris of objects point when the command `api` shows them. */
+static char *make_api_url(const struct process *p)
+{
+    const struct listen_set *admin = &p->listen[LISTEN_ADMIN];
+    char address[ADDR_TEXT_BYTES];
+    char url[sizeof("http://") + ADDR_TEXT_BYTES];
+
+    if (p->inputs.config->api_url != NULL)
+        return mem_strdup(p->inputs.config->api_url);
+    if (admin->bound.count == 0)
+        return mem_strdup("");
+    (void)snprintf(url, sizeof(url), "http://%s", addr_format(&admin->bound.addrs[0], address));
+    return mem_strdup(url);
+}
+
+static void offer_api(struct process *p)
+{
+    p->api_url = make_api_url(p);
+    sshd_shared_set_api(
+        p->shared,
+        &(struct sshd_api){ .api = p->api.api, .jobs = p->api.jobs, .base_url = p->api_url });
+}
+
 static void build_node(struct process *p, size_t i)
 {
     struct node *n = &p->nodes[i];
@@ -344,11 +387,16 @@ static void build_node(struct process *p, size_t i)
         .https_count = p->listen[LISTEN_HTTPS].bound.count,
         .admin_fds = fds[LISTEN_ADMIN],
         .admin_count = p->listen[LISTEN_ADMIN].bound.count,
+        .operator_fds = &p->operator_fd,
+        .operator_count = i == 0 ? 1 : 0,
+        .api_http = p->api.http,
     };
 
     for (size_t kind = 0; kind < LISTEN_KINDS; kind++)
         listen_set_take(&p->listen[kind], i, fds[kind]);
     n->gateway = gateway_new(&params);
+    if (i == 0)
+        p->operator_fd = -1; /* it is the gateway's now */
     inside = (struct inside){ .ops = &gateway_inside_ops, .ctx = n->gateway };
     n->sshd =
         sshd_new(n->worker, p->shared, &inside, fds[LISTEN_SSH], p->listen[LISTEN_SSH].bound.count);
@@ -382,6 +430,7 @@ static void process_free(struct process *p)
         sshd_free(p->nodes[i].sshd);
     }
     job_pool_free(p->jobs); /* its last answers wait in the mailboxes */
+    api_setup_stop(&p->api);
     /* Messages under way name routes and the lifecycle: mailboxes are emptied before those go. */
     control_free(p->control);
     tcp_ports_free(p->tcp_ports);
@@ -391,8 +440,10 @@ static void process_free(struct process *p)
         routes_free(p->nodes[i].routes);
     event_hub_free(p->events); /* whatever the others did in their end was posted to it */
     endpoint_stats_free(p->peers.endpoint_stats);
+    api_setup_fini(&p->api);
     lifecycle_free(p->lifecycle);
     sshd_shared_free(p->shared);
+    mem_free(p->api_url);
     domains_free(p->domains);
     host_suffixes_free(p->suffixes);
     for (size_t i = 0; i < LISTEN_KINDS; i++)
@@ -404,6 +455,8 @@ static void process_free(struct process *p)
     mem_free(p->nodes);
     inputs_fini(&p->inputs);
     policy_engine_free(p->engine);
+    if (p->operator_fd != -1)
+        (void)close(p->operator_fd); /* only listened on */
     if (p->lock != -1)
         (void)close(p->lock); /* only held, never written */
     mem_free(p);
@@ -417,6 +470,7 @@ static struct process *process_new(const char *path, struct buf *problems)
     struct err e = { .code = E_OK };
 
     p->lock = -1;
+    p->operator_fd = -1;
     p->loop = ev_default_loop(EVFLAG_AUTO | EVFLAG_NOENV);
     p->engine = policy_engine_new();
     if (inputs_read(&p->inputs, path, p->engine, problems) == -1)
@@ -433,9 +487,10 @@ static struct process *process_new(const char *path, struct buf *problems)
     limits = event_limits(p->inputs.config);
     p->events = event_hub_new(&limits);
     plan_events(p);
-    if (bind_listeners(p, &e) == -1 || build_suffixes(p, &e) == -1 || build_control(p, &e) == -1 ||
-        build_shared(p, &e) == -1)
+    if (build_api(p, &e) == -1 || bind_listeners(p, &e) == -1 || build_suffixes(p, &e) == -1 ||
+        build_control(p, &e) == -1 || build_shared(p, &e) == -1)
         goto fail;
+    offer_api(p);
     p->jobs = job_pool_new((unsigned)p->inputs.config->policy_threads);
     build_nodes(p);
     return p;
@@ -579,6 +634,8 @@ static int usage(FILE *to, int status)
     (void)fprintf(to, "usage: sallyport serve -c FILE   run in the foreground; SIGTERM drains, "
                       "SIGHUP reloads\n"
                       "       sallyport check -c FILE   print every problem of a configuration\n"
+                      "       sallyport apikey create -c FILE [--account NAME] "
+                      "[--description TEXT]   make a key of the management API, print its token\n"
                       "       sallyport policy check FILE...   print every problem of traffic "
                       "policies\n"
                       "       sallyport policy eval EXPR [--vars FILE.json]   print the value of "
@@ -599,6 +656,11 @@ int main(int argc, char **argv)
         }
         if (strcmp(command, "check") == 0)
             return command_check(argv[3]);
+    }
+    if (argc > 2 && strcmp(command, "apikey") == 0) {
+        int status = apikey_command(argc - 2, argv + 2);
+
+        return status == APIKEY_COMMAND_USAGE ? usage(stderr, EXIT_USAGE) : status;
     }
     if (argc > 2 && strcmp(command, "policy") == 0) {
         int status = policy_command(argc - 2, argv + 2);

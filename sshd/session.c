@@ -143,12 +143,22 @@ static bool all_terminals_wait(const struct session *s)
     return true;
 }
 
+/* How long nothing need run. A connection for the API alone, shared by one command after the other,
+ * has nothing open to anyone. */
+static uint64_t idle_ms(const struct session *s)
+{
+    if (!s->had_terminal)
+        return s->front->settings.command_wait_ms;
+    if (s->had_api && s->forwards.count == 0)
+        return s->front->settings.api_idle_ms;
+    return SESSION_LAST_REQUESTS_MS;
+}
+
 void session_await_command(struct session *s)
 {
     if (!all_terminals_wait(s) || s->bare != NULL || s->ending)
         return;
-    timer_set(s, &s->phase,
-              s->had_terminal ? SESSION_LAST_REQUESTS_MS : s->front->settings.command_wait_ms);
+    timer_set(s, &s->phase, idle_ms(s));
 }
 
 /* ---- the end ------------------------------------------------------------------------------------ */

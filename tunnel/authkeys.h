@@ -1,6 +1,6 @@
 /*
  * authkeys: the allow-list of SSH keys, read from authorized_keys files.
- * The format is OpenSSH's; options before the key: account="NAME", bind="RULE" and
+ * The format is OpenSSH's; options before the key: account="NAME", admin, bind="RULE" and
  * connect="RULE" (both repeatable), expiry-time="YYYYMMDD[HHMM[SS]][Z]", from="CIDR,..." ; others are
  * errors. A key without account belongs to account "default".
  * Immutable once loaded and counted: a session keeps the set it logged in with until a newer set
@@ -32,6 +32,7 @@ struct authkey {
     char *type;    /* owned: "ssh-ed25519", ... */
     char *account; /* owned */
     char *comment; /* owned */
+    bool is_admin; /* sees all accounts in the API */
     struct acl acl;
     struct cidr *from; /* owned; none: any address */
     size_t from_count;
@@ -59,6 +60,13 @@ size_t authkeys_count(const struct authkeys *set);
 /* The key with this fingerprint, borrowed from the set, or NULL. */
 const struct authkey *authkeys_find(const struct authkeys *set,
                                     const uint8_t fingerprint[AUTHKEY_FINGERPRINT_BYTES]);
+
+/*
+ * Reads a public key alone, "TYPE BASE64 [COMMENT]" without options. Returns 0 with its fingerprint,
+ * or -1 with E_SYNTAX.
+ */
+int authkey_public_parse(struct str line, uint8_t fingerprint[AUTHKEY_FINGERPRINT_BYTES],
+                         struct err *e);
 
 /*
  * May this key log in from here, now? Returns 0, or -1 with E_CREDENTIAL_ADDRESS or

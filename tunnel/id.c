@@ -60,3 +60,73 @@ void id_new(const char *prefix, uint64_t wall_ms, char out[ID_BYTES])
     rand_bytes(raw + ID_TIME_BYTES, ID_RANDOM_BYTES);
     id_from_bytes(prefix, raw, out);
 }
+
+bool id_is_valid(struct str s, const char *prefix)
+{
+    /* 2^160 - 1, the last number there is. */
+    static const char last[] = "aWgEPTl1tmebfsQzFP4bxwgy80V";
+    size_t n = strlen(prefix);
+    struct str number = str_skip(s, n + 1);
+
+    static_assert(sizeof(last) == ID_DIGITS + 1, "the last id has another length");
+    if (!str_starts(s, str_from(prefix)) || number.n != ID_DIGITS || s.p[n] != '_')
+        return false;
+    for (size_t i = 0; i < number.n; i++) {
+        if (!char_is_digit(number.p[i]) && !char_is_alpha(number.p[i]))
+            return false;
+    }
+    return memcmp(number.p, last, ID_DIGITS) <= 0;
+}
+
+/* ---- in order ----------------------------------------------------------------------------- */
+
+enum { STEP_BYTES = 12 }; /* 2^31 steps of 96 bits fit into what a second has */
+
+void id_source_init(struct id_source *s)
+{
+    int failed = pthread_mutex_init(&s->lock, NULL);
+
+    assert(failed == 0);
+    (void)failed;
+    memset(s->last, 0, sizeof(s->last));
+}
+
+void id_source_fini(struct id_source *s)
+{
+    (void)pthread_mutex_destroy(&s->lock); /* fails only while it is locked */
+}
+
+/* last += a random number of 96 bits that is not 0. */
+static void step(uint8_t last[ID_RAW_BYTES])
+{
+    uint8_t add[STEP_BYTES];
+    unsigned carry = 1;
+
+    rand_bytes(add, sizeof(add));
+    for (size_t i = ID_RAW_BYTES; i > 0; i--) {
+        size_t from_end = ID_RAW_BYTES - i;
+
+        carry += last[i - 1];
+        if (from_end < STEP_BYTES)
+            carry += add[STEP_BYTES - 1 - from_end];
+        last[i - 1] = (uint8_t)carry;
+        carry >>= 8;
+    }
+}
+
+void id_source_next(struct id_source *s, const char *prefix, uint64_t wall_ms, char out[ID_BYTES])
+{
+    uint8_t raw[ID_RAW_BYTES];
+
+    put_seconds(wall_ms, raw);
+    rand_bytes(raw + ID_TIME_BYTES, ID_RANDOM_BYTES);
+    raw[ID_TIME_BYTES] &= 0x7f;         /* room for the steps of this second */
+    (void)pthread_mutex_lock(&s->lock); /* fails only when misused, as does the unlock */
+    if (memcmp(raw, s->last, ID_TIME_BYTES) > 0)
+        memcpy(s->last, raw, sizeof(raw));
+    else
+        step(s->last);
+    memcpy(raw, s->last, sizeof(raw));
+    (void)pthread_mutex_unlock(&s->lock);
+    id_from_bytes(prefix, raw, out);
+}
