@@ -268,9 +268,9 @@ static bool retry(struct exchange *x, enum close_reason why)
 }
 
 /*
- * A request that is still whole may go to another member of the pool if it was never sent, or if it
- * changes nothing (RFC 9110 section 9.2.2) and the session that it went to has ended: then no other
- * answer can come. What an upstream itself did to a request is its answer.
+ * A request that is still whole may go to another member of the pool if it was never sent, or if it may
+ * be repeated (RFC 9110 section 9.2.2) and the session that it went to has ended: then no other answer
+ * can come. What an upstream itself did to a request is its answer.
  */
 static bool may_move(const struct exchange *x, enum close_reason why)
 {
