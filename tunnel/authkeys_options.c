@@ -33,6 +33,11 @@ static int set_bind(struct authkey *key, struct str value, struct err *e)
     return acl_add(&key->acl, value, e);
 }
 
+static int set_connect(struct authkey *key, struct str value, struct err *e)
+{
+    return acl_add_connect(&key->acl, value, e);
+}
+
 static int set_from(struct authkey *key, struct str value, struct err *e)
 {
     struct str block;
@@ -119,6 +124,7 @@ static const struct option {
 } options[] = {
     { "account", "account=\"NAME\"", false, set_account },
     { "bind", "bind=\"RULE\"", true, set_bind },
+    { "connect", "connect=\"RULE\"", true, set_connect },
     { "expiry-time", "expiry-time=\"YYYYMMDD[HHMM[SS]][Z]\"", false, set_expiry },
     { "from", "from=\"CIDR,...\"", false, set_from },
 };

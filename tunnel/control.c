@@ -3,7 +3,8 @@
  * one, its worker. A change goes to all workers as one message each, so a takeover replaces the old
  * endpoint by the new one without a moment in which the name leads nowhere; the last worker that
  * has applied it posts the change back, and only then is the claim answered. A TCP port travels with
- * its endpoint: it is open before the message goes out, so the workers cannot fail.
+ * the first endpoint of its pool and goes with the last: it is open before the message goes out, so the
+ * workers cannot fail.
  *
  * Messages from one thread to another keep their order, so a release that follows its claim finds
  * the endpoint in the registry, and its removal follows the addition on every worker.
@@ -50,8 +51,10 @@ struct change {
     struct control *control;  /* borrowed */
     struct endpoint *added;   /* counted; NULL: none */
     struct endpoint *removed; /* counted; NULL: none */
-    struct claim *claim;      /* owned; NULL: nobody waits */
-    atomic_size_t pending;    /* workers that have not applied it */
+    struct port *opened; /* borrowed: comes with `added`; NULL: its port was open, or it has none */
+    struct port *closed; /* owned: goes with `removed`; NULL: others still use it */
+    struct claim *claim; /* owned; NULL: nobody waits */
+    atomic_size_t pending; /* workers that have not applied it */
     struct change_part {
         struct change *change; /* borrowed: it lives until the last worker is done */
         struct routes *routes; /* borrowed */
@@ -59,17 +62,6 @@ struct change {
 };
 
 /* ---- claims ---------------------------------------------------------------------------- */
-
-static void acl_copy(struct acl *to, const struct acl *from)
-{
-    acl_init(to);
-    if (from->count == 0)
-        return;
-    to->values = mem_zalloc_array(from->count, sizeof(*to->values));
-    for (size_t i = 0; i < from->count; i++)
-        to->values[i] = mem_strdup(from->values[i]);
-    to->count = from->count;
-}
 
 static void claim_free(struct claim *claim)
 {
@@ -95,26 +87,6 @@ static void answer(struct claim *claim)
 
 /* ---- changes --------------------------------------------------------------------------- */
 
-/* What the change of endpoints does to ports: a takeover keeps the one that both have. */
-static struct port *port_of(const struct endpoint *ep)
-{
-    return ep != NULL ? ep->port : NULL;
-}
-
-static struct port *opened_port(const struct change *ch)
-{
-    struct port *p = port_of(ch->added);
-
-    return p != port_of(ch->removed) ? p : NULL;
-}
-
-static struct port *closed_port(const struct change *ch)
-{
-    struct port *p = port_of(ch->removed);
-
-    return p != port_of(ch->added) ? p : NULL;
-}
-
 static void change_free(struct change *ch)
 {
     endpoint_unref(ch->added);
@@ -135,9 +107,9 @@ static void on_applied(struct worker *w, void *arg)
     struct control *c = ch->control;
 
     (void)w;
-    if (closed_port(ch) != NULL)
-        c->ports.ops->close(closed_port(ch));
-    if (ch->added != NULL && ch->removed != NULL)
+    if (ch->closed != NULL)
+        c->ports.ops->close(ch->closed);
+    if (ch->added != NULL && ch->removed != NULL && endpoint_has_agent(ch->removed))
         ch->removed->agent.ops->on_notice(&ch->removed->agent, AGENT_TAKEN_OVER);
     if (ch->claim != NULL)
         answer(ch->claim);
@@ -157,14 +129,30 @@ static void on_change(struct worker *w, void *arg)
     /* In this order: an endpoint of another scheme stays until its successor is there. */
     if (ch->added != NULL)
         routes_add(part->routes, ch->added);
-    if (opened_port(ch) != NULL)
-        ports->serve(opened_port(ch), w);
-    if (closed_port(ch) != NULL)
-        ports->stop(closed_port(ch), w);
+    if (ch->opened != NULL)
+        ports->serve(ch->opened, w);
+    if (ch->closed != NULL)
+        ports->stop(ch->closed, w);
     if (ch->removed != NULL)
         routes_remove(part->routes, ch->removed);
     if (atomic_fetch_sub_explicit(&ch->pending, 1, memory_order_acq_rel) == 1)
         worker_post(ch->control->worker, on_applied, ch);
+}
+
+/*
+ * What the change does to ports, once the registry has made it: members of a pool, and an endpoint and
+ * the one it displaces, have the same port.
+ */
+static void note_ports(struct change *ch)
+{
+    const struct registry *r = ch->control->registry;
+    struct port *there = ch->removed != NULL ? ch->removed->port : NULL;
+
+    if (ch->added != NULL && ch->added->port != there && registry_pool(r, ch->added)->count == 1)
+        ch->opened = ch->added->port;
+    if (there != NULL &&
+        (ch->added != NULL ? ch->added->port != there : registry_pool(r, ch->removed) == NULL))
+        ch->closed = there;
 }
 
 /* Takes the reference to `removed` and the claim, and one reference to `added`. */
@@ -177,6 +165,9 @@ static void publish(struct control *c, struct endpoint *added, struct endpoint *
     ch->added = added;
     ch->removed = removed;
     ch->claim = claim;
+    note_ports(ch);
+    if (removed != NULL)
+        endpoint_withdraw(removed);
     atomic_init(&ch->pending, c->worker_count);
     metrics_add(worker_metrics(c->worker), METRIC_ENDPOINTS, (added != NULL) - (removed != NULL));
     c->changes++;
@@ -384,6 +375,7 @@ void control_release(struct control *c, struct endpoint *ep, enum registry_hold 
 {
     struct release *rel = mem_zalloc(sizeof(*rel));
 
+    endpoint_withdraw(ep); /* so that no worker begins anything with it meanwhile */
     rel->control = c;
     rel->ep = ep;
     endpoint_ref(ep);

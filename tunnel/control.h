@@ -61,7 +61,8 @@ typedef void control_claimed_fn(void *arg, struct endpoint *ep, const struct err
 void control_claim(struct control *c, struct worker *from, struct endpoint *ep,
                    const struct acl *acl, control_claimed_fn *done, void *arg);
 
-/* Takes ep offline, held for its account or not; harmless if it is offline already. */
+/* Takes ep offline, held for its account or not; pools choose others from now on
+ * (endpoint_withdraw()). Harmless if it is offline already. */
 void control_release(struct control *c, struct endpoint *ep, enum registry_hold hold);
 
 /* A reload: other limits and other reservations (taken). */
