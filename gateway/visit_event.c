@@ -7,14 +7,18 @@
 #include "gateway/tls_cert.h"
 #include "tunnel/endpoint.h"
 
-static void copy_endpoint(struct event *ev, const struct endpoint *ep)
+static struct str url_text(struct event *ev, const struct endpoint *ep)
 {
     char url[URL_TEXT_BYTES];
 
+    return arena_str(&ev->arena, str_from(url_format(&ep->url, scheme_default_port(SCHEME_HTTP),
+                                                     scheme_default_port(SCHEME_HTTPS), url)));
+}
+
+static void copy_endpoint(struct event *ev, const struct endpoint *ep)
+{
     ev->endpoint_id = arena_str(&ev->arena, str_from(ep->id));
-    ev->endpoint_url =
-        arena_str(&ev->arena, str_from(url_format(&ep->url, scheme_default_port(SCHEME_HTTP),
-                                                  scheme_default_port(SCHEME_HTTPS), url)));
+    ev->endpoint_url = url_text(ev, ep);
     ev->session_id = arena_str(&ev->arena, str_from(ep->session_id));
 }
 
@@ -57,11 +61,23 @@ struct event *visit_event_new(enum event_kind kind, const struct exchange_origin
     return ev;
 }
 
+void visit_event_set_forward(struct event *ev, const struct endpoint *ep, unsigned hops)
+{
+    ev->forward_endpoint_id = arena_str(&ev->arena, str_from(ep->id));
+    ev->forward_endpoint_url = url_text(ev, ep);
+    ev->forward_hops = hops;
+}
+
 void visit_event_publish(struct event *ev, const struct endpoint *ep)
 {
     struct log_field fields[EVENT_FIELDS_MAX];
 
     log_write(LOG_INFO, event_name(ev), fields, event_fields(ev, fields));
+    visit_event_tell(ev, ep);
+}
+
+void visit_event_tell(struct event *ev, const struct endpoint *ep)
+{
     if (ep != NULL && ep->wants_events)
         ep->agent.ops->on_event(&ep->agent, ev);
     event_unref(ev);

@@ -75,6 +75,15 @@ static void add_ip(struct fields *f, const char *name, const struct addr *a)
         add(f, LIP(name, a));
 }
 
+static void add_forward(struct fields *f, const struct event *ev)
+{
+    if (ev->forward_hops == 0)
+        return;
+    add_str(f, "forward_internal.endpoint_id", ev->forward_endpoint_id);
+    add_str(f, "forward_internal.endpoint_url", ev->forward_endpoint_url);
+    add(f, LU("forward_internal.hops", ev->forward_hops));
+}
+
 static void add_conn(struct fields *f, const struct event *ev)
 {
     add_ip(f, "conn.client_ip", &ev->client);
@@ -163,6 +172,7 @@ size_t event_fields(const struct event *ev, struct log_field out[EVENT_FIELDS_MA
     add_str(&f, "endpoint.id", ev->endpoint_id);
     add_str(&f, "endpoint.url", ev->endpoint_url);
     add_str(&f, "session.id", ev->session_id);
+    add_forward(&f, ev);
     add_conn(&f, ev);
     if (ev->kind == EVENT_TCP_CLOSED)
         add_conn_end(&f, ev); /* names of one prefix stand together, to be one object in JSON */

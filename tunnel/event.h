@@ -33,6 +33,11 @@ struct event {
     struct str endpoint_url;
     struct str session_id;
 
+    /* Where its policy forwarded to, over all hops; empty: nowhere. */
+    struct str forward_endpoint_id;
+    struct str forward_endpoint_url;
+    unsigned forward_hops;
+
     struct addr client;
     struct addr server;
     struct str server_name;
@@ -92,7 +97,7 @@ static inline void event_unref(struct event *ev)
 /* "http_request_complete", "tcp_connection_closed". */
 const char *event_name(const struct event *ev);
 /* The fields of the event in log form, for log_write() or log_format_line(); returns how many. */
-enum { EVENT_FIELDS_MAX = 48 };
+enum { EVENT_FIELDS_MAX = 51 };
 size_t event_fields(const struct event *ev, struct log_field out[EVENT_FIELDS_MAX]);
 
 #endif
