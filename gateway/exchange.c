@@ -34,8 +34,10 @@ static const struct {
                                   BIT(EXCHANGE_RESPONSE) | BIT(EXCHANGE_DONE) },
     [EXCHANGE_POLICY] = { "policy", BIT(EXCHANGE_WAIT) | BIT(EXCHANGE_JUDGED) |
                                         BIT(EXCHANGE_RESPONSE) | BIT(EXCHANGE_DONE) },
-    [EXCHANGE_WAIT] = { "wait", BIT(EXCHANGE_JUDGED) | BIT(EXCHANGE_RESPONSE) |
-                                    BIT(EXCHANGE_TUNNEL) | BIT(EXCHANGE_DONE) },
+    /* Back to the policy that forwarded, when the target's upstream has failed. */
+    [EXCHANGE_WAIT] = { "wait", BIT(EXCHANGE_POLICY) | BIT(EXCHANGE_JUDGED) |
+                                    BIT(EXCHANGE_RESPONSE) | BIT(EXCHANGE_TUNNEL) |
+                                    BIT(EXCHANGE_DONE) },
     [EXCHANGE_JUDGED] = { "judged",
                           BIT(EXCHANGE_RESPONSE) | BIT(EXCHANGE_TUNNEL) | BIT(EXCHANGE_DONE) },
     [EXCHANGE_RESPONSE] = { "response", BIT(EXCHANGE_DONE) },
@@ -66,6 +68,8 @@ struct exchange *exchange_new(struct gateway *g, struct downstream *d,
     x->gateway = g;
     x->down = d;
     x->origin = origin;
+    x->first.exchange = x;
+    x->hop = x->last = &x->first;
     arena_init(&x->arena);
     ev_init(&x->timer, on_timer);
     x->timer.data = x;
@@ -77,7 +81,7 @@ void exchange_discard(struct exchange *x)
     if (x == NULL)
         return;
     assert(x->state == EXCHANGE_NEW);
-    endpoint_unref(x->endpoint);
+    exchange_free_hops(x);
     arena_fini(&x->arena);
     mem_free(x);
 }
@@ -88,13 +92,12 @@ static void free_exchange(struct worker *w, void *arg)
 
     (void)w;
     exchange_free_filters(x);
-    policy_run_free(x->run);
+    exchange_free_hops(x);
     conn_policy_leave(&x->connect);
     policy_data_unref(x->data);
     gather_fini(&x->request_body);
     gather_fini(&x->response_body);
     buf_fini(&x->pending);
-    endpoint_unref(x->endpoint);
     arena_fini(&x->arena);
     mem_free(x);
 }
@@ -114,21 +117,21 @@ void exchange_move(struct exchange *x, struct gateway *g)
     assert(x->state == EXCHANGE_NEW);
     x->gateway = g;
     /* The other worker's table gave the endpoint; this one's may differ by now. */
-    endpoint_unref(x->endpoint);
-    x->endpoint = NULL;
+    endpoint_unref(x->first.endpoint);
+    x->first.endpoint = NULL;
 }
 
 struct endpoint *exchange_route(struct exchange *x)
 {
     struct endpoint *ep;
 
-    if (x->endpoint != NULL)
-        return x->endpoint;
+    if (x->first.endpoint != NULL)
+        return x->first.endpoint;
     ep = routes_find(x->gateway->routes, x->origin->scheme, str_from(x->request.host),
                      scheme_default_port(x->origin->scheme));
     if (ep != NULL)
         endpoint_ref(ep);
-    x->endpoint = ep;
+    x->first.endpoint = ep;
     return ep;
 }
 
@@ -220,10 +223,11 @@ static void on_timer(struct ev_loop *loop, ev_timer *watcher, int revents)
         (void)err_set(&e, E_REQUEST_TIMEOUT, "the request body did not arrive in time");
         exchange_answer_error(x, &e, CLOSE_TIMEOUT);
     } else {
-        if (x->state == EXCHANGE_WAIT)
-            exchange_tell_breakers(x, true);
         (void)err_set(&e, E_UPSTREAM_TIMEOUT, "gateway timeout: the upstream sent no response");
-        exchange_answer_error(x, &e, CLOSE_TIMEOUT);
+        if (x->state == EXCHANGE_WAIT)
+            exchange_give_up_upstream(x, &e, CLOSE_TIMEOUT);
+        else
+            exchange_answer_error(x, &e, CLOSE_TIMEOUT);
     }
 }
 
@@ -257,16 +261,22 @@ void exchange_dial(struct exchange *x, bool fresh)
     const struct upstream_params params = {
         .gateway = x->gateway,
         .exchange = x,
-        .endpoint = x->endpoint,
+        .endpoint = x->hop->endpoint,
         .request = &x->request,
         .host = x->host,
         .client = &x->client,
         .server = &x->origin->server,
         .fresh = fresh,
+        .holds_body = x->hop->outer != NULL,
     };
 
     x->upstream_start_us = clock_mono_us();
     x->upstream = upstream_new(&params);
+    if (x->request_body.state == GATHER_WHOLE)
+        (void)exchange_pump_request(x);
+    else if (x->request_done && x->request.body != HTTP_BODY_NONE)
+        upstream_send_end(x->upstream,
+                          NULL); /* its empty body has ended and will not do so again */
 }
 
 static void prepare_headers(struct exchange *x)
@@ -297,16 +307,14 @@ static void send_request(struct exchange *x)
     exchange_dial(x, false);
     exchange_set_state(x, EXCHANGE_WAIT);
     exchange_arm_timer(x);
-    (void)exchange_pump_request(x);
     if (x->request_done || gathered)
         upstream_flush(x->upstream);
 }
 
-/* Acts on the verdict of the request phase. */
-static void on_request_verdict(struct exchange *x, enum policy_verdict verdict)
+void exchange_on_request_verdict(struct exchange *x, enum policy_verdict verdict)
 {
-    struct err e;
-
+    while (verdict == POLICY_FORWARD)
+        verdict = exchange_step_in(x);
     switch (verdict) {
     case POLICY_CONTINUE:
         send_request(x);
@@ -320,31 +328,20 @@ static void on_request_verdict(struct exchange *x, enum policy_verdict verdict)
         exchange_answer_policy(x);
         return;
     case POLICY_CLOSE:
+    case POLICY_FORWARD: /* dealt with above */
         exchange_finish(x, EXCHANGE_ABORTED, CLOSE_POLICY);
         return;
-    case POLICY_FORWARD: /* the host finds no internal endpoint, since there are none */
-        (void)err_set(&e, E_ENDPOINT_OFFLINE, "the internal endpoint is offline");
-        exchange_answer_error(x, &e, CLOSE_POLICY);
-        return;
     }
-}
-
-bool exchange_has_phase(const struct exchange *x, enum policy_phase phase)
-{
-    return x->run != NULL && policy_has_phase(x->endpoint->policy, phase);
 }
 
 /* The endpoint lets the connection in. */
 static void start_request(struct exchange *x)
 {
     exchange_start_policy(x);
-    on_request_verdict(x, exchange_has_phase(x, POLICY_ON_HTTP_REQUEST)
-                              ? policy_run_phase(x->run, POLICY_ON_HTTP_REQUEST)
-                              : POLICY_CONTINUE);
+    exchange_on_request_verdict(x, exchange_run_phase(x, POLICY_ON_HTTP_REQUEST));
 }
 
-/* The policy went on without the visitor having sent anything. */
-static void after_policy(struct exchange *x)
+void exchange_after_policy(struct exchange *x)
 {
     /* The visitor may wait for the upstream's word before it sends more. */
     if (x->state == EXCHANGE_WAIT)
@@ -364,7 +361,7 @@ static void on_connect_verdict(void *arg, enum policy_verdict verdict)
     }
     exchange_note_activity(x); /* what comes next has all of its time */
     start_request(x);
-    after_policy(x);
+    exchange_after_policy(x);
     if (x->state != EXCHANGE_DONE)
         x->down->ops->flush(x->down);
 }
@@ -395,10 +392,10 @@ static void on_wake(struct worker *w, void *arg)
     x->waking = false;
     exchange_note_activity(x); /* what comes next has all of its time */
     if (x->state == EXCHANGE_POLICY) {
-        on_request_verdict(x, policy_run_resume(x->run));
-        after_policy(x);
+        exchange_on_request_verdict(x, policy_run_resume(x->hop->run));
+        exchange_after_policy(x);
     } else if (x->state == EXCHANGE_JUDGED) {
-        exchange_on_response_verdict(x, policy_run_resume(x->run));
+        exchange_on_response_verdict(x, policy_run_resume(x->hop->run));
         if (x->state != EXCHANGE_DONE && x->upstream != NULL)
             upstream_resume(x->upstream);
     }
@@ -419,9 +416,9 @@ static bool is_misdirected(const struct exchange *x)
 {
     const struct exchange_origin *o = x->origin;
 
-    if (o->tls == NULL || o->tls_endpoint == x->endpoint)
+    if (o->tls == NULL || o->tls_endpoint == x->first.endpoint)
         return false;
-    return policy_ends_tls(x->endpoint->policy) || tls_session_profile(o->tls) != NULL;
+    return policy_ends_tls(x->first.endpoint->policy) || tls_session_profile(o->tls) != NULL;
 }
 
 void exchange_start(struct exchange *x)
@@ -462,7 +459,7 @@ void exchange_on_request_data(struct exchange *x, struct str data)
     if (x->state == EXCHANGE_POLICY)
         gather_add(x, &x->request_body, data);
     else if (x->upstream != NULL)
-        upstream_send_body(x->upstream, data);
+        exchange_send_body(x, data);
     /* else the policy has answered, and nobody reads the rest */
 }
 
@@ -500,6 +497,7 @@ void exchange_on_request_end(struct exchange *x, const struct http_headers *trai
     }
     if (x->upstream == NULL)
         return; /* an answer of the policy is on its way */
+    x->request_sent = x->request_sent || trailers != NULL;
     upstream_send_end(x->upstream, trailers);
     upstream_flush(x->upstream);
     if (x->state == EXCHANGE_TUNNEL)

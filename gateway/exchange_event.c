@@ -3,6 +3,7 @@
 #include "gateway/exchange_int.h"
 #include "gateway/upstream.h"
 #include "gateway/visit_event.h"
+#include "tunnel/endpoint.h"
 
 static struct str lower(struct event *ev, struct str s)
 {
@@ -56,30 +57,59 @@ static void add_connect_outcome(struct event *ev, const struct policy_outcome *o
     ev->policy_logs = join_lists(ev, arena_str(&ev->arena, o->logs), ev->policy_logs);
 }
 
-static struct event *make_event(const struct exchange *x)
+/* What became of the request where this endpoint sees it: those in front may have changed the answer. */
+static void copy_answer(struct event *ev, const struct exchange *x, const struct exchange_hop *hop)
 {
-    struct event *ev = visit_event_new(EVENT_HTTP_REQUEST, x->origin, x->endpoint);
+    ev->status = hop->status != 0 ? hop->status : x->status;
+    ev->error_number = hop->status != 0 ? hop->error_number : x->error_number;
+}
+
+/* `request`: as it left this endpoint. */
+static struct event *make_event(const struct exchange *x, const struct exchange_hop *hop,
+                                const struct http_request *request)
+{
+    struct event *ev = visit_event_new(EVENT_HTTP_REQUEST, x->origin, hop->endpoint);
 
     ev->client = x->client;
     ev->url_scheme = str_from(scheme_name(x->origin->scheme));
-    copy_request(ev, &x->request);
+    copy_request(ev, request);
     ev->request_body_bytes = x->request_bytes;
-    ev->status = x->status;
+    copy_answer(ev, x, hop);
     ev->response_body_bytes = x->response_bytes;
-    ev->error_number = x->error_number;
     ev->close_reason = str_from(close_name(x->why));
     ev->duration_us = clock_mono_us() - x->start_us;
     ev->upstream_us = x->upstream_us;
     ev->connection_reused = x->upstream != NULL && upstream_is_reused(x->upstream);
-    if (x->run != NULL)
-        copy_outcome(ev, policy_run_outcome(x->run));
-    if (x->connect.is_first)
+    if (x->last != hop)
+        visit_event_set_forward(ev, x->last->endpoint, x->last->depth - hop->depth);
+    if (hop->run != NULL)
+        copy_outcome(ev, policy_run_outcome(hop->run));
+    if (hop->outer == NULL && x->connect.is_first)
         add_connect_outcome(ev, policy_run_outcome(conn_policy_run(&x->connect)));
     return ev;
 }
 
+static void tell(const struct exchange *x, const struct exchange_hop *hop,
+                 const struct http_request *request)
+{
+    if (hop->endpoint->wants_events)
+        visit_event_tell(make_event(x, hop, request), hop->endpoint);
+}
+
+void exchange_publish_last(struct exchange *x)
+{
+    tell(x, x->last, &x->request);
+}
+
 void exchange_publish(struct exchange *x)
 {
-    if (visit_event_is_wanted(x->endpoint))
-        visit_event_publish(make_event(x), x->endpoint);
+    const struct http_request *request = &x->request;
+    const struct exchange_hop *hop = x->last;
+
+    for (; hop->outer != NULL; hop = hop->outer) {
+        tell(x, hop, request);
+        request = &hop->before->request;
+    }
+    if (visit_event_is_wanted(hop->endpoint))
+        visit_event_publish(make_event(x, hop, request), hop->endpoint);
 }

@@ -31,7 +31,8 @@ struct upstream_params {
     struct str host;                    /* of the Host field */
     const struct addr *client;          /* the ends of the visitor's connection */
     const struct addr *server;
-    bool fresh; /* dial, even when an idle stream is there */
+    bool fresh;      /* dial, even when an idle stream is there */
+    bool holds_body; /* take none before the stream is open: the request may have to go elsewhere */
 };
 
 /*
@@ -60,6 +61,7 @@ enum upstream_fate {
     UPSTREAM_PROCESSED,   /* the upstream may have acted on it */
     UPSTREAM_STALE,       /* the same, but more likely it had closed the reused stream before */
     UPSTREAM_UNPROCESSED, /* it has not, and none of the body was sent */
+    UPSTREAM_UNREACHED,   /* nothing was sent to it: the stream did not open */
 };
 enum upstream_fate upstream_fate(struct upstream *u);
 /* Ends it in any state; a stream that is fit for it goes to the idle ones. No event follows. */

@@ -38,6 +38,8 @@ struct upstream_http1 {
     struct stream *stream; /* owned; NULL before the dial and after the end */
     enum upstream_state state;
     bool reused;
+    bool opened;     /* the stream was there: something may have been sent */
+    bool holds_body; /* until it is */
     bool request_done;
     bool any_byte;          /* of the response came */
     bool response_ended;    /* of a tunnel: the upstream half-closed */
@@ -248,6 +250,7 @@ static void on_open(void *arg)
     struct upstream_http1 *u = arg;
 
     set_state(u, UPSTREAM_HEAD);
+    u->opened = true;
     outbuf_open(&u->out, u->stream);
     (void)outbuf_flush(&u->out);
     exchange_on_upstream_writable(u->base.exchange);
@@ -380,7 +383,9 @@ static void http1_send_body(struct upstream *base, struct str data)
 
 static bool http1_is_blocked(struct upstream *base)
 {
-    return outbuf_is_blocked(&http1_of(base)->out);
+    struct upstream_http1 *u = http1_of(base);
+
+    return (u->holds_body && u->state == UPSTREAM_OPENING) || outbuf_is_blocked(&u->out);
 }
 
 static bool http1_is_flushed(struct upstream *base)
@@ -423,6 +428,8 @@ static enum upstream_fate http1_fate(struct upstream *base)
 {
     const struct upstream_http1 *u = http1_of(base);
 
+    if (!u->opened)
+        return UPSTREAM_UNREACHED;
     return u->reused && !u->any_byte ? UPSTREAM_STALE : UPSTREAM_PROCESSED;
 }
 
@@ -506,6 +513,7 @@ struct upstream *upstream_http1_new(const struct upstream_params *params)
 
     upstream_init(&u->base, &http1_ops, params);
     u->method = params->request->method;
+    u->holds_body = params->holds_body;
     u->is_tunnel_request = params->request->upgrade.n > 0;
     u->request_done = params->request->body == HTTP_BODY_NONE;
     outbuf_init(&u->out, (size_t)HEAD_BUF_MAX_BYTES + EXCHANGE_HEAD_GROWTH_BYTES);
@@ -518,6 +526,7 @@ struct upstream *upstream_http1_new(const struct upstream_params *params)
         return &u->base;
     }
     u->reused = true;
+    u->opened = true;
     metrics_add(worker_metrics(params->gateway->worker), METRIC_STREAMS_REUSED_TOTAL, 1);
     set_state(u, UPSTREAM_HEAD);
     stream_set_events(u->stream, &upstream_events, u);

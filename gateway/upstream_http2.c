@@ -427,6 +427,7 @@ static void submit(struct upstream_http2 *u)
     const nghttp2_data_provider body = { .read_callback = read_body };
 
     u->state = H2_REQUEST_HEAD;
+    u->submitted = true;
     u->asked_ms = clock_mono_ms();
     u->id = nghttp2_submit_request(u->session->ng, NULL, u->fields, u->field_count,
                                    u->has_body ? &body : NULL, u);
@@ -545,6 +546,8 @@ static enum upstream_fate http2_fate(struct upstream *base)
 
     if (u->refused && !u->any_byte && !u->body_taken && u->trailers.count == 0)
         return UPSTREAM_UNPROCESSED;
+    if (!u->submitted && !u->reused)
+        return UPSTREAM_UNREACHED;
     return u->reused && !u->any_byte ? UPSTREAM_STALE : UPSTREAM_PROCESSED;
 }
 

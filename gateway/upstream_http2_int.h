@@ -38,6 +38,7 @@ struct upstream_http2 {
     bool is_tunnel_request;
     struct str websocket_key;
     struct buf out;               /* body that is not sent */
+    bool submitted;               /* the session may have sent some of it */
     bool ended;                   /* all of it is in `out` */
     bool end_sent;                /* with the last of it */
     struct http_headers trailers; /* behind it */
