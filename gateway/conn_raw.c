@@ -4,6 +4,10 @@
  * is no way to tell a visitor what went wrong, so on any error the connection is just closed (spec
  * endpoints 5.11).
  *
+ * A policy may forward the connection to an internal endpoint, whose on_tcp_connect runs then, and which
+ * may forward in turn: a chain of hops, of which the last is dialled. One that cannot be reached is taken
+ * off the chain, and the policy that forwarded to it goes on.
+ *
  * Moving: when the endpoint's session is on another worker, the connection goes there before anything
  * else happens to it, so it needs no relay for all of its life.
  */
@@ -39,9 +43,19 @@ enum raw_state {
 static const unsigned raw_next[] = {
     [RAW_MOVING] = BIT(RAW_POLICY) | BIT(RAW_OVER),
     [RAW_POLICY] = BIT(RAW_OPENING) | BIT(RAW_OVER),
-    [RAW_OPENING] = BIT(RAW_JOINED) | BIT(RAW_OVER),
+    [RAW_OPENING] = BIT(RAW_POLICY) | BIT(RAW_JOINED) | BIT(RAW_OVER),
     [RAW_JOINED] = BIT(RAW_OVER),
     [RAW_OVER] = 0,
+};
+
+/* An endpoint that the connection has come to. */
+struct raw_hop {
+    struct raw_hop *outer;     /* owned: whose policy forwarded here; NULL: the visitor came here */
+    unsigned depth;            /* hops in front of it */
+    struct endpoint *endpoint; /* counted */
+    struct conn_policy_use connect;
+    struct event
+        *event; /* counted: made while the connection can be asked; NULL: not yet, or unwanted */
 };
 
 struct raw_conn {
@@ -49,13 +63,12 @@ struct raw_conn {
     struct raw_conn *next;
     struct conn *conn; /* borrowed: owns us */
     enum raw_state state;
-    struct endpoint *endpoint; /* counted */
-    struct conn_policy_use connect;
-    struct stream *upstream; /* owned until the splice has it */
-    struct splice *splice;   /* owned; NULL but while bytes pass */
+    struct endpoint *endpoint; /* counted: that the visitor came to */
+    struct raw_hop *hop;       /* owned: the last one; NULL: nothing has happened yet */
+    unsigned forwards;         /* that were tried */
+    struct stream *upstream;   /* owned until the splice has it */
+    struct splice *splice;     /* owned; NULL but while bytes pass */
     struct splice_stats stats;
-    struct event
-        *event; /* counted: made while the connection can be asked; NULL: not yet, or unwanted */
     uint64_t start_us;
     uint64_t dial_us;
     uint64_t upstream_us; /* until the upstream was open; 0: it never was */
@@ -86,31 +99,34 @@ static void delist(struct raw_conn *r)
 
 /* ---- the event ----------------------------------------------------------------------------------- */
 
-/* Copies what goes with the sock or with the policy. */
-static void prepare_event(struct raw_conn *r)
+static bool is_event_wanted(const struct raw_hop *hop)
 {
-    const struct policy_run *run = conn_policy_run(&r->connect);
-    const struct policy_outcome *o;
-    struct event *ev;
-
-    if (r->event != NULL || !visit_event_is_wanted(r->endpoint))
-        return;
-    ev = visit_event_new(EVENT_TCP_CLOSED, &r->conn->origin, r->endpoint);
-    if (run != NULL) {
-        o = policy_run_outcome(run);
-        ev->ip_policy_decision = arena_str(&ev->arena, o->ip_policy_decision);
-        ev->policy_logs = arena_str(&ev->arena, o->logs);
-    }
-    r->event = ev;
+    return hop->outer == NULL ? visit_event_is_wanted(hop->endpoint) : hop->endpoint->wants_events;
 }
 
-static void publish(struct raw_conn *r, enum close_reason why)
+/* Copies what goes with the sock or with the policy. */
+static void prepare_event(const struct raw_conn *r, struct raw_hop *hop)
+{
+    const struct policy_run *run = conn_policy_run(&hop->connect);
+    const struct policy_outcome *o;
+
+    if (hop->event != NULL || !is_event_wanted(hop))
+        return;
+    hop->event = visit_event_new(EVENT_TCP_CLOSED, &r->conn->origin, hop->endpoint);
+    if (run == NULL)
+        return;
+    o = policy_run_outcome(run);
+    hop->event->ip_policy_decision = arena_str(&hop->event->arena, o->ip_policy_decision);
+    hop->event->policy_logs = arena_str(&hop->event->arena, o->logs);
+}
+
+static void publish(const struct raw_conn *r, struct raw_hop *hop, enum close_reason why)
 {
     struct event *ev;
 
-    prepare_event(r);
-    ev = r->event;
-    r->event = NULL;
+    prepare_event(r, hop);
+    ev = hop->event;
+    hop->event = NULL;
     if (ev == NULL)
         return;
     ev->wall_ms = clock_wall_ms();
@@ -119,7 +135,35 @@ static void publish(struct raw_conn *r, enum close_reason why)
     ev->close_reason = str_from(close_name(why));
     ev->duration_us = clock_mono_us() - r->start_us;
     ev->upstream_us = r->upstream_us;
-    visit_event_publish(ev, r->endpoint);
+    if (hop != r->hop)
+        visit_event_set_forward(ev, r->hop->endpoint, r->hop->depth - hop->depth);
+    if (hop->outer == NULL)
+        visit_event_publish(ev, hop->endpoint);
+    else
+        visit_event_tell(ev, hop->endpoint);
+}
+
+/* ---- hops ----------------------------------------------------------------------------------------- */
+
+/* Takes the reference to ep. */
+static void push_hop(struct raw_conn *r, struct endpoint *ep)
+{
+    struct raw_hop *hop = mem_zalloc(sizeof(*hop));
+
+    hop->outer = r->hop;
+    hop->depth = r->hop == NULL ? 0 : r->hop->depth + 1;
+    hop->endpoint = ep;
+    r->hop = hop;
+}
+
+static void pop_hop(struct raw_conn *r)
+{
+    struct raw_hop *hop = r->hop;
+
+    r->hop = hop->outer;
+    conn_policy_leave(&hop->connect);
+    endpoint_unref(hop->endpoint);
+    mem_free(hop);
 }
 
 /* ---- bytes pass ----------------------------------------------------------------------------------- */
@@ -141,7 +185,8 @@ static void join(struct raw_conn *r)
     struct stream *upstream = r->upstream;
 
     set_state(r, RAW_JOINED);
-    prepare_event(r);
+    for (struct raw_hop *hop = r->hop; hop != NULL; hop = hop->outer)
+        prepare_event(r, hop);
     c->sock = NULL;
     c->origin.tls = NULL; /* it goes with the sock, and its name with it */
     c->origin.server_name = str_from(c->server_name);
@@ -184,11 +229,15 @@ static void on_nothing(void *arg)
     (void)arg;
 }
 
+static void on_dial_failed(struct raw_conn *r, enum close_reason why);
+
 static void on_refused(void *arg, enum close_reason why)
 {
     struct raw_conn *r = arg;
 
-    conn_close(r->conn, why);
+    stream_close(r->upstream, why);
+    r->upstream = NULL;
+    on_dial_failed(r, why);
 }
 
 static const struct stream_events upstream_events = {
@@ -204,7 +253,7 @@ static void dial(struct raw_conn *r)
     struct conn *c = r->conn;
     const struct upstream_dial_params params = {
         .gateway = c->gateway,
-        .ep = r->endpoint,
+        .ep = r->hop->endpoint,
         .client = &c->origin.client,
         .server = &c->origin.server,
         .protocol = UPSTREAM_DIAL_RAW,
@@ -216,33 +265,91 @@ static void dial(struct raw_conn *r)
     conn_arm_timer(c, c->gateway->config->connection_idle_timeout_ms);
     r->upstream = upstream_dial(&params, &upstream_events, r, &why);
     if (r->upstream == NULL)
-        conn_close(c, why);
+        on_dial_failed(r, why);
 }
 
 /* ---- on_tcp_connect ------------------------------------------------------------------------------- */
 
+static enum policy_verdict ask_hop(struct raw_conn *r);
+
+/* The policy of the last hop forwards; returns the verdict of the next. */
+static enum policy_verdict step_in(struct raw_conn *r)
+{
+    const struct config *c = r->conn->gateway->config;
+    struct raw_hop *hop = r->hop;
+    struct endpoint *target = conn_policy_target(&hop->connect);
+    struct err e;
+
+    if (hop->depth < c->forward_hops_max && r->forwards < c->forwards_max) {
+        r->forwards++;
+        push_hop(r, target);
+        return ask_hop(r);
+    }
+    endpoint_unref(target);
+    (void)err_set(&e, E_FORWARD_HOPS, "the connection was forwarded %u times", r->forwards);
+    return conn_policy_forward_failed(&hop->connect, &e);
+}
+
+/* `why`: the connection is to be closed with that when the policy does not let it go on. */
+static void go_on(struct raw_conn *r, enum policy_verdict verdict, enum close_reason why)
+{
+    while (verdict == POLICY_FORWARD)
+        verdict = step_in(r);
+    switch (verdict) {
+    case POLICY_CONTINUE:
+        dial(r);
+        return;
+    case POLICY_SUSPEND:
+        return;
+    case POLICY_CLOSE:
+    case POLICY_RESPOND: /* there is no answer before a request */
+    case POLICY_FORWARD: /* dealt with above */
+        conn_close(r->conn, why);
+        return;
+    }
+}
+
 static void on_verdict(void *arg, enum policy_verdict verdict)
 {
-    struct raw_conn *r = arg;
+    go_on(arg, verdict, CLOSE_POLICY);
+}
 
-    if (verdict == POLICY_CONTINUE)
-        dial(r);
-    else
-        conn_close(r->conn, CLOSE_POLICY);
+static enum policy_verdict ask_hop(struct raw_conn *r)
+{
+    struct conn *c = r->conn;
+    struct raw_hop *hop = r->hop;
+
+    hop->connect = (struct conn_policy_use){
+        .done = on_verdict, .arg = r, .has_event = true, .is_alone = true
+    };
+    conn_arm_timer(c, c->gateway->config->stall_timeout_ms);
+    return conn_policy_ask(c->gateway, &c->origin, &c->origin.client, hop->endpoint, &hop->connect);
 }
 
 static void ask_policy(struct raw_conn *r)
 {
-    struct conn *c = r->conn;
-    enum policy_verdict verdict;
-
     set_state(r, RAW_POLICY);
     enlist(r);
-    r->connect = (struct conn_policy_use){ .done = on_verdict, .arg = r, .has_event = true };
-    conn_arm_timer(c, c->gateway->config->stall_timeout_ms);
-    verdict = conn_policy_ask(c->gateway, &c->origin, &c->origin.client, r->endpoint, &r->connect);
-    if (verdict != POLICY_SUSPEND)
-        on_verdict(r, verdict);
+    endpoint_ref(r->endpoint);
+    push_hop(r, r->endpoint);
+    go_on(r, ask_hop(r), CLOSE_POLICY);
+}
+
+/* Nothing was read of the visitor yet, so the policy that forwarded may send it elsewhere. */
+static void on_dial_failed(struct raw_conn *r, enum close_reason why)
+{
+    struct err e;
+
+    if (r->hop->outer == NULL) {
+        conn_close(r->conn, why);
+        return;
+    }
+    (void)err_set(&e, close_error(why), "%s", close_text(why));
+    publish(r, r->hop, why);
+    pop_hop(r);
+    set_state(r, RAW_POLICY);
+    conn_arm_timer(r->conn, r->conn->gateway->config->stall_timeout_ms);
+    go_on(r, conn_policy_forward_failed(&r->hop->connect, &e), why);
 }
 
 /* ---- moving --------------------------------------------------------------------------------------- */
@@ -309,10 +416,12 @@ static void raw_lost(void *state, enum close_reason why)
     if (r->upstream != NULL)
         stream_close(r->upstream, why);
     r->upstream = NULL;
-    conn_policy_forget(&r->connect);
     if (!listed)
         return; /* nothing has happened to it */
-    publish(r, why);
+    for (struct raw_hop *hop = r->hop; hop != NULL; hop = hop->outer) {
+        conn_policy_forget(&hop->connect);
+        publish(r, hop, why);
+    }
     metrics_add(metrics_of(r), METRIC_RAW_CONNS_TOTAL, 1);
     metrics_add(metrics_of(r), METRIC_BYTES_IN_TOTAL, (int64_t)r->stats.from_a);
     metrics_add(metrics_of(r), METRIC_BYTES_OUT_TOTAL, (int64_t)r->stats.from_b);
@@ -323,7 +432,8 @@ static void raw_free(void *state)
 {
     struct raw_conn *r = state;
 
-    conn_policy_leave(&r->connect);
+    while (r->hop != NULL)
+        pop_hop(r);
     endpoint_unref(r->endpoint);
     mem_free(r);
 }
@@ -357,6 +467,15 @@ void conn_start_raw(struct conn *c, struct endpoint *ep)
         worker_defer(c->gateway->worker, move_now, r); /* its sock's event may be on the stack */
 }
 
+static bool has_hop(const struct raw_conn *r, const struct endpoint *ep)
+{
+    const struct raw_hop *hop = r->hop;
+
+    while (hop != NULL && hop->endpoint != ep)
+        hop = hop->outer;
+    return hop != NULL;
+}
+
 void conn_raw_drop(struct gateway *g, const struct endpoint *ep)
 {
     struct raw_conn *r;
@@ -364,7 +483,7 @@ void conn_raw_drop(struct gateway *g, const struct endpoint *ep)
 
     DL_FOREACH_SAFE(g->raws, r, next)
     {
-        if (r->endpoint == ep)
+        if (has_hop(r, ep))
             conn_close(r->conn, CLOSE_SESSION_LOST);
     }
 }
