@@ -258,6 +258,7 @@ bool exchange_is_overgrown(const struct http_headers *h, uint64_t start_line_byt
 
 void exchange_dial(struct exchange *x, bool fresh)
 {
+    const struct gather *g = &x->request_body;
     const struct upstream_params params = {
         .gateway = x->gateway,
         .exchange = x,
@@ -272,11 +273,11 @@ void exchange_dial(struct exchange *x, bool fresh)
 
     x->upstream_start_us = clock_mono_us();
     x->upstream = upstream_new(&params);
-    if (x->request_body.state == GATHER_WHOLE)
+    /* An empty body has ended already and will not do so again. */
+    if (g->state == GATHER_WHOLE)
         (void)exchange_pump_request(x);
     else if (x->request_done && x->request.body != HTTP_BODY_NONE)
-        upstream_send_end(x->upstream,
-                          NULL); /* its empty body has ended and will not do so again */
+        upstream_send_end(x->upstream, g->has_trailers ? &g->trailers : NULL);
 }
 
 static void prepare_headers(struct exchange *x)

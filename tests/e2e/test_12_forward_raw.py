@@ -280,6 +280,14 @@ def test_tls_ends_at_the_internal_endpoint(scene):
     assert http_get(g.port, g.host).endswith(b"hello from inner\n")
 
 
+def test_tls_ends_at_an_internal_tcp_endpoint(scene, public, inside):
+    """Whether the client says a name or not: the certificate is that of the public address."""
+    inside("db", scene.app(name="db"), rule("on_tcp_connect", ("terminate-tls", {})))
+    g = public(forward("tcp://db.internal:5432"))
+    for name in (HOST, None):
+        assert http_get(g.port, name, authority=HOST).endswith(b"hello from db\n")
+
+
 def test_visitor_who_leaves_in_the_handshake(scene):
     Raw(scene, "tls", "vault.internal:443", scene.app(),
         rule("on_tcp_connect", ("terminate-tls", {})))
