@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "gateway/conn_int.h"
 #include "gateway/exchange.h"
+#include "gateway/forward.h"
 #include "gateway/gateway_int.h"
 #include "gateway/policy_data.h"
 #include "gateway/policy_vars.h"
@@ -19,6 +20,7 @@ enum conn_policy_state {
     CONN_POLICY_RUNS, /* or is suspended */
     CONN_POLICY_PASSED,
     CONN_POLICY_DENIED,
+    CONN_POLICY_FORWARDS,
     CONN_POLICY_CANCELLED,
 };
 
@@ -38,6 +40,7 @@ struct conn_policy {
     const struct exchange_origin *origin; /* borrowed while it runs */
     struct addr client;
     struct endpoint *endpoint; /* counted */
+    struct endpoint *target;   /* entered: where it forwards to; NULL: nowhere */
     struct policy_data *data;  /* counted: values borrow from it, also over a reload */
     struct policy_run *run;    /* owned */
     struct arena arena;        /* of the run */
@@ -139,12 +142,29 @@ static enum policy_ready host_terminate_tls(void *ctx, const struct policy_tls *
     return p->tls == CONN_POLICY_TLS_SHAKES_HANDS ? POLICY_PENDING : POLICY_FAILED;
 }
 
-/* The routing tables have public endpoints only, so no internal one is ever online. */
+/* What a connection may go to: its own kind, and behind TLS what TLS carries (D38). Policies of http
+ * and https endpoints do not forward connections (D10). */
+static unsigned target_schemes(const struct conn_policy *p)
+{
+    switch (p->endpoint->url.scheme) {
+    case SCHEME_TCP:
+        return FORWARD_TCP;
+    case SCHEME_TLS:
+        return p->origin->tls != NULL ? FORWARD_TLS | FORWARD_TCP : FORWARD_TLS;
+    case SCHEME_HTTP:
+    case SCHEME_HTTPS:
+        break;
+    }
+    return 0;
+}
+
 static int host_forward(void *ctx, struct str url, struct err *e)
 {
-    (void)ctx;
-    return err_set(e, E_ENDPOINT_OFFLINE, "the internal endpoint %.*s is offline",
-                   STR_ARG(str_slice(url, 0, 100)));
+    struct conn_policy *p = ctx;
+
+    endpoint_leave(p->target);
+    p->target = forward_find(p->gateway, p->endpoint, url, target_schemes(p), e);
+    return p->target == NULL ? -1 : 0;
 }
 
 /* No message exists yet, and no action of this phase asks for one. */
@@ -168,6 +188,7 @@ static void release(struct conn_policy *p)
         return;
     policy_run_free(p->run);
     policy_data_unref(p->data);
+    endpoint_leave(p->target);
     endpoint_unref(p->endpoint);
     arena_fini(&p->arena);
     mem_free(p);
@@ -201,7 +222,7 @@ static struct conn_policy *policy_new(struct gateway *g, const struct exchange_o
     return p;
 }
 
-/* Makes room in the list; a run that is under way stays, however many there are. */
+/* Makes room in the list; a run that is under way, or may go on, stays, however many there are. */
 static void drop_oldest(struct conn_policy **list)
 {
     struct conn_policy *p;
@@ -212,7 +233,7 @@ static void drop_oldest(struct conn_policy **list)
         return;
     LL_FOREACH(*list, p)
     {
-        if (p->state == CONN_POLICY_RUNS)
+        if (p->state == CONN_POLICY_RUNS || p->state == CONN_POLICY_FORWARDS)
             continue;
         LL_DELETE(*list, p);
         release(p);
@@ -222,13 +243,34 @@ static void drop_oldest(struct conn_policy **list)
 
 /* ---- running ----------------------------------------------------------------------------------- */
 
+static enum policy_verdict verdict_of(const struct conn_policy *p)
+{
+    switch (p->state) {
+    case CONN_POLICY_RUNS:
+        return POLICY_SUSPEND;
+    case CONN_POLICY_PASSED:
+        return POLICY_CONTINUE;
+    case CONN_POLICY_FORWARDS:
+        return POLICY_FORWARD;
+    case CONN_POLICY_DENIED:
+    case CONN_POLICY_CANCELLED:
+        break;
+    }
+    return POLICY_CLOSE;
+}
+
 static enum policy_verdict settle(struct conn_policy *p, enum policy_verdict verdict)
 {
     if (verdict == POLICY_SUSPEND)
         return verdict;
     policy_wait_cancel(&p->waiter);
-    p->state = verdict == POLICY_CONTINUE ? CONN_POLICY_PASSED : CONN_POLICY_DENIED;
-    return p->state == CONN_POLICY_PASSED ? POLICY_CONTINUE : POLICY_CLOSE;
+    if (verdict == POLICY_CONTINUE)
+        p->state = CONN_POLICY_PASSED;
+    else if (verdict == POLICY_FORWARD)
+        p->state = CONN_POLICY_FORWARDS;
+    else
+        p->state = CONN_POLICY_DENIED;
+    return verdict_of(p);
 }
 
 static void stop_waiting(struct conn_policy_use *use)
@@ -271,6 +313,12 @@ static void wake(void *arg)
     worker_defer(p->gateway->worker, on_wake, p);
 }
 
+static void wait(struct conn_policy_use *use)
+{
+    use->waits = true;
+    DL_APPEND(use->policy->uses, use);
+}
+
 static void take(struct conn_policy *p, struct conn_policy_use *use)
 {
     p->users++;
@@ -303,27 +351,46 @@ enum policy_verdict conn_policy_ask(struct gateway *g, const struct exchange_ori
                                     struct conn_policy_use *use)
 {
     struct conn_policy *p;
-    enum policy_verdict verdict = POLICY_SUSPEND;
+    enum policy_verdict verdict;
 
     assert(use->policy == NULL);
     if (!policy_has_phase(ep->policy, POLICY_ON_TCP_CONNECT))
         return POLICY_CONTINUE;
-    p = find(*origin->connects, ep, client);
+    p = use->is_alone ? NULL : find(*origin->connects, ep, client);
     if (p == NULL) {
         drop_oldest(origin->connects);
         p = policy_new(g, origin, client, ep);
         LL_APPEND(*origin->connects, p);
         verdict = settle(p, policy_run_phase(p->run, POLICY_ON_TCP_CONNECT));
-    } else if (p->state != CONN_POLICY_RUNS) {
-        verdict = p->state == CONN_POLICY_PASSED ? POLICY_CONTINUE : POLICY_CLOSE;
+    } else {
+        verdict = verdict_of(p);
     }
     take(p, use);
     use->is_first = use->has_event && !p->told;
     p->told = p->told || use->has_event;
-    if (verdict == POLICY_SUSPEND) {
-        use->waits = true;
-        DL_APPEND(p->uses, use);
-    }
+    if (verdict == POLICY_SUSPEND)
+        wait(use);
+    return verdict;
+}
+
+struct endpoint *conn_policy_target(struct conn_policy_use *use)
+{
+    struct endpoint *target = use->policy->target;
+
+    use->policy->target = NULL;
+    return target;
+}
+
+enum policy_verdict conn_policy_forward_failed(struct conn_policy_use *use, const struct err *why)
+{
+    struct conn_policy *p = use->policy;
+    enum policy_verdict verdict;
+
+    assert(use->is_alone && p->state == CONN_POLICY_FORWARDS);
+    p->state = CONN_POLICY_RUNS;
+    verdict = settle(p, policy_run_forward_failed(p->run, why));
+    if (verdict == POLICY_SUSPEND)
+        wait(use);
     return verdict;
 }
 

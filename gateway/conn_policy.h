@@ -24,25 +24,27 @@
 struct addr;
 struct conn_policy;
 struct endpoint;
+struct err;
 struct exchange_origin;
 struct gateway;
 
 enum { CONN_POLICIES_MAX = 16 };
 
-/* The verdict of a run that was suspended: POLICY_CONTINUE or POLICY_CLOSE. */
+/* The verdict of a run that was suspended: POLICY_CONTINUE, POLICY_CLOSE or POLICY_FORWARD. */
 typedef void conn_policy_done_fn(void *arg, enum policy_verdict verdict);
 
 /* True if what on_tcp_connect of `ran` said of a connection holds for `ep` too: they are one, or of a
  * pool with the same rules. */
 bool conn_policy_covers(const struct endpoint *ran, const struct endpoint *ep);
 
-/* Who asks for a run, and holds it from then on; embedded, zeroed but for done, arg and has_event. */
+/* Who asks for a run, and holds it from then on; embedded, zeroed but for the first four. */
 struct conn_policy_use {
     conn_policy_done_fn *done;
     void *arg;
-    bool has_event;               /* set by who asks: it has one, which can tell what came of it */
-    bool is_first;                /* it is the first such one, and is to tell */
-    struct conn_policy *policy;   /* counted; NULL: the endpoint has no such phase */
+    bool has_event;             /* set by who asks: it has one, which can tell what came of it */
+    bool is_alone;              /* set by who asks: it wants a run of its own, shared with nobody */
+    bool is_first;              /* it is the first such one, and is to tell */
+    struct conn_policy *policy; /* counted; NULL: the endpoint has no such phase */
     struct conn_policy_use *prev; /* of those who wait */
     struct conn_policy_use *next;
     bool waits;
@@ -51,12 +53,17 @@ struct conn_policy_use {
 /*
  * Runs on_tcp_connect of ep, unless this connection has been through it for this client: that is
  * origin->client, but for requests that a trusted proxy has passed on. POLICY_CONTINUE: the
- * connection may go on; POLICY_CLOSE: it is to be reset (close reason CLOSE_POLICY); POLICY_SUSPEND:
- * use->done() follows, never from inside this call.
+ * connection may go on; POLICY_CLOSE: it is to be reset (close reason CLOSE_POLICY); POLICY_FORWARD: it
+ * is to go to conn_policy_target(), which only raw connections can; POLICY_SUSPEND: use->done() follows,
+ * never from inside this call.
  */
 enum policy_verdict conn_policy_ask(struct gateway *g, const struct exchange_origin *origin,
                                     const struct addr *client, struct endpoint *ep,
                                     struct conn_policy_use *use);
+/* The internal endpoint that POLICY_FORWARD was about, entered; the caller leaves it. */
+struct endpoint *conn_policy_target(struct conn_policy_use *use);
+/* It could not be reached: the run, which nobody shares, goes on. Answers as conn_policy_ask(). */
+enum policy_verdict conn_policy_forward_failed(struct conn_policy_use *use, const struct err *why);
 /* done() is not called any more; the run goes on for others. */
 void conn_policy_forget(struct conn_policy_use *use);
 /* The same, and lets go of the run. Harmless on one that asked for nothing. */

@@ -105,9 +105,13 @@ static int apply(struct conn *c, struct tls_session *session, const struct polic
 }
 
 /* Clients of a TCP port need not say a name, since the port is that of one endpoint. */
-static struct str default_name(const struct endpoint *ep)
+static struct str default_name(const struct conn *c, const struct endpoint *ep)
 {
-    return ep->url.scheme == SCHEME_TCP ? str_from(ep->url.host) : STR_NONE;
+    if (ep->url.scheme != SCHEME_TCP)
+        return STR_NONE;
+    /* Visitors of an internal one have come to a port of that host too. */
+    return str_from(ep->url.binding == BINDING_INTERNAL ? c->gateway->config->tcp.host
+                                                        : ep->url.host);
 }
 
 int conn_terminate_tls(struct conn *c, struct endpoint *ep, const struct policy_tls *settings,
@@ -119,7 +123,7 @@ int conn_terminate_tls(struct conn *c, struct endpoint *ep, const struct policy_
         return err_set(e, E_GATEWAY, "TLS cannot begin in the middle of a connection");
     session = session_new(c, sock_fd(c->sock));
     if (ep->url.scheme != SCHEME_HTTPS)
-        tls_session_set_raw(session, default_name(ep));
+        tls_session_set_raw(session, default_name(c, ep));
     if (!is_default(settings) && apply(c, session, settings, e) == -1) {
         tls_session_free(session);
         return -1;

@@ -36,8 +36,10 @@ static const struct {
                                   BIT(EXCHANGE_RESPONSE) | BIT(EXCHANGE_DONE) },
     [EXCHANGE_POLICY] = { "policy", BIT(EXCHANGE_WAIT) | BIT(EXCHANGE_JUDGED) |
                                         BIT(EXCHANGE_RESPONSE) | BIT(EXCHANGE_DONE) },
-    [EXCHANGE_WAIT] = { "wait", BIT(EXCHANGE_JUDGED) | BIT(EXCHANGE_RESPONSE) |
-                                    BIT(EXCHANGE_TUNNEL) | BIT(EXCHANGE_DONE) },
+    /* Back to the policy that forwarded, when the target's upstream has failed. */
+    [EXCHANGE_WAIT] = { "wait", BIT(EXCHANGE_POLICY) | BIT(EXCHANGE_JUDGED) |
+                                    BIT(EXCHANGE_RESPONSE) | BIT(EXCHANGE_TUNNEL) |
+                                    BIT(EXCHANGE_DONE) },
     [EXCHANGE_JUDGED] = { "judged",
                           BIT(EXCHANGE_RESPONSE) | BIT(EXCHANGE_TUNNEL) | BIT(EXCHANGE_DONE) },
     [EXCHANGE_RESPONSE] = { "response", BIT(EXCHANGE_DONE) },
@@ -68,6 +70,8 @@ struct exchange *exchange_new(struct gateway *g, struct downstream *d,
     x->gateway = g;
     x->down = d;
     x->origin = origin;
+    x->first.exchange = x;
+    x->hop = x->last = &x->first;
     arena_init(&x->arena);
     ev_init(&x->timer, on_timer);
     x->timer.data = x;
@@ -79,7 +83,7 @@ void exchange_discard(struct exchange *x)
     if (x == NULL)
         return;
     assert(x->state == EXCHANGE_NEW);
-    endpoint_leave(x->endpoint);
+    exchange_free_hops(x);
     arena_fini(&x->arena);
     mem_free(x);
 }
@@ -90,14 +94,12 @@ static void free_exchange(struct worker *w, void *arg)
 
     (void)w;
     exchange_free_filters(x);
-    policy_run_free(x->run);
+    exchange_free_hops(x);
     conn_policy_leave(&x->connect);
     policy_data_unref(x->data);
     gather_fini(&x->request_body);
     gather_fini(&x->response_body);
     buf_fini(&x->pending);
-    endpoint_leave(x->endpoint);
-    pool_tried_fini(&x->tried);
     arena_fini(&x->arena);
     mem_free(x);
 }
@@ -116,11 +118,11 @@ void exchange_move(struct exchange *x, struct gateway *g)
 {
     assert(x->state == EXCHANGE_NEW);
     x->gateway = g;
-    if (x->endpoint == NULL || !endpoint_is_withdrawn(x->endpoint))
+    if (x->first.endpoint == NULL || !endpoint_is_withdrawn(x->first.endpoint))
         return;
     /* It was there when the other worker looked. */
-    endpoint_leave(x->endpoint);
-    x->endpoint = NULL;
+    endpoint_leave(x->first.endpoint);
+    x->first.endpoint = NULL;
 }
 
 static const struct pool *find_pool(const struct exchange *x)
@@ -135,12 +137,15 @@ static const struct pool *find_pool(const struct exchange *x)
 
 struct endpoint *exchange_route(struct exchange *x)
 {
-    if (x->endpoint != NULL)
-        return x->endpoint;
-    x->endpoint = conn_member_choose(x->origin->members, x->gateway->routes, find_pool(x));
-    if (x->endpoint != NULL)
-        endpoint_enter(x->endpoint);
-    return x->endpoint;
+    struct endpoint *ep;
+
+    if (x->first.endpoint != NULL)
+        return x->first.endpoint;
+    ep = conn_member_choose(x->origin->members, x->gateway->routes, find_pool(x));
+    if (ep != NULL)
+        endpoint_enter(ep);
+    x->first.endpoint = ep;
+    return ep;
 }
 
 /* The one end of every exchange that was started. */
@@ -231,10 +236,11 @@ static void on_timer(struct ev_loop *loop, ev_timer *watcher, int revents)
         (void)err_set(&e, E_REQUEST_TIMEOUT, "the request body did not arrive in time");
         exchange_answer_error(x, &e, CLOSE_TIMEOUT);
     } else {
-        if (x->state == EXCHANGE_WAIT)
-            exchange_tell_breakers(x, true);
         (void)err_set(&e, E_UPSTREAM_TIMEOUT, "gateway timeout: the upstream sent no response");
-        exchange_answer_error(x, &e, CLOSE_TIMEOUT);
+        if (x->state == EXCHANGE_WAIT)
+            exchange_give_up_upstream(x, &e, CLOSE_TIMEOUT);
+        else
+            exchange_answer_error(x, &e, CLOSE_TIMEOUT);
     }
 }
 
@@ -265,10 +271,11 @@ bool exchange_is_overgrown(const struct http_headers *h, uint64_t start_line_byt
 
 void exchange_dial(struct exchange *x, bool fresh)
 {
+    const struct gather *g = &x->request_body;
     const struct upstream_params params = {
         .gateway = x->gateway,
         .exchange = x,
-        .endpoint = x->endpoint,
+        .endpoint = x->hop->endpoint,
         .request = &x->request,
         .host = x->host,
         .client = &x->client,
@@ -278,6 +285,11 @@ void exchange_dial(struct exchange *x, bool fresh)
 
     x->upstream_start_us = clock_mono_us();
     x->upstream = upstream_new(&params);
+    /* An empty body has ended already and will not do so again. */
+    if (g->state == GATHER_WHOLE)
+        (void)exchange_pump_request(x);
+    else if (x->request_done && x->request.body != HTTP_BODY_NONE)
+        upstream_send_end(x->upstream, g->has_trailers ? &g->trailers : NULL);
 }
 
 static void prepare_headers(struct exchange *x)
@@ -298,9 +310,9 @@ static void send_request(struct exchange *x)
     bool gathered = x->request_body.state == GATHER_WHOLE;
     struct err e;
 
-    if (!endpoint_has_agent(x->endpoint)) {
+    if (!endpoint_has_agent(x->hop->endpoint)) {
         (void)err_set(&e, E_UNHANDLED, "the traffic policy does not handle this request");
-        exchange_answer_error(x, &e, CLOSE_POLICY);
+        exchange_answer_rejection(x, &e, CLOSE_POLICY);
         return;
     }
     if (exchange_is_overgrown(&x->request.headers, x->request.target.n + x->host.n,
@@ -313,16 +325,14 @@ static void send_request(struct exchange *x)
     exchange_dial(x, false);
     exchange_set_state(x, EXCHANGE_WAIT);
     exchange_arm_timer(x);
-    (void)exchange_pump_request(x);
     if (x->request_done || gathered)
         upstream_flush(x->upstream);
 }
 
-/* Acts on the verdict of the request phase. */
-static void on_request_verdict(struct exchange *x, enum policy_verdict verdict)
+void exchange_on_request_verdict(struct exchange *x, enum policy_verdict verdict)
 {
-    struct err e;
-
+    while (verdict == POLICY_FORWARD)
+        verdict = exchange_step_in(x);
     switch (verdict) {
     case POLICY_CONTINUE:
         send_request(x);
@@ -336,31 +346,20 @@ static void on_request_verdict(struct exchange *x, enum policy_verdict verdict)
         exchange_answer_policy(x);
         return;
     case POLICY_CLOSE:
+    case POLICY_FORWARD: /* dealt with above */
         exchange_finish(x, EXCHANGE_ABORTED, CLOSE_POLICY);
         return;
-    case POLICY_FORWARD: /* the host finds no internal endpoint, since there are none */
-        (void)err_set(&e, E_ENDPOINT_OFFLINE, "the internal endpoint is offline");
-        exchange_answer_error(x, &e, CLOSE_POLICY);
-        return;
     }
-}
-
-bool exchange_has_phase(const struct exchange *x, enum policy_phase phase)
-{
-    return x->run != NULL && policy_has_phase(x->endpoint->policy, phase);
 }
 
 /* The endpoint lets the connection in. */
 static void start_request(struct exchange *x)
 {
     exchange_start_policy(x);
-    on_request_verdict(x, exchange_has_phase(x, POLICY_ON_HTTP_REQUEST)
-                              ? policy_run_phase(x->run, POLICY_ON_HTTP_REQUEST)
-                              : POLICY_CONTINUE);
+    exchange_on_request_verdict(x, exchange_run_phase(x, POLICY_ON_HTTP_REQUEST));
 }
 
-/* The policy went on without the visitor having sent anything. */
-static void after_policy(struct exchange *x)
+void exchange_after_policy(struct exchange *x)
 {
     /* The visitor may wait for the upstream's word before it sends more. */
     if (x->state == EXCHANGE_WAIT)
@@ -380,7 +379,7 @@ static void on_connect_verdict(void *arg, enum policy_verdict verdict)
     }
     exchange_note_activity(x); /* what comes next has all of its time */
     start_request(x);
-    after_policy(x);
+    exchange_after_policy(x);
     if (x->state != EXCHANGE_DONE)
         x->down->ops->flush(x->down);
 }
@@ -411,10 +410,10 @@ static void on_wake(struct worker *w, void *arg)
     x->waking = false;
     exchange_note_activity(x); /* what comes next has all of its time */
     if (x->state == EXCHANGE_POLICY) {
-        on_request_verdict(x, policy_run_resume(x->run));
-        after_policy(x);
+        exchange_on_request_verdict(x, policy_run_resume(x->hop->run));
+        exchange_after_policy(x);
     } else if (x->state == EXCHANGE_JUDGED) {
-        exchange_on_response_verdict(x, policy_run_resume(x->run));
+        exchange_on_response_verdict(x, policy_run_resume(x->hop->run));
         if (x->state != EXCHANGE_DONE && x->upstream != NULL)
             upstream_resume(x->upstream);
     }
@@ -437,9 +436,9 @@ static bool is_misdirected(const struct exchange *x)
 
     if (o->tls == NULL)
         return false;
-    if (o->tls_endpoint != NULL && conn_policy_covers(o->tls_endpoint, x->endpoint))
+    if (o->tls_endpoint != NULL && conn_policy_covers(o->tls_endpoint, x->first.endpoint))
         return false;
-    return policy_ends_tls(x->endpoint->policy) || tls_session_profile(o->tls) != NULL;
+    return policy_ends_tls(x->first.endpoint->policy) || tls_session_profile(o->tls) != NULL;
 }
 
 void exchange_start(struct exchange *x)
@@ -480,7 +479,7 @@ void exchange_on_request_data(struct exchange *x, struct str data)
     if (x->state == EXCHANGE_POLICY)
         gather_add(x, &x->request_body, data);
     else if (x->upstream != NULL)
-        upstream_send_body(x->upstream, data);
+        exchange_send_body(x, data);
     /* else the policy has answered, and nobody reads the rest */
 }
 
@@ -518,6 +517,7 @@ void exchange_on_request_end(struct exchange *x, const struct http_headers *trai
     }
     if (x->upstream == NULL)
         return; /* an answer of the policy is on its way */
+    x->request_sent = x->request_sent || trailers != NULL;
     upstream_send_end(x->upstream, trailers);
     upstream_flush(x->upstream);
     if (x->state == EXCHANGE_TUNNEL)

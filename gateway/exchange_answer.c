@@ -42,7 +42,10 @@ static void send_whole(struct exchange *x, struct str body)
     exchange_finish(x, EXCHANGE_COMPLETE, x->why);
 }
 
-void exchange_answer_error(struct exchange *x, const struct err *e, enum close_reason why)
+/* Makes the response an error page, with the fields that an action adds (a challenge, when to try
+ * again); returns its body. */
+static struct str put_page(struct exchange *x, const struct err *e,
+                           const struct policy_response *extra, enum close_reason why)
 {
     const struct http_header *accept = http_headers_find(&x->request.headers, STR("accept"), 0);
     struct error_page page = { 0 };
@@ -53,66 +56,85 @@ void exchange_answer_error(struct exchange *x, const struct err *e, enum close_r
     error_page_make(e, accept == NULL ? STR_NONE : accept->value,
                     x->gateway->config->ngrok_error_header, &x->arena, &page);
     x->response = (struct http_response){ .status = page.status, .headers = page.headers };
-    for (size_t i = 0; x->extra != NULL && i < x->extra->header_count; i++)
-        http_headers_add(&x->response.headers, &x->arena, x->extra->headers[i].name,
-                         x->extra->headers[i].value);
-    send_whole(x, page.body);
+    for (size_t i = 0; extra != NULL && i < extra->header_count; i++)
+        http_headers_add(&x->response.headers, &x->arena, extra->headers[i].name,
+                         extra->headers[i].value);
+    return page.body;
 }
 
-/* The head of an action's response. */
-static void take_policy_head(struct exchange *x, const struct policy_response *r)
+void exchange_answer_error(struct exchange *x, const struct err *e, enum close_reason why)
 {
-    x->response = (struct http_response){ .status = r->status };
-    x->response.reason = str_from(http_reason(r->status));
-    x->response.keep_alive = !exchange_is_body_awaited(x); /* unread bytes would be a request */
-    for (size_t i = 0; i < r->header_count; i++)
-        http_headers_add(&x->response.headers, &x->arena, r->headers[i].name, r->headers[i].value);
+    send_whole(x, put_page(x, e, NULL, why));
+}
+
+/* Puts the body behind a head that is in its place, as if it had come from an upstream and were all
+ * here. */
+static void put_body(struct exchange *x, struct str body)
+{
+    struct http_response *r = &x->response;
+    bool has_body = may_have_body(x, r->status);
+
+    r->reason = str_from(http_reason(r->status));
+    r->keep_alive = !exchange_is_body_awaited(x); /* unread bytes would be a request */
+    r->has_content_length = has_body || r->status == 304 || str_eq(x->request.method, STR("HEAD"));
+    r->content_length = body.n;
+    r->body = has_body && body.n > 0 ? HTTP_BODY_LENGTH : HTTP_BODY_NONE;
+    buf_fini(&x->response_body.data);
+    buf_init(&x->response_body.data, SIZE_MAX / 2);
+    if (r->body != HTTP_BODY_NONE)
+        buf_add_str(&x->response_body.data, body);
+    x->response_body.state = GATHER_WHOLE;
+    x->response_body.has_trailers = false; /* they were another response's */
+    x->response_ended = true;
+}
+
+static void reject(struct exchange *x, const struct err *e, const struct policy_response *extra,
+                   enum close_reason why)
+{
+    struct str body = put_page(x, e, extra, why);
+
+    if (x->hop->outer == NULL) {
+        send_whole(x, body);
+        return;
+    }
+    put_body(x, body);
+    exchange_on_response_verdict(x, POLICY_CONTINUE);
+}
+
+void exchange_answer_rejection(struct exchange *x, const struct err *e, enum close_reason why)
+{
+    reject(x, e, NULL, why);
 }
 
 /* An answer that goes the way of any response: it may be of any size, and rules see it. */
 static void answer_as_response(struct exchange *x, const struct policy_response *r)
 {
-    bool has_body = may_have_body(x, r->status);
     bool runs_rules = r->runs_response_phase;
 
-    take_policy_head(x, r);
+    x->response = (struct http_response){ .status = r->status };
+    for (size_t i = 0; i < r->header_count; i++)
+        http_headers_add(&x->response.headers, &x->arena, r->headers[i].name, r->headers[i].value);
     x->why = CLOSE_POLICY;
-    x->response.has_content_length =
-        may_have_body(x, r->status) || r->status == 304 || str_eq(x->request.method, STR("HEAD"));
-    x->response.content_length = r->body.n;
-    x->response.body = has_body && r->body.n > 0 ? HTTP_BODY_LENGTH : HTTP_BODY_NONE;
-    buf_fini(&x->response_body.data);
-    buf_init(&x->response_body.data, SIZE_MAX / 2);
-    if (x->response.body != HTTP_BODY_NONE)
-        buf_add_str(&x->response_body.data, r->body);
-    x->response_body.state = GATHER_WHOLE;
-    x->response_body.has_trailers = false; /* they were another response's */
-    x->response_ended = true;
+    x->error_number = 0; /* it may take the place of an error page */
+    put_body(x, r->body);
     if (runs_rules)
         exchange_judge_response(x);
     else
-        exchange_deliver_response(x);
-}
-
-/* The error page of an action, with the fields it adds (a challenge, when to try again). */
-static void answer_policy_error(struct exchange *x, const struct policy_response *r)
-{
-    struct err e = { .code = r->error };
-
-    (void)err_set(&e, r->error, "%s", r->message);
-    x->extra = r;
-    exchange_answer_error(x, &e, CLOSE_POLICY);
+        exchange_on_response_verdict(x, POLICY_CONTINUE);
 }
 
 /* The response of a policy action. */
 void exchange_answer_policy(struct exchange *x)
 {
-    const struct policy_response *r = policy_run_response(x->run);
+    const struct policy_response *r = policy_run_response(x->hop->run);
+    struct err e;
 
     upstream_close(x->upstream, CLOSE_POLICY);
     x->upstream = NULL;
-    if (r->error != E_OK)
-        answer_policy_error(x, r);
-    else
+    if (r->error == E_OK) {
         answer_as_response(x, r);
+        return;
+    }
+    (void)err_set(&e, r->error, "%s", r->message);
+    reject(x, &e, r, CLOSE_POLICY);
 }

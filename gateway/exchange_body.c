@@ -57,6 +57,12 @@ void exchange_frame_request(struct exchange *x)
     x->request.content_length = g->data.len;
 }
 
+void exchange_send_body(struct exchange *x, struct str data)
+{
+    x->request_sent = true;
+    upstream_send_body(x->upstream, data);
+}
+
 bool exchange_pump_request(struct exchange *x)
 {
     struct gather *g = &x->request_body;
@@ -68,10 +74,11 @@ bool exchange_pump_request(struct exchange *x)
 
         if (upstream_is_blocked(x->upstream))
             return false;
-        upstream_send_body(x->upstream, piece);
+        exchange_send_body(x, piece);
         buf_consume(&g->data, piece.n);
     }
     g->state = GATHER_NOT;
+    x->request_sent = x->request_sent || g->has_trailers;
     if (x->request.body != HTTP_BODY_NONE)
         upstream_send_end(x->upstream, g->has_trailers ? &g->trailers : NULL);
     return true;
@@ -79,14 +86,39 @@ bool exchange_pump_request(struct exchange *x)
 
 /* ---- filters ---------------------------------------------------------------------------------- */
 
-void exchange_free_filters(struct exchange *x)
+static void free_list(struct policy_filter **list)
 {
-    while (x->filters != NULL) {
-        struct policy_filter *f = x->filters;
+    while (*list != NULL) {
+        struct policy_filter *f = *list;
 
-        x->filters = f->next;
+        *list = f->next;
         f->ops->free(f);
     }
+}
+
+void exchange_free_filters(struct exchange *x)
+{
+    free_list(&x->inner_filters);
+    free_list(&x->filters);
+}
+
+static void append(struct policy_filter **list, struct policy_filter *tail)
+{
+    while (*list != NULL)
+        list = &(*list)->next;
+    *list = tail;
+}
+
+void exchange_add_filter(struct policy_filter **list, struct policy_filter *filter)
+{
+    filter->next = NULL;
+    append(list, filter);
+}
+
+void exchange_leave_filters(struct exchange *x)
+{
+    append(&x->inner_filters, x->filters);
+    x->filters = NULL;
 }
 
 enum filter_call { FILTER_PUSH, FILTER_FLUSH, FILTER_FINISH };
@@ -124,6 +156,27 @@ static int run_filters(struct policy_filter *f, enum filter_call call, struct st
     return rc;
 }
 
+int exchange_apply_inner_filters(struct exchange *x, size_t max_bytes, struct err *e)
+{
+    struct gather *g = &x->response_body;
+    struct str body = buf_str(&g->data);
+    struct buf made;
+    int rc = 0;
+
+    if (x->inner_filters == NULL)
+        return 0;
+    buf_init(&made, max_bytes);
+    for (size_t at = 0; rc == 0 && at < body.n; at += FILTER_INPUT_MAX_BYTES)
+        rc = run_filters(x->inner_filters, FILTER_PUSH,
+                         str_slice(body, at, at + FILTER_INPUT_MAX_BYTES), &made, e);
+    if (rc == 0)
+        rc = run_filters(x->inner_filters, FILTER_FINISH, STR_NONE, &made, e);
+    free_list(&x->inner_filters);
+    buf_fini(&g->data);
+    g->data = made;
+    return rc;
+}
+
 static bool filter(struct exchange *x, enum filter_call call, struct str in)
 {
     struct err e;
@@ -156,7 +209,7 @@ void exchange_frame_response(struct exchange *x)
 
     if (r->body == HTTP_BODY_NONE)
         return;
-    if (x->filters != NULL) {
+    if (x->filters != NULL || x->inner_filters != NULL) {
         r->body = HTTP_BODY_CHUNKED;
         r->has_content_length = false;
     } else if (g->state == GATHER_WHOLE && !g->has_trailers) {

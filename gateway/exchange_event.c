@@ -10,6 +10,7 @@
 #include "gateway/gateway_int.h"
 #include "gateway/upstream.h"
 #include "gateway/visit_event.h"
+#include "tunnel/endpoint.h"
 #include "tunnel/event_json.h"
 
 enum { STATUS_END = 1000 }; /* of METRIC_GROUP_RESPONSES */
@@ -66,25 +67,35 @@ static void add_connect_outcome(struct event *ev, const struct policy_outcome *o
     ev->policy_logs = join_lists(ev, arena_str(&ev->arena, o->logs), ev->policy_logs);
 }
 
-static struct event *make_event(const struct exchange *x, uint64_t duration_us)
+/* What became of the request where this endpoint sees it: those in front may have changed the answer. */
+static void copy_answer(struct event *ev, const struct exchange *x, const struct exchange_hop *hop)
 {
-    struct event *ev = visit_event_new(EVENT_HTTP_REQUEST, x->origin, x->endpoint);
+    ev->status = hop->status != 0 ? hop->status : x->status;
+    ev->error_number = hop->status != 0 ? hop->error_number : x->error_number;
+}
+
+/* `request`: as it left this endpoint. */
+static struct event *make_event(const struct exchange *x, const struct exchange_hop *hop,
+                                const struct http_request *request, uint64_t duration_us)
+{
+    struct event *ev = visit_event_new(EVENT_HTTP_REQUEST, x->origin, hop->endpoint);
 
     ev->wall_ms = clock_wall_ms();
     ev->client = x->client;
     ev->url_scheme = str_from(scheme_name(x->origin->scheme));
-    copy_request(ev, &x->request);
+    copy_request(ev, request);
     ev->request_body_bytes = x->request_bytes;
-    ev->status = x->status;
+    copy_answer(ev, x, hop);
     ev->response_body_bytes = x->response_bytes;
-    ev->error_number = x->error_number;
     ev->close_reason = str_from(close_name(x->why));
     ev->duration_us = duration_us;
     ev->upstream_us = x->upstream_us;
     ev->connection_reused = x->upstream != NULL && upstream_is_reused(x->upstream);
-    if (x->run != NULL)
-        copy_outcome(ev, policy_run_outcome(x->run));
-    if (x->connect.is_first)
+    if (x->last != hop)
+        visit_event_set_forward(ev, x->last->endpoint, x->last->depth - hop->depth);
+    if (hop->run != NULL)
+        copy_outcome(ev, policy_run_outcome(hop->run));
+    if (hop->outer == NULL && x->connect.is_first)
         add_connect_outcome(ev, policy_run_outcome(conn_policy_run(&x->connect)));
     return ev;
 }
@@ -126,19 +137,21 @@ static struct str url_raw(struct event *ev, const struct http_request *r)
                      STR_ARG(str_slice(r->target, 0, EVENT_TEXT_MAX_BYTES)));
 }
 
-static void add_whole(const struct exchange *x, struct event *ev)
+/* `request`: as in make_event(). */
+static void add_whole(const struct exchange *x, const struct http_request *request,
+                      struct event *ev)
 {
     uint64_t start_ms = ev->wall_ms - ev->duration_us / 1000;
 
     if (ev->server_name.n == 0)
         ev->server_name = ev->url_host;
-    ev->url_raw = url_raw(ev, &x->request);
-    if (x->request.authority.n > 0)
-        event_add_header(ev, &ev->request_headers, STR("Host"), x->request.authority,
+    ev->url_raw = url_raw(ev, request);
+    if (request->authority.n > 0)
+        event_add_header(ev, &ev->request_headers, STR("Host"), request->authority,
                          x->gateway->config->event_headers);
     copy_headers(x, ev, &ev->request_headers, &x->seen);
     ev->request_first_byte_ms = start_ms;
-    ev->request_last_byte_ms = x->request.body == HTTP_BODY_NONE ? start_ms : x->body_received_ms;
+    ev->request_last_byte_ms = request->body == HTTP_BODY_NONE ? start_ms : x->body_received_ms;
     if (x->status == 0)
         return;
     copy_headers(x, ev, &ev->response_headers, &x->response.headers);
@@ -161,23 +174,49 @@ static void count(struct exchange *x, uint64_t duration_us)
     metrics_observe(m, HISTOGRAM_REQUEST, duration_us);
     if (x->upstream_us > 0)
         metrics_observe(m, HISTOGRAM_FIRST_BYTE, x->upstream_us);
-    visit_event_count(x->gateway, x->endpoint, &visit);
+    visit_event_count(x->gateway, x->first.endpoint, &visit);
+}
+
+/* The session of an internal endpoint. */
+static void tell(const struct exchange *x, const struct exchange_hop *hop,
+                 const struct http_request *request, uint64_t duration_us)
+{
+    if (hop->endpoint->wants_events)
+        visit_event_tell(make_event(x, hop, request, duration_us), hop->endpoint);
+}
+
+void exchange_publish_last(struct exchange *x)
+{
+    tell(x, x->last, &x->request, clock_mono_us() - x->start_us);
+}
+
+/* What the visitor asked for, and got. */
+static void publish_first(const struct exchange *x, const struct http_request *request,
+                          uint64_t duration_us)
+{
+    const struct gateway *g = x->gateway;
+    struct event *ev;
+
+    if (!visit_event_is_wanted(g, EVENT_HTTP_REQUEST, x->first.endpoint))
+        return;
+    ev = make_event(x, &x->first, request, duration_us);
+    if (visit_event_is_subscribed(g, EVENT_HTTP_REQUEST))
+        add_whole(x, request, ev);
+    visit_event_publish(g, ev, x->first.endpoint, LOG_INFO);
 }
 
 /* All that is told of an exchange is told here, so that metrics, log and events agree. */
 void exchange_publish(struct exchange *x)
 {
-    const struct gateway *g = x->gateway;
+    const struct http_request *request = &x->request;
     uint64_t duration_us = clock_mono_us() - x->start_us;
-    struct event *ev;
 
     count(x, duration_us);
-    if (x->endpoint != NULL && x->origin->conn != NULL)
-        conn_note_endpoint(x->origin->conn, x->endpoint);
-    if (!visit_event_is_wanted(g, EVENT_HTTP_REQUEST, x->endpoint))
-        return;
-    ev = make_event(x, duration_us);
-    if (visit_event_is_subscribed(g, EVENT_HTTP_REQUEST))
-        add_whole(x, ev);
-    visit_event_publish(g, ev, x->endpoint, LOG_INFO);
+    if (x->first.endpoint != NULL && x->origin->conn != NULL)
+        conn_note_endpoint(x->origin->conn, x->first.endpoint);
+    for (const struct exchange_hop *hop = x->last; hop->outer != NULL; hop = hop->outer) {
+        tell(x, hop, request, duration_us);
+        request = &hop->before->request;
+    }
+    publish_first(x, request, duration_us);
 }

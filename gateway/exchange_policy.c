@@ -18,6 +18,12 @@
 
 /* ---- messages --------------------------------------------------------------------------------- */
 
+/* The hop whose policy asks. */
+static struct exchange *exchange_of(void *ctx)
+{
+    return ((struct exchange_hop *)ctx)->exchange;
+}
+
 static struct http_headers *message_of(struct exchange *x, enum policy_message m)
 {
     return m == POLICY_REQUEST ? &x->request.headers : &x->response.headers;
@@ -35,14 +41,14 @@ static struct cel_value host_var(void *ctx, enum policy_var var, struct arena *a
 
 static const struct addr *host_client_addr(void *ctx)
 {
-    const struct exchange *x = ctx;
+    const struct exchange *x = exchange_of(ctx);
 
     return &x->client;
 }
 
 static struct str host_header_find(void *ctx, enum policy_message m, struct str name, size_t index)
 {
-    struct exchange *x = ctx;
+    struct exchange *x = exchange_of(ctx);
     const struct http_header *h;
 
     if (is_request_host(m, name))
@@ -53,7 +59,7 @@ static struct str host_header_find(void *ctx, enum policy_message m, struct str 
 
 static void host_header_add(void *ctx, enum policy_message m, struct str name, struct str value)
 {
-    struct exchange *x = ctx;
+    struct exchange *x = exchange_of(ctx);
 
     value = arena_str(&x->arena, value);
     if (is_request_host(m, name)) {
@@ -67,12 +73,12 @@ static void host_header_add(void *ctx, enum policy_message m, struct str name, s
 
 static size_t host_header_remove(void *ctx, enum policy_message m, struct str name)
 {
-    return http_headers_remove(message_of(ctx, m), name);
+    return http_headers_remove(message_of(exchange_of(ctx), m), name);
 }
 
 static void host_set_target(void *ctx, struct str path_and_query)
 {
-    struct exchange *x = ctx;
+    struct exchange *x = exchange_of(ctx);
     struct http_request *r = &x->request;
     size_t question;
 
@@ -87,7 +93,7 @@ static void host_set_target(void *ctx, struct str path_and_query)
 
 static bool host_has_body(void *ctx, enum policy_message m)
 {
-    const struct exchange *x = ctx;
+    const struct exchange *x = exchange_of(ctx);
 
     if (m == POLICY_REQUEST)
         return x->request.upgrade.n == 0 && !str_eq(x->request.method, STR("CONNECT"));
@@ -138,7 +144,7 @@ static void start_gathering(struct exchange *x, enum policy_message m, size_t ma
 static enum policy_ready host_body(void *ctx, enum policy_message m, size_t max_bytes,
                                    struct str *out, struct err *e)
 {
-    struct exchange *x = ctx;
+    struct exchange *x = exchange_of(ctx);
     struct gather *g = m == POLICY_REQUEST ? &x->request_body : &x->response_body;
 
     if (g->state == GATHER_NOT)
@@ -148,6 +154,8 @@ static enum policy_ready host_body(void *ctx, enum policy_message m, size_t max_
     case GATHER_RUNS:
         return POLICY_PENDING;
     case GATHER_WHOLE:
+        if (m == POLICY_RESPONSE && exchange_apply_inner_filters(x, max_bytes, e) == -1)
+            return POLICY_FAILED;
         if (g->data.len <= max_bytes) {
             *out = buf_str(&g->data);
             return POLICY_READY;
@@ -164,14 +172,15 @@ static enum policy_ready host_body(void *ctx, enum policy_message m, size_t max_
 
 static void host_set_body(void *ctx, enum policy_message m, struct str body)
 {
-    struct exchange *x = ctx;
+    struct exchange *x = exchange_of(ctx);
     struct gather *g = m == POLICY_REQUEST ? &x->request_body : &x->response_body;
     struct buf data;
 
     assert(g->state == GATHER_WHOLE);
     buf_init(&data, SIZE_MAX / 2);
     buf_add_str(&data, body);
-    buf_fini(&g->data);
+    if (m == POLICY_RESPONSE || !exchange_keep_body(ctx, g))
+        buf_fini(&g->data);
     g->data = data;
     g->has_trailers = false; /* they may tell of the old body */
     if (m == POLICY_RESPONSE && x->response.body == HTTP_BODY_NONE)
@@ -180,20 +189,14 @@ static void host_set_body(void *ctx, enum policy_message m, struct str body)
 
 static void host_add_filter(void *ctx, struct policy_filter *filter)
 {
-    struct exchange *x = ctx;
-    struct policy_filter **end = &x->filters;
-
-    while (*end != NULL)
-        end = &(*end)->next;
-    filter->next = NULL;
-    *end = filter;
+    exchange_add_filter(&exchange_of(ctx)->filters, filter);
 }
 
 /* ---- waiting ---------------------------------------------------------------------------------- */
 
 static enum policy_ready host_job(void *ctx, struct policy_job *job)
 {
-    struct exchange *x = ctx;
+    struct exchange *x = exchange_of(ctx);
 
     return policy_wait_job(&x->waiter, job);
 }
@@ -201,7 +204,7 @@ static enum policy_ready host_job(void *ctx, struct policy_job *job)
 static enum policy_ready host_fetch(void *ctx, const struct policy_fetch *request,
                                     struct policy_fetched *out, struct err *e)
 {
-    struct exchange *x = ctx;
+    struct exchange *x = exchange_of(ctx);
 
     return policy_wait_fetch(&x->waiter, request, out, e);
 }
@@ -209,7 +212,7 @@ static enum policy_ready host_fetch(void *ctx, const struct policy_fetch *reques
 static enum policy_ready host_fetch_shared(void *ctx, const struct policy_shared_fetch *request,
                                            struct policy_shared_fetched *out, struct err *e)
 {
-    struct exchange *x = ctx;
+    struct exchange *x = exchange_of(ctx);
 
     return policy_wait_fetch_shared(&x->waiter, request, out, e);
 }
@@ -229,14 +232,15 @@ void exchange_cancel_waits(struct exchange *x)
 
 static struct str host_secret(void *ctx, struct str vault, struct str name)
 {
-    const struct exchange *x = ctx;
+    const struct exchange_hop *hop = ctx;
 
-    return vaults_find(policy_data_vaults(x->data), str_from(x->endpoint->account), vault, name);
+    return vaults_find(policy_data_vaults(hop->exchange->data), str_from(hop->endpoint->account),
+                       vault, name);
 }
 
 static const struct policy_ip_rules *host_ip_policy(void *ctx, struct str name)
 {
-    const struct exchange *x = ctx;
+    const struct exchange *x = exchange_of(ctx);
 
     return policy_data_ip_policy(x->data, name);
 }
@@ -251,12 +255,9 @@ static enum policy_ready host_terminate_tls(void *ctx, const struct policy_tls *
     return POLICY_FAILED;
 }
 
-/* The routing tables have public endpoints only, so no internal one is ever online. */
 static int host_forward(void *ctx, struct str url, struct err *e)
 {
-    (void)ctx;
-    return err_set(e, E_ENDPOINT_OFFLINE, "the internal endpoint %.*s is offline",
-                   STR_ARG(str_slice(url, 0, 100)));
+    return exchange_find_target(ctx, url, e);
 }
 
 static const struct policy_host exchange_policy_host = {
@@ -286,16 +287,16 @@ enum policy_verdict exchange_ask_connect(struct exchange *x, conn_policy_done_fn
     x->connect.done = done;
     x->connect.arg = x;
     x->connect.has_event = true;
-    return conn_policy_ask(x->gateway, x->origin, &x->client, x->endpoint, &x->connect);
+    return conn_policy_ask(x->gateway, x->origin, &x->client, x->first.endpoint, &x->connect);
 }
 
-void exchange_start_policy(struct exchange *x)
+/* What the policies of all hops share. */
+static void prepare_policies(struct exchange *x)
 {
     struct gateway *g = x->gateway;
-    struct policy_run_params params;
 
-    if (x->endpoint->policy == NULL)
-        return;
+    if (x->waiter.gateway != NULL)
+        return; /* it is done */
     policy_data_ref(g->policy_data);
     x->data = g->policy_data;
     x->waiter = (struct policy_waiter){
@@ -304,17 +305,37 @@ void exchange_start_policy(struct exchange *x)
         .wake = wake,
         .arg = x,
     };
-    params = (struct policy_run_params){
-        .policy = x->endpoint->policy,
-        .host = &exchange_policy_host,
-        .ctx = x,
-        .arena = &x->arena,
-        .local = gateway_policy_local(g),
-        .endpoint = str_from(x->endpoint->url.host),
-        .connection = conn_policy_run(&x->connect),
-    };
-    x->run = policy_run_new(&params);
     buf_init(&x->pending, FILTER_OUTPUT_MAX_BYTES + g->config->policy_body_max_bytes);
+}
+
+void exchange_start_policy(struct exchange *x)
+{
+    struct exchange_hop *hop = x->hop;
+    struct policy_run_params params;
+
+    if (hop->endpoint->policy == NULL)
+        return;
+    prepare_policies(x);
+    params = (struct policy_run_params){
+        .policy = hop->endpoint->policy,
+        .host = &exchange_policy_host,
+        .ctx = hop,
+        .arena = &x->arena,
+        .local = gateway_policy_local(x->gateway),
+        .endpoint = str_from(hop->endpoint->url.host),
+        .connection = hop->outer == NULL ? conn_policy_run(&x->connect) : NULL,
+    };
+    hop->run = policy_run_new(&params);
+}
+
+static bool has_phase(const struct exchange_hop *hop, enum policy_phase phase)
+{
+    return hop->run != NULL && policy_has_phase(hop->endpoint->policy, phase);
+}
+
+enum policy_verdict exchange_run_phase(struct exchange *x, enum policy_phase phase)
+{
+    return has_phase(x->hop, phase) ? policy_run_phase(x->hop->run, phase) : POLICY_CONTINUE;
 }
 
 static bool is_event_stream(const struct exchange *x)
@@ -341,7 +362,7 @@ static bool decode_stream(struct exchange *x)
     f = decode_filter_new(coding);
     if (f == NULL)
         return false;
-    host_add_filter(x, f);
+    exchange_add_filter(&x->filters, f);
     (void)http_headers_remove(h, STR("content-encoding"));
     return true;
 }
@@ -350,12 +371,12 @@ void exchange_add_event_stream_filter(struct exchange *x)
 {
     struct policy_filter *f;
 
-    if (x->run == NULL || !is_event_stream(x))
+    if (x->hop->run == NULL || !is_event_stream(x))
         return;
     x->flushes = true;
-    if (!policy_has_phase(x->endpoint->policy, POLICY_ON_EVENT_STREAM_MESSAGE) || !decode_stream(x))
+    if (!has_phase(x->hop, POLICY_ON_EVENT_STREAM_MESSAGE) || !decode_stream(x))
         return;
-    f = policy_run_event_stream_filter(x->run);
+    f = policy_run_event_stream_filter(x->hop->run);
     if (f != NULL)
-        host_add_filter(x, f);
+        exchange_add_filter(&x->filters, f);
 }

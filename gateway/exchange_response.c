@@ -42,12 +42,12 @@ static void strip_response(struct exchange *x)
         metrics_add(exchange_metrics(x), METRIC_UPSTREAM_ERROR_HEADERS_TOTAL, (int64_t)forged);
 }
 
-void exchange_tell_breakers(struct exchange *x, bool failed)
+void exchange_tell_breakers(struct exchange_hop *hop, bool failed)
 {
-    if (x->run == NULL || x->upstream_told)
+    if (hop->run == NULL || hop->upstream_told)
         return;
-    x->upstream_told = true;
-    policy_run_upstream_result(x->run, failed);
+    hop->upstream_told = true;
+    policy_run_upstream_result(hop->run, failed);
 }
 
 void exchange_complete(struct exchange *x)
@@ -77,11 +77,20 @@ static void start_response(struct exchange *x)
         exchange_end_response(x);
 }
 
-/* The policy lets the response pass. */
+/* One list from here on, in the order in which the hops were left. */
+static void join_filters(struct exchange *x)
+{
+    exchange_leave_filters(x);
+    x->filters = x->inner_filters;
+    x->inner_filters = NULL;
+}
+
+/* All policies let the response pass. */
 void exchange_deliver_response(struct exchange *x)
 {
     struct err e;
 
+    join_filters(x);
     if (x->host_rewritten)
         headers_rewrite_back(&x->response.headers, &x->arena, x->host,
                              str_from(scheme_name(x->origin->scheme)), x->request.authority);
@@ -101,12 +110,15 @@ void exchange_deliver_response(struct exchange *x)
     start_response(x);
 }
 
-/* Acts on the verdict of the response phase. */
+/* Acts on the verdict of the response phase of one hop. */
 void exchange_on_response_verdict(struct exchange *x, enum policy_verdict verdict)
 {
     switch (verdict) {
     case POLICY_CONTINUE:
-        exchange_deliver_response(x);
+        if (exchange_step_out(x))
+            exchange_judge_response(x);
+        else
+            exchange_deliver_response(x);
         return;
     case POLICY_SUSPEND:
         if (x->state != EXCHANGE_JUDGED)
@@ -124,13 +136,10 @@ void exchange_on_response_verdict(struct exchange *x, enum policy_verdict verdic
     }
 }
 
-/* The head of a response is known: the rules for it run. */
 void exchange_judge_response(struct exchange *x)
 {
     exchange_add_event_stream_filter(x);
-    exchange_on_response_verdict(x, exchange_has_phase(x, POLICY_ON_HTTP_RESPONSE)
-                                        ? policy_run_phase(x->run, POLICY_ON_HTTP_RESPONSE)
-                                        : POLICY_CONTINUE);
+    exchange_on_response_verdict(x, exchange_run_phase(x, POLICY_ON_HTTP_RESPONSE));
 }
 
 void exchange_on_response(struct exchange *x, struct http_response *head)
@@ -146,7 +155,8 @@ void exchange_on_response(struct exchange *x, struct http_response *head)
     }
     x->upstream_us = clock_mono_us() - x->upstream_start_us;
     strip_response(x);
-    exchange_tell_breakers(x, head->status >= 500);
+    for (struct exchange_hop *hop = x->hop; hop != NULL; hop = hop->outer)
+        exchange_tell_breakers(hop, head->status >= 500);
     exchange_judge_response(x);
 }
 
@@ -223,11 +233,6 @@ void exchange_on_upstream_writable(struct exchange *x)
 static void send_again(struct exchange *x, bool fresh)
 {
     exchange_dial(x, fresh);
-    /* An empty body has ended already and will not do so again. */
-    if (x->request_body.state == GATHER_WHOLE)
-        (void)exchange_pump_request(x);
-    else if (x->request_done && x->request.body != HTTP_BODY_NONE)
-        upstream_send_end(x->upstream, NULL);
     upstream_flush(x->upstream);
     /* What waited for the upstream before may not have to wait for this one. */
     if (exchange_is_body_awaited(x))
@@ -242,7 +247,7 @@ static bool may_retry(const struct exchange *x)
         return false;
     switch (upstream_fate(x->upstream)) {
     case UPSTREAM_PROCESSED:
-    case UPSTREAM_UNSENT:
+    case UPSTREAM_UNREACHED: /* it would fail the same way */
         return false;
     case UPSTREAM_STALE:
         return x->request.body == HTTP_BODY_NONE && http_method_is_idempotent(x->request.method);
@@ -281,28 +286,39 @@ static bool may_move(const struct exchange *x, enum close_reason why)
     case UPSTREAM_STALE:
         return why == CLOSE_SESSION_LOST && http_method_is_idempotent(x->request.method);
     case UPSTREAM_UNPROCESSED:
-    case UPSTREAM_UNSENT:
+    case UPSTREAM_UNREACHED:
         return true;
     }
     return false;
 }
 
-/* Goes to another member, whose rules are those that have run already; false if it cannot. */
+/* The last hop goes to another member, whose rules are those that have run already; false if it cannot. */
 static bool move(struct exchange *x, enum close_reason why)
 {
+    struct exchange_hop *hop = x->hop;
     struct endpoint *other;
 
     if (!may_move(x, why))
         return false;
-    other = routes_choose_other(x->gateway->routes, x->endpoint, &x->tried);
+    other = routes_choose_other(x->gateway->routes, hop->endpoint, &hop->tried);
     if (other == NULL)
         return false;
     metrics_add(exchange_metrics(x), METRIC_POOL_MOVES_TOTAL, 1);
     upstream_close(x->upstream, why);
     endpoint_enter(other);
-    x->endpoint = other; /* the one before stays with those that were tried */
+    hop->endpoint = other; /* the one before stays with those that were tried */
     send_again(x, false);
     return true;
+}
+
+void exchange_give_up_upstream(struct exchange *x, const struct err *e, enum close_reason why)
+{
+    if (x->hop->outer != NULL) {
+        exchange_step_back(x, e, why);
+        return;
+    }
+    exchange_tell_breakers(x->hop, true);
+    exchange_answer_error(x, e, why);
 }
 
 void exchange_on_upstream_failed(struct exchange *x, enum close_reason why, const struct err *e)
@@ -311,11 +327,12 @@ void exchange_on_upstream_failed(struct exchange *x, enum close_reason why, cons
 
     if ((is_lost && move(x, why)) || retry(x, why) || (!is_lost && move(x, why)))
         return;
-    exchange_tell_breakers(x, true);
     switch (x->state) {
+    case EXCHANGE_WAIT:
+        exchange_give_up_upstream(x, e, why);
+        break;
     case EXCHANGE_NEW:
     case EXCHANGE_POLICY:
-    case EXCHANGE_WAIT:
     case EXCHANGE_JUDGED:
         exchange_answer_error(x, e, why);
         break;

@@ -67,8 +67,9 @@ struct cel_value policy_vars_visit(const struct policy_visit *v, enum policy_var
     return policy_vars_conn(v, var);
 }
 
-struct cel_value policy_vars_get(struct exchange *x, enum policy_var var, struct arena *arena)
+struct cel_value policy_vars_get(struct exchange_hop *hop, enum policy_var var, struct arena *arena)
 {
+    struct exchange *x = hop->exchange;
     struct policy_visit visit;
 
     if (var >= VAR_REQ_CONTENT_ENCODING && var <= VAR_REQ_VERSION)
@@ -79,7 +80,7 @@ struct cel_value policy_vars_get(struct exchange *x, enum policy_var var, struct
         .gateway = x->gateway,
         .origin = x->origin,
         .client = &x->client,
-        .endpoint = x->endpoint,
+        .endpoint = hop->endpoint,
         .data = x->data,
         .arena = &x->arena,
         .facts = &policy_facts_of(x)->visit,

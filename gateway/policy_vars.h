@@ -13,6 +13,7 @@ struct addr;
 struct arena;
 struct endpoint;
 struct exchange;
+struct exchange_hop;
 struct exchange_origin;
 struct gateway;
 struct policy_data;
@@ -38,8 +39,10 @@ struct policy_visit {
 /* The variables conn.* and endpoint.*; others have the zero value of their type. */
 struct cel_value policy_vars_visit(const struct policy_visit *v, enum policy_var var);
 
-/* Every variable of vars.def but vars.* and time.now, which the engine keeps itself. */
-struct cel_value policy_vars_get(struct exchange *x, enum policy_var var, struct arena *arena);
+/* Every variable of vars.def but vars.* and time.now, which the engine keeps itself, as the policy of
+ * this endpoint sees it. */
+struct cel_value policy_vars_get(struct exchange_hop *hop, enum policy_var var,
+                                 struct arena *arena);
 
 /* The target or the host of the request changed. */
 void policy_facts_forget_url(struct exchange *x);

@@ -60,7 +60,7 @@ enum upstream_fate {
     UPSTREAM_PROCESSED,   /* the upstream may have acted on it */
     UPSTREAM_STALE,       /* the same, but more likely it had closed the reused stream before */
     UPSTREAM_UNPROCESSED, /* it has not, and none of the body was sent */
-    UPSTREAM_UNSENT,      /* there was no way to it, and none of the body was taken */
+    UPSTREAM_UNREACHED,   /* there was no way to it, and nothing was sent */
 };
 enum upstream_fate upstream_fate(struct upstream *u);
 /* True if no byte of the response came and none of the body was taken: the request is still whole. */

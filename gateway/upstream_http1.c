@@ -40,7 +40,7 @@ struct upstream_http1 {
     struct stream *stream; /* owned; NULL before the dial and after the end */
     enum upstream_state state;
     bool reused;
-    bool opened; /* the stream was */
+    bool opened; /* the stream was: something may have been sent */
     bool request_done;
     bool body_taken;        /* the exchange has it no longer, or its trailers */
     bool any_byte;          /* of the response came */
@@ -434,8 +434,8 @@ static enum upstream_fate http1_fate(struct upstream *base)
 {
     const struct upstream_http1 *u = http1_of(base);
 
-    if (!u->opened && !u->body_taken)
-        return UPSTREAM_UNSENT;
+    if (!u->opened)
+        return UPSTREAM_UNREACHED;
     return u->reused && !u->any_byte ? UPSTREAM_STALE : UPSTREAM_PROCESSED;
 }
 

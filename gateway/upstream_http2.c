@@ -554,7 +554,7 @@ static enum upstream_fate http2_fate(struct upstream *base)
     if (u->refused && http2_is_untouched(base))
         return UPSTREAM_UNPROCESSED;
     if (!u->submitted && u->failure == NULL)
-        return UPSTREAM_UNSENT;
+        return UPSTREAM_UNREACHED;
     return u->reused && !u->any_byte ? UPSTREAM_STALE : UPSTREAM_PROCESSED;
 }
 

@@ -10,14 +10,18 @@
 #include "tunnel/endpoint.h"
 #include "tunnel/event_sink.h"
 
-static void copy_endpoint(struct event *ev, const struct endpoint *ep)
+static struct str url_text(struct event *ev, const struct endpoint *ep)
 {
     char url[URL_TEXT_BYTES];
 
+    return arena_str(&ev->arena, str_from(url_format(&ep->url, scheme_default_port(SCHEME_HTTP),
+                                                     scheme_default_port(SCHEME_HTTPS), url)));
+}
+
+static void copy_endpoint(struct event *ev, const struct endpoint *ep)
+{
     ev->endpoint_id = arena_str(&ev->arena, str_from(ep->id));
-    ev->endpoint_url =
-        arena_str(&ev->arena, str_from(url_format(&ep->url, scheme_default_port(SCHEME_HTTP),
-                                                  scheme_default_port(SCHEME_HTTPS), url)));
+    ev->endpoint_url = url_text(ev, ep);
     ev->session_id = arena_str(&ev->arena, str_from(ep->session_id));
     ev->account = arena_str(&ev->arena, str_from(ep->account));
 }
@@ -67,6 +71,19 @@ struct event *visit_event_new(enum event_type type, const struct exchange_origin
     return ev;
 }
 
+static void show(struct event *ev, const struct endpoint *ep)
+{
+    if (ep != NULL && ep->wants_events)
+        ep->agent.ops->on_event(&ep->agent, ev);
+}
+
+void visit_event_set_forward(struct event *ev, const struct endpoint *ep, unsigned hops)
+{
+    ev->forward_endpoint_id = arena_str(&ev->arena, str_from(ep->id));
+    ev->forward_endpoint_url = url_text(ev, ep);
+    ev->forward_hops = hops;
+}
+
 void visit_event_publish(const struct gateway *g, struct event *ev, const struct endpoint *ep,
                          enum log_level level)
 {
@@ -75,12 +92,18 @@ void visit_event_publish(const struct gateway *g, struct event *ev, const struct
 
     if (log_enabled(level))
         log_write(level, event_name(ev), fields, event_fields(ev, fields));
-    if (level == LOG_INFO && ep != NULL && ep->wants_events)
-        ep->agent.ops->on_event(&ep->agent, ev);
+    if (level == LOG_INFO)
+        show(ev, ep);
     if (event_sink_wants(sink, ev->type))
         sink->ops->publish(sink, ev);
     else
         event_unref(ev);
+}
+
+void visit_event_tell(struct event *ev, const struct endpoint *ep)
+{
+    show(ev, ep);
+    event_unref(ev);
 }
 
 void visit_event_count(const struct gateway *g, struct endpoint *ep,

@@ -25,9 +25,15 @@ bool visit_event_is_subscribed(const struct gateway *g, enum event_type type);
 /* An event of now with one reference; `ep` may be NULL. */
 struct event *visit_event_new(enum event_type type, const struct exchange_origin *origin,
                               const struct endpoint *ep);
+/* Says where its policy forwarded to: the endpoint that got it in the end, so many hops away. */
+void visit_event_set_forward(struct event *ev, const struct endpoint *ep, unsigned hops);
 /* Takes the reference. `level` is that of its line in the log; `ep` may be NULL. */
 void visit_event_publish(const struct gateway *g, struct event *ev, const struct endpoint *ep,
                          enum log_level level);
+/* The same for an internal endpoint that a visit was forwarded to. The visit has its line in the log, and
+ * its event at destinations, by the endpoint it came to, so only the session is told, if it shows
+ * events. */
+void visit_event_tell(struct event *ev, const struct endpoint *ep);
 
 /* Counts for the metrics of an endpoint; NULL: of none. */
 void visit_event_count(const struct gateway *g, struct endpoint *ep,

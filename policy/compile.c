@@ -411,9 +411,21 @@ static bool find_phase(struct str key, enum policy_phase *out)
     return false;
 }
 
+/* An internal endpoint of http gets requests and no connections (spec traffic-policy 2.2). */
+static bool lacks_connections(const struct policy_compiler *c)
+{
+    return c->phase == POLICY_ON_TCP_CONNECT && c->params->is_internal &&
+           (c->params->protocols & (POLICY_HTTP | POLICY_HTTPS)) != 0;
+}
+
 static void check_protocol(const struct policy_compiler *c, const struct doc_node *key,
                            const struct doc_node *rules)
 {
+    if (rules->count > 0 && lacks_connections(c))
+        (void)compiler_problem(c, key->at, "", E_POLICY_INTERNAL_CONNECT,
+                               "put the rules into on_http_request",
+                               "internal http and https endpoints have no on_tcp_connect, since "
+                               "only requests come to them");
     if (c->phase == POLICY_ON_TCP_CONNECT || rules->count == 0 ||
         (c->params->protocols & (POLICY_TLS | POLICY_TCP)) == 0)
         return;
@@ -449,6 +461,9 @@ static void compile_entry(struct policy_compile_state *s, struct policy_compiler
         (void)compiler_problem(c, key->at, "", E_POLICY_DOCUMENT, NULL,
                                "old and new names of phases in one policy");
     c->depth = COMPILER_PHASE;
+    /* What the operator asks of connections was asked where they came in. */
+    if (s->document < s->params->default_count && lacks_connections(c))
+        return;
     check_protocol(c, key, rules);
     compile_phase(s, c, rules);
 }

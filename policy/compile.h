@@ -12,6 +12,7 @@ struct policy_compile_state {
     struct policy *policy;              /* borrowed: being made */
     const struct policy_params *params; /* borrowed */
     struct policy_problems *problems;   /* borrowed */
+    size_t document;                    /* index of the present one */
     size_t rules;                       /* of all documents so far */
     const struct doc_node **logins;     /* owned: their auth_id, NULL for none */
     size_t login_count;

@@ -125,10 +125,11 @@ struct counted *policy_compile(const struct policy_params *params, struct policy
     struct policy_compile_state s = { .params = params, .problems = problems };
 
     s.policy = policy_new(params);
-    for (size_t i = 0; i < params->document_count; i++)
-        compile_document(&s, params->documents[i]);
+    for (s.document = 0; s.document < params->document_count; s.document++)
+        compile_document(&s, params->documents[s.document]);
     mem_free(s.logins);
-    if (policy_problems_errors(problems) == before && is_empty(s.policy))
+    if (policy_problems_errors(problems) == before && is_empty(s.policy) &&
+        (params->default_count == 0 || params->document_count > params->default_count))
         refuse_empty(params, problems);
     if (policy_problems_errors(problems) == before)
         return &s.policy->counted;

@@ -105,7 +105,10 @@ struct policy_params {
     /* In this order the rules of each phase run. Borrowed for the call. */
     const struct policy_document *const *documents;
     size_t document_count;
-    unsigned protocols; /* POLICY_HTTP and so on: of the endpoints; 0: not known, all are fine */
+    size_t default_count; /* so many in front are the operator's: for internal endpoints of http and
+                             https, their on_tcp_connect is left out */
+    unsigned protocols;   /* POLICY_HTTP and so on: of the endpoints; 0: not known, all are fine */
+    bool is_internal;   /* only other endpoints reach them: there are no connections of their own */
     struct str account; /* whose counters and secrets it uses */
     enum policy_expression_errors expression_errors;
     unsigned lacks; /* POLICY_LACKS_*: a policy that reads such variables gets a warning */
@@ -168,6 +171,7 @@ struct policy_request {
     struct str account;
     struct str host; /* of the endpoint; empty: it will get a random name */
     unsigned protocols;
+    bool is_internal;
     const struct policy_document *const *documents; /* of the user, in the order they run */
     size_t count;
 };

@@ -124,6 +124,7 @@ int policy_terms_compile(const struct policy_terms *t, const struct policy_reque
     struct policy_default *d;
     struct policy_params params;
     size_t count = 0;
+    size_t defaults;
 
     *out = NULL;
     LL_COUNT(t->defaults, d, count);
@@ -134,6 +135,7 @@ int policy_terms_compile(const struct policy_terms *t, const struct policy_reque
         if (fits(d, t, request))
             all[count++] = d->document;
     }
+    defaults = count;
     for (size_t i = 0; i < request->count; i++)
         all[count++] = request->documents[i];
     params = (struct policy_params){
@@ -141,7 +143,9 @@ int policy_terms_compile(const struct policy_terms *t, const struct policy_reque
         .limits = &t->limits,
         .documents = all,
         .document_count = count,
+        .default_count = defaults,
         .protocols = request->protocols,
+        .is_internal = request->is_internal,
         .account = request->account,
         .expression_errors = t->expression_errors,
         .lacks = t->lacks,

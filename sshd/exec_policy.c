@@ -24,18 +24,16 @@ static size_t collect(const struct exec_policy *p, const struct command *c,
     return n;
 }
 
+/* `about` says what the endpoint is; the rest is filled in. */
 static int compile(const struct exec_policy *p, const struct exec_policy_source *source,
-                   struct str host, unsigned protocols, struct counted **out,
+                   const struct policy_request *about, struct counted **out,
                    struct policy_problems *problems)
 {
     const struct policy_document *documents[DOCUMENTS_MAX];
-    struct policy_request request = {
-        .account = str_from(source->account),
-        .host = host,
-        .protocols = protocols,
-        .documents = documents,
-    };
+    struct policy_request request = *about;
 
+    request.account = str_from(source->account);
+    request.documents = documents;
     request.count = collect(p, source->command, documents);
     return policy_terms_compile(source->front->settings.policy, &request, out, problems);
 }
@@ -78,12 +76,13 @@ int exec_policy_read(struct exec_policy *p, const struct exec_policy_source *sou
                      struct str name, struct str text, struct policy_problems *problems)
 {
     const struct policy_terms *terms = source->front->settings.policy;
+    const struct policy_request about = { .protocols = protocols_of(source->command) };
     struct counted *policy;
 
     p->document = policy_document_parse(name, text, &terms->limits, problems);
     if (p->document == NULL)
         return -1;
-    if (compile(p, source, STR_NONE, protocols_of(source->command), &policy, problems) == 0) {
+    if (compile(p, source, &about, &policy, problems) == 0) {
         counted_unref(policy);
         return 0;
     }
@@ -101,7 +100,12 @@ int exec_policy_compile(const struct exec_policy *p, const struct exec_policy_so
                         const struct url *url, struct counted **out, struct err *e)
 {
     struct policy_problems *problems = policy_problems_new();
-    int rc = compile(p, source, str_from(url->host), protocol_of(url->scheme), out, problems);
+    const struct policy_request about = {
+        .host = str_from(url->host),
+        .protocols = protocol_of(url->scheme),
+        .is_internal = url->binding == BINDING_INTERNAL,
+    };
+    int rc = compile(p, source, &about, out, problems);
     struct err why;
 
     if (rc == -1) {

@@ -62,6 +62,11 @@ struct event {
     struct str endpoint_url;
     struct str session_id;
 
+    /* Where its policy forwarded to, over all hops; empty: nowhere. */
+    struct str forward_endpoint_id;
+    struct str forward_endpoint_url;
+    unsigned forward_hops;
+
     struct addr client;
     struct addr server;
     struct str server_name;

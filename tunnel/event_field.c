@@ -23,6 +23,11 @@ static bool has_server(const struct event *ev)
     return ev->server.family != 0;
 }
 
+static bool has_forward(const struct event *ev)
+{
+    return ev->forward_hops != 0;
+}
+
 static bool has_response(const struct event *ev)
 {
     return ev->status != 0;

@@ -162,9 +162,9 @@ struct policy_filter *policy_run_event_stream_filter(struct policy_run *run)
 
 /* ---- gateway/policy_vars.h ---- */
 
-struct cel_value policy_vars_get(struct exchange *x, enum policy_var var, struct arena *arena)
+struct cel_value policy_vars_get(struct exchange_hop *hop, enum policy_var var, struct arena *arena)
 {
-    (void)x;
+    (void)hop;
     (void)var;
     (void)arena;
     return cel_null();

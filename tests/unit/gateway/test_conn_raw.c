@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -391,6 +392,111 @@ static void raw_policy_that_waits_too_long_is_given_up(void **state)
     fake_gate_open(&gate);
 }
 
+/* ---- forwards ---- */
+
+/* The first endpoint's policy forwards to the second, which is internal, once; then it lets pass. */
+static enum policy_verdict forward_once(struct policy_run *run)
+{
+    struct err e;
+
+    if (run->calls > 1)
+        return POLICY_CONTINUE;
+    return run->host->forward(run->ctx, STR("tcp://b.internal:5432"), &e) == 0 ? POLICY_FORWARD
+                                                                               : POLICY_CLOSE;
+}
+
+static void start_forwarding(struct scene *s, fake_rule_fn *outer, fake_rule_fn *inner, void *arg)
+{
+    struct endpoint *inside = s->endpoints[1];
+
+    inside->url = (struct url){ .scheme = SCHEME_TCP, .binding = BINDING_INTERNAL, .port = 5432 };
+    (void)snprintf(inside->url.host, sizeof(inside->url.host), "b.internal");
+    for (unsigned i = 0; i < SCENE_WORKERS; i++)
+        endpoint_set(&s->endpoints[i]->account, STR("alice"));
+    s->endpoints[0]->policy = fake_policy_new(FAKE_PHASES_CONNECT, outer, NULL);
+    if (inner != NULL)
+        inside->policy = fake_policy_new(FAKE_PHASES_CONNECT, inner, arg);
+    scene_start(s);
+}
+
+static void raw_forward_reaches_the_internal_endpoint(void **state)
+{
+    struct scene *s = *state;
+    int visitor;
+    int upstream;
+
+    start_forwarding(s, forward_once, NULL, NULL);
+    visitor = scene_visit_port(s, 0, SCENE_PORT);
+    upstream = scene_accept(s, 1);
+    scene_send(visitor, "there");
+    scene_expect(upstream, "there");
+    scene_send(upstream, "back");
+    scene_expect(visitor, "back");
+    assert_true(fake_agent_is_quiet(&s->agents[0]));
+    close_both(visitor, upstream);
+}
+
+static void raw_forward_that_fails_goes_on(void **state)
+{
+    static const enum fake_open modes[] = { FAKE_REFUSES, FAKE_FAILS };
+    struct scene *s = *state;
+
+    start_forwarding(s, forward_once, NULL, NULL);
+    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+        int visitor;
+        int upstream;
+
+        atomic_store(&s->agents[1].mode, modes[i]);
+        visitor = scene_visit_port(s, 0, SCENE_PORT);
+        scene_send(visitor, "early");
+        upstream = scene_accept(s, 0);
+        scene_expect(upstream, "early");
+        close_both(visitor, upstream);
+    }
+}
+
+static enum policy_verdict forward_always(struct policy_run *run)
+{
+    struct err e;
+
+    (void)run->host->forward(run->ctx, STR("tcp://b.internal:5432"), &e);
+    return run->calls == 1 ? POLICY_FORWARD : POLICY_CLOSE;
+}
+
+static void raw_forward_in_a_circle_closes(void **state)
+{
+    struct scene *s = *state;
+
+    start_forwarding(s, forward_always, forward_always, NULL);
+    scene_expect_end(scene_visit_port(s, 0, SCENE_PORT));
+    assert_true(fake_agent_is_quiet(&s->agents[1]));
+    assert_int_equal(fake_policy_made(), 9);
+}
+
+static void raw_forward_whose_target_waits_ends_with_the_endpoint(void **state)
+{
+    static struct fake_gate gate = { .after = POLICY_CONTINUE };
+    struct scene *s = *state;
+    int visitor;
+
+    start_forwarding(s, forward_once, fake_gate_rule, &gate);
+    visitor = scene_visit_port(s, 0, SCENE_PORT);
+    fake_gate_wait_started(&gate, 1);
+    scene_remove(s, 1);
+    scene_expect_end(visitor);
+    fake_gate_open(&gate);
+    assert_true(fake_agent_is_quiet(&s->agents[1]));
+}
+
+static void raw_forward_whose_target_denies_closes(void **state)
+{
+    struct scene *s = *state;
+
+    start_forwarding(s, forward_once, deny, NULL);
+    scene_expect_end(scene_visit_port(s, 0, SCENE_PORT));
+    assert_true(fake_agent_is_quiet(&s->agents[0]));
+}
+
 int main(void)
 {
 #define WITH_SCENE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -416,6 +522,11 @@ int main(void)
         WITH_SCENE(raw_policy_that_denies_after_a_wait),
         WITH_SCENE(raw_connection_that_ends_cancels_its_policy),
         WITH_SCENE(raw_policy_that_waits_too_long_is_given_up),
+        WITH_SCENE(raw_forward_reaches_the_internal_endpoint),
+        WITH_SCENE(raw_forward_that_fails_goes_on),
+        WITH_SCENE(raw_forward_in_a_circle_closes),
+        WITH_SCENE(raw_forward_whose_target_waits_ends_with_the_endpoint),
+        WITH_SCENE(raw_forward_whose_target_denies_closes),
     };
 
     return cmocka_run_group_tests_name("gateway/conn_raw", tests, NULL, NULL);

@@ -316,6 +316,72 @@ static void compile_asks_for_names(void **state)
     policy_terms_ref(NULL);
 }
 
+/* ---- internal endpoints ---- */
+
+static const char connect_rules[] = "on_tcp_connect: [{actions: [{type: deny}]}]";
+
+/* The code of the first problem with the user's document, which may be NULL; 0: there is none. */
+static unsigned problem_of(unsigned protocols, struct policy_document *user, struct counted **out)
+{
+    const struct policy_document *const documents[] = { user };
+    const struct policy_request request = {
+        .host = STR("api.internal"),
+        .protocols = protocols,
+        .is_internal = true,
+        .documents = documents,
+        .count = user == NULL ? 0 : 1,
+    };
+    struct policy_problems *problems = policy_problems_new();
+    struct err e = { .code = E_OK };
+
+    if (policy_terms_compile(terms, &request, out, problems) == -1)
+        policy_problems_first(problems, &e);
+    policy_problems_free(problems);
+    policy_document_free(user);
+    return err_number(e.code);
+}
+
+static void compile_internal_http_has_no_on_tcp_connect(void **state)
+{
+    static const unsigned http[] = { POLICY_HTTP, POLICY_HTTPS };
+    static const unsigned raw[] = { POLICY_TLS, POLICY_TCP };
+    struct counted *policy;
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(problem_of(http[i], parse(connect_rules), &policy), 2262);
+        assert_null(policy);
+        assert_int_equal(problem_of(http[i],
+                                    parse("on_tcp_connect: []\n"
+                                          "on_http_request: [{actions: [{type: deny}]}]"),
+                                    &policy),
+                         0);
+        counted_unref(policy);
+        assert_int_equal(problem_of(raw[i], parse(connect_rules), &policy), 0);
+        assert_true(policy_has_phase(policy, POLICY_ON_TCP_CONNECT));
+        counted_unref(policy);
+    }
+}
+
+/* What the operator asks of connections was asked where they came in. */
+static void compile_internal_http_leaves_out_the_operators_on_tcp_connect(void **state)
+{
+    struct counted *policy;
+
+    (void)state;
+    policy_terms_add_default(terms, STR_NONE, STR_NONE, parse(connect_rules));
+    assert_int_equal(problem_of(POLICY_HTTPS, NULL, &policy), 0);
+    assert_false(policy_has_phase(policy, POLICY_ON_TCP_CONNECT));
+    counted_unref(policy);
+    assert_int_equal(problem_of(POLICY_HTTPS, adds("user"), &policy), 0);
+    assert_true(policy_has_phase(policy, Q));
+    counted_unref(policy);
+    assert_int_equal(problem_of(POLICY_HTTPS, parse(connect_rules), &policy), 2262);
+    assert_int_equal(problem_of(POLICY_TCP, NULL, &policy), 0);
+    assert_true(policy_has_phase(policy, POLICY_ON_TCP_CONNECT));
+    counted_unref(policy);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,6 +395,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(compile_hands_limits_and_protocols_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(compile_hands_expression_errors_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(compile_asks_for_names, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(compile_internal_http_has_no_on_tcp_connect, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(
+            compile_internal_http_leaves_out_the_operators_on_tcp_connect, set_up, tear_down),
     };
 
     return cmocka_run_group_tests_name("policy/terms", tests, NULL, NULL);

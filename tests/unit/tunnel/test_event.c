@@ -38,6 +38,9 @@ static struct event *full_event(void)
     ev->endpoint_id = keep(ev, "ep_1");
     ev->endpoint_url = keep(ev, "https://x.test");
     ev->session_id = keep(ev, "ts_1");
+    ev->forward_endpoint_id = keep(ev, "ep_2");
+    ev->forward_endpoint_url = keep(ev, "https://api.internal");
+    ev->forward_hops = 2;
     assert_int_equal(addr_parse(STR("192.0.2.7:5000"), &ev->client, NULL), 0);
     assert_int_equal(addr_parse(STR("[2001:db8::1]:8443"), &ev->server, NULL), 0);
     ev->server_name = keep(ev, "x.test");
@@ -77,6 +80,8 @@ static void event_fields_full_event_has_every_field_once(void **state)
         "{\"time\":\"2023-11-14T22:13:20.123Z\",\"level\":\"info\","
         "\"event\":\"http_request_complete\",\"event_id\":\"ev_1\","
         "\"endpoint\":{\"id\":\"ep_1\",\"url\":\"https://x.test\"},\"session\":{\"id\":\"ts_1\"},"
+        "\"forward_internal\":{\"endpoint_id\":\"ep_2\","
+        "\"endpoint_url\":\"https://api.internal\",\"hops\":2},"
         "\"conn\":{\"client_ip\":\"192.0.2.7\",\"server_ip\":\"2001:db8::1\","
         "\"server_name\":\"x.test\",\"server_port\":8443,"
         "\"start_ts\":\"2023-11-14T22:13:20.000Z\"},"

@@ -1,0 +1,50 @@
+#include "gateway/forward.h"
+
+#include "gateway/gateway_int.h"
+#include "tunnel/endpoint.h"
+#include "tunnel/routes.h"
+
+enum { SHOWN_URL_BYTES = 100 };
+
+/* Which command makes endpoints of the URL's scheme; that of http takes http and https. */
+static enum url_command command_of(struct str url)
+{
+    if (str_starts_nocase(url, STR("tcp:")))
+        return URL_COMMAND_TCP;
+    return str_starts_nocase(url, STR("tls:")) ? URL_COMMAND_TLS : URL_COMMAND_HTTP;
+}
+
+static bool read_url(struct str text, struct url *out)
+{
+    const struct url_context context = {
+        .command = command_of(text),
+        .binding = BINDING_INTERNAL, /* so no public suffixes are asked for */
+    };
+
+    return url_parse(text, &context, out, NULL) == 0;
+}
+
+struct endpoint *forward_find(const struct gateway *g, const struct endpoint *from, struct str url,
+                              unsigned schemes, struct err *e)
+{
+    struct endpoint *ep = NULL;
+    struct url u;
+
+    if (read_url(url, &u)) {
+        if ((schemes & FORWARD_SCHEME(u.scheme)) == 0) {
+            (void)err_set(e, E_ENDPOINT_OFFLINE, "an endpoint of %s cannot forward to %.*s",
+                          scheme_name(from->url.scheme),
+                          STR_ARG(str_slice(url, 0, SHOWN_URL_BYTES)));
+            return NULL;
+        }
+        ep = routes_find_internal(g->routes, str_from(from->account), u.scheme, str_from(u.host),
+                                  u.port);
+    }
+    if (ep == NULL) {
+        (void)err_set(e, E_ENDPOINT_OFFLINE, "the internal endpoint %.*s is offline",
+                      STR_ARG(str_slice(url, 0, SHOWN_URL_BYTES)));
+        return NULL;
+    }
+    endpoint_enter(ep);
+    return ep;
+}
