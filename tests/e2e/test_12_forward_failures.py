@@ -4,6 +4,7 @@ import pytest
 
 from lib.content import digest
 from lib.internal import Inside, add, echo_of, entrance, forward, mark, refused
+from lib.load import Load
 from lib.policy import Guarded, merge, on_request
 from lib.upstream import unused_port
 
@@ -50,6 +51,23 @@ def test_fallback_list(scene, front, inside):
     backup.tunnel.stop()
     scene.gateway.wait_log(lambda e: e["event"] == "endpoint.down" and "backup" in str(e))
     assert g.request("/hello").text == "https://backup.internal:443 ERR_NGROK_3200"
+
+
+@pytest.mark.parametrize("method, target, body",
+                         [("GET", "/hello", None), ("POST", "/mirror", b"body" * 500)])
+def test_killed_member_of_an_internal_pool(scene, front, inside, method, target, body):
+    """kill -9 of one ssh under load: what it had goes to the other member if that may be repeated."""
+    members = [inside("pooled", upstream=scene.app(name=key), flags="--pooling-enabled", key=key)
+               for key in ("alice", "alice2")]
+    g = front(forward("pooled"))
+    with Load(scene, g.host, method=method, body=body, target=target) as load:
+        load.wait_more(200)
+        assert all(member.app.seen for member in members)
+        members[0].tunnel.kill()
+        load.wait_more(300)
+    # An answer that had begun may be cut; of POSTs those in flight on the dead member fail.
+    assert len(load.failed) <= len(load.threads), load.failed
+    assert {status for status, _ in load.failed} <= ({None} if method == "GET" else {None, 502})
 
 
 def test_own_upstream_is_the_last_resort(front, inside):

@@ -21,6 +21,7 @@ SETTINGS = {"workers": 3, "tcp": {"host": HOST, "ports": "21000-24999",
                                   "fixed_ports": "25000-28999", "listen": ["127.0.0.1"]},
             "limits": {"hold_ms": 1000, "channel_open_timeout_ms": 2000}}
 MIB = 1024 * 1024
+POOL = "--pooling-enabled"
 
 
 def forward(url, **config):
@@ -131,6 +132,19 @@ def test_fallbacks(scene, public, inside):
     assert hello(g) == "hello from public\n"
     inside("backup", scene.app(name="backup"))
     assert hello(g) == "hello from backup\n"
+
+
+def test_pool_member_that_refuses_is_passed_over(scene, public, inside):
+    """The next member gets the connection; only when none is left the policy goes on."""
+    for name, key in (("db", "alice"), ("closed", "alice"), ("closed", "alice2")):
+        inside(name, unused_port(), flags=POOL, key=key)
+    inside("db", scene.app(name="db"), flags=POOL, key="alice2")
+    g = public(forward("tcp://closed.internal:5432", on_error="continue"),
+               forward("tcp://db.internal:5432"))
+    before = scene.gateway.metrics()["sallyport_pool_moves_total"]
+    assert {hello(g) for _ in range(20)} == {"hello from db\n"}
+    moves = scene.gateway.metrics()["sallyport_pool_moves_total"] - before
+    assert 20 < moves < 40  # each within the first pool, and about half of them within the second
 
 
 def test_halt_closes(scene, public, inside):
