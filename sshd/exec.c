@@ -9,17 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <ev.h>
 #include <utlist.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "policy/policy.h"
-#include "sshd/command.h"
 #include "sshd/exec_api.h"
-#include "sshd/exec_policy.h"
-#include "sshd/exec_upstream.h"
+#include "sshd/exec_int.h"
 #include "sshd/request_line.h"
 #include "sshd/session_int.h"
 #include "sshd/sshd_int.h"
@@ -27,33 +24,7 @@
 #include "tunnel/control.h"
 
 enum {
-    EXEC_MAGIC = 0x45786563,
     EXEC_PROBLEMS_PER_SECOND = 5, /* a visitor can cause one with each request */
-};
-
-enum exec_state {
-    EXEC_READS,  /* the policy, or the certificates, that the client sends */
-    EXEC_WAITS,  /* for a forward */
-    EXEC_CLAIMS, /* URLs are shown when all claims are answered */
-    EXEC_RUNS,
-    EXEC_DONE,
-};
-
-struct exec {
-    unsigned magic;
-    enum exec_state state;
-    struct session *session;   /* borrowed */
-    struct terminal *terminal; /* borrowed; NULL: nobody reads */
-    struct command command;
-    struct exec_api *api; /* owned; NULL: another command */
-    struct exec_policy policy;
-    struct exec_upstream upstream;
-    bool has_command;
-    bool claiming;   /* a claim is under way */
-    size_t adopted;  /* forwards so far */
-    struct err last; /* why the last endpoint was refused or lost */
-    struct log_limit problems;
-    ev_timer wait;
 };
 
 /* A claim under way; the session may be gone when it is answered. */
@@ -65,7 +36,7 @@ struct claim {
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
-static void exec_refused(struct exec *x, const struct err *e)
+void exec_refused(struct exec *x, const struct err *e)
 {
     x->last = *e;
     if (x->terminal != NULL)
@@ -81,12 +52,7 @@ static void on_wait_over(struct ev_loop *loop, ev_timer *w, int revents)
     (void)revents;
     assert(x->magic == EXEC_MAGIC);
     if (x->state == EXEC_READS) {
-        if (x->command.kind != COMMAND_POLICY_CHECK && x->command.input != COMMAND_INPUT_POLICY)
-            (void)err_set(&e, E_CERTIFICATE_PEM,
-                          "the certificates did not arrive; send them: ssh ... < cert.pem");
-        else
-            (void)err_set(&e, E_POLICY_INVALID,
-                          "the policy did not arrive; send it: ssh ... < policy.yml");
+        exec_input_missing(x, &e);
         exec_refused(x, &e);
         exec_end(x, 1);
         return;
@@ -125,7 +91,7 @@ void exec_free(struct exec *x)
     mem_free(x);
 }
 
-static void start_wait(struct exec *x, uint64_t ms)
+void exec_start_wait(struct exec *x, uint64_t ms)
 {
     ev_timer_set(&x->wait, (double)ms / 1000.0, 0.0);
     ev_timer_start(worker_loop(x->session->front->worker), &x->wait);
@@ -222,7 +188,7 @@ static char *endpoint_name(const struct exec *x, const struct forward *f)
     return mem_strdup(name);
 }
 
-static struct exec_policy_source policy_source(const struct exec *x)
+struct exec_policy_source exec_policy_source_of(const struct exec *x)
 {
     return (struct exec_policy_source){ .front = x->session->front,
                                         .account = x->session->auth.key->account,
@@ -234,7 +200,7 @@ static struct endpoint *make_endpoint(struct exec *x, struct forward *f, size_t 
                                       const struct url *url)
 {
     struct session *s = x->session;
-    const struct exec_policy_source source = policy_source(x);
+    const struct exec_policy_source source = exec_policy_source_of(x);
     struct counted *policy;
     struct endpoint *ep;
     char hint[URL_TEXT_BYTES] = "";
@@ -563,7 +529,7 @@ static void show_status(struct exec *x, struct exec *other)
     exec_end(x, 0);
 }
 
-static void open_forwards(struct exec *x)
+void exec_open_forwards(struct exec *x)
 {
     struct session *s = x->session;
     struct exec *other = live_exec(s); /* x is not on its terminal yet */
@@ -575,7 +541,7 @@ static void open_forwards(struct exec *x)
     else if (other != NULL && count_slots(other, SLOT_ONLINE) > 0)
         show_status(x, other);
     else
-        start_wait(x, s->front->settings.command_wait_ms);
+        exec_start_wait(x, s->front->settings.command_wait_ms);
 }
 
 static void show_text(struct exec *x, enum session_output to,
@@ -600,131 +566,7 @@ static void make_usage(const struct exec *x, struct buf *out)
     command_usage(out);
 }
 
-/* ---- the policy of a command ---------------------------------------------------------------- */
-
-static void show_problems(struct exec *x, enum session_output to,
-                          const struct policy_problems *problems)
-{
-    struct buf text;
-
-    buf_init(&text, TERMINAL_LINES_BYTES);
-    policy_problems_format(problems, &text);
-    terminal_text(x->terminal, to, buf_str(&text));
-    buf_fini(&text);
-}
-
-/* Takes a document; shows what is wrong with it. Returns false when the command ends for it. */
-static bool take_policy(struct exec *x, struct str name, struct str text)
-{
-    const struct exec_policy_source source = policy_source(x);
-    struct policy_problems *problems = policy_problems_new();
-    bool is_check = x->command.kind == COMMAND_POLICY_CHECK;
-    int rc = exec_policy_read(&x->policy, &source, name, text, problems);
-    struct err e;
-
-    show_problems(x, is_check ? SESSION_STDOUT : SESSION_STDERR, problems);
-    if (rc == -1) {
-        (void)err_set(&e, E_POLICY_INVALID, "the policy has %zu %s%s",
-                      policy_problems_errors(problems),
-                      policy_problems_errors(problems) == 1 ? "error" : "errors",
-                      is_check ? "" : "; nothing was opened");
-        exec_refused(x, &e);
-    }
-    policy_problems_free(problems);
-    return rc == 0;
-}
-
-/* Takes what TLS is to end with. Returns false when the command ends for it. */
-static bool take_certificates(struct exec *x, struct str pem)
-{
-    const struct policy_terms *terms = x->session->front->settings.policy;
-    enum command_input input = x->command.input;
-    const struct flag_tls tls = {
-        .authorities = input == COMMAND_INPUT_VISITOR_CAS ? pem : STR_NONE,
-        .certificate = input == COMMAND_INPUT_CERTIFICATE ? pem : STR_NONE,
-    };
-    struct err e;
-
-    if (pem.n == 0)
-        (void)err_set(&e, E_CERTIFICATE_PEM,
-                      "standard input is empty; send the certificates: ssh ... < cert.pem");
-    else if (flag_policy_end_tls(&tls, terms->engine, &x->command.flags, &e) == 0)
-        return true;
-    exec_refused(x, &e);
-    return false;
-}
-
-/* Takes the certificates that may have signed the upstream's. */
-static bool take_upstream_cas(struct exec *x, struct str pem)
-{
-    struct err e;
-
-    if (exec_upstream_read_cas(&x->upstream, pem, &e) == 0)
-        return true;
-    exec_refused(x, &e);
-    return false;
-}
-
-static bool take_input(struct exec *x, struct str text)
-{
-    switch (x->command.input) {
-    case COMMAND_INPUT_NONE: /* policy check */
-    case COMMAND_INPUT_POLICY:
-        return take_policy(x, STR("policy"), text);
-    case COMMAND_INPUT_UPSTREAM_CAS:
-        return take_upstream_cas(x, text);
-    case COMMAND_INPUT_VISITOR_CAS:
-    case COMMAND_INPUT_CERTIFICATE:
-        return take_certificates(x, text);
-    }
-    return false;
-}
-
-static void read_input(struct exec *x)
-{
-    const struct sshd_settings *settings = &x->session->front->settings;
-
-    x->state = EXEC_READS;
-    terminal_limit_input(x->terminal, settings->policy_document_max_bytes);
-    start_wait(x, settings->policy_input_timeout_ms);
-    exec_read_input(x);
-}
-
-bool exec_reads_input(const struct exec *x)
-{
-    if (x == NULL)
-        return false;
-    return x->api != NULL ? exec_api_reads(x->api) : x->state == EXEC_READS;
-}
-
-void exec_read_input(struct exec *x)
-{
-    struct terminal *t = x->terminal;
-    struct err e;
-    bool taken;
-
-    if (x->api != NULL) {
-        exec_api_read(x->api);
-        return;
-    }
-    if (x->state != EXEC_READS || !terminal_input_is_over(t))
-        return;
-    ev_timer_stop(worker_loop(x->session->front->worker), &x->wait);
-    if (terminal_input_is_too_long(t)) {
-        (void)err_set(&e, E_POLICY_INVALID, "standard input is larger than %zu bytes",
-                      t->in_max_bytes);
-        exec_refused(x, &e);
-        taken = false;
-    } else {
-        taken = take_input(x, buf_str(&t->in));
-    }
-    terminal_ignore_input(t);
-    x->state = EXEC_WAITS;
-    if (!taken || x->command.kind == COMMAND_POLICY_CHECK)
-        exec_end(x, taken ? 0 : 1);
-    else
-        open_forwards(x);
-}
+/* ---- a call of the API ------------------------------------------------------------------------ */
 
 bool exec_feed(struct exec *x)
 {
@@ -741,16 +583,16 @@ struct exec_api *exec_api_of(struct exec *x)
 static void run_serving_command(struct exec *x)
 {
     if (x->command.policy_text.p != NULL &&
-        !take_policy(x, STR("--traffic-policy"), x->command.policy_text)) {
+        !exec_take_policy(x, STR("--traffic-policy"), x->command.policy_text)) {
         exec_end(x, 1);
         return;
     }
     if (x->command.input != COMMAND_INPUT_NONE) {
-        read_input(x);
+        exec_await_input(x);
         return;
     }
     terminal_ignore_input(x->terminal);
-    open_forwards(x);
+    exec_open_forwards(x);
 }
 
 static void run(struct exec *x)
@@ -767,7 +609,7 @@ static void run(struct exec *x)
         run_serving_command(x);
         return;
     case COMMAND_POLICY_CHECK:
-        read_input(x);
+        exec_await_input(x);
         return;
     case COMMAND_API:
         x->state = EXEC_RUNS;

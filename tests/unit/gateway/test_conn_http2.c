@@ -164,7 +164,7 @@ static int visit(struct scene *s)
 
 static void expect_ok(int visitor, int stream)
 {
-    char payload[64];
+    char payload[64] = { 0 };
     struct http2_frame frame = expect_frame(visitor, HEADERS, payload);
 
     assert_int_equal(frame.stream_id, stream);

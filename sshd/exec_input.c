@@ -1,0 +1,144 @@
+/*
+ * What a command reads from the standard input of the ssh client before anything is public: a policy,
+ * or certificates.
+ */
+#include "sshd/exec_int.h"
+
+#include "policy/policy.h"
+#include "sshd/exec_api.h"
+#include "sshd/session_int.h"
+#include "sshd/sshd_int.h"
+#include "sshd/terminal.h"
+
+static void show_problems(struct exec *x, enum session_output to,
+                          const struct policy_problems *problems)
+{
+    struct buf text;
+
+    buf_init(&text, TERMINAL_LINES_BYTES);
+    policy_problems_format(problems, &text);
+    terminal_text(x->terminal, to, buf_str(&text));
+    buf_fini(&text);
+}
+
+bool exec_take_policy(struct exec *x, struct str name, struct str text)
+{
+    const struct exec_policy_source source = exec_policy_source_of(x);
+    struct policy_problems *problems = policy_problems_new();
+    bool is_check = x->command.kind == COMMAND_POLICY_CHECK;
+    int rc = exec_policy_read(&x->policy, &source, name, text, problems);
+    struct err e;
+
+    show_problems(x, is_check ? SESSION_STDOUT : SESSION_STDERR, problems);
+    if (rc == -1) {
+        (void)err_set(&e, E_POLICY_INVALID, "the policy has %zu %s%s",
+                      policy_problems_errors(problems),
+                      policy_problems_errors(problems) == 1 ? "error" : "errors",
+                      is_check ? "" : "; nothing was opened");
+        exec_refused(x, &e);
+    }
+    policy_problems_free(problems);
+    return rc == 0;
+}
+
+/* Takes what TLS is to end with. Returns false when the command ends for it. */
+static bool take_certificates(struct exec *x, struct str pem)
+{
+    const struct policy_terms *terms = x->session->front->settings.policy;
+    enum command_input input = x->command.input;
+    const struct flag_tls tls = {
+        .authorities = input == COMMAND_INPUT_VISITOR_CAS ? pem : STR_NONE,
+        .certificate = input == COMMAND_INPUT_CERTIFICATE ? pem : STR_NONE,
+    };
+    struct err e;
+
+    if (pem.n == 0)
+        (void)err_set(&e, E_CERTIFICATE_PEM,
+                      "standard input is empty; send the certificates: ssh ... < cert.pem");
+    else if (flag_policy_end_tls(&tls, terms->engine, &x->command.flags, &e) == 0)
+        return true;
+    exec_refused(x, &e);
+    return false;
+}
+
+/* Takes the certificates that may have signed the upstream's. */
+static bool take_upstream_cas(struct exec *x, struct str pem)
+{
+    struct err e;
+
+    if (exec_upstream_read_cas(&x->upstream, pem, &e) == 0)
+        return true;
+    exec_refused(x, &e);
+    return false;
+}
+
+static bool take_input(struct exec *x, struct str text)
+{
+    switch (x->command.input) {
+    case COMMAND_INPUT_NONE: /* policy check */
+    case COMMAND_INPUT_POLICY:
+        return exec_take_policy(x, STR("policy"), text);
+    case COMMAND_INPUT_UPSTREAM_CAS:
+        return take_upstream_cas(x, text);
+    case COMMAND_INPUT_VISITOR_CAS:
+    case COMMAND_INPUT_CERTIFICATE:
+        return take_certificates(x, text);
+    }
+    return false;
+}
+
+void exec_await_input(struct exec *x)
+{
+    const struct sshd_settings *settings = &x->session->front->settings;
+
+    x->state = EXEC_READS;
+    terminal_limit_input(x->terminal, settings->policy_document_max_bytes);
+    exec_start_wait(x, settings->policy_input_timeout_ms);
+    exec_read_input(x);
+}
+
+void exec_input_missing(const struct exec *x, struct err *e)
+{
+    if (x->command.kind != COMMAND_POLICY_CHECK && x->command.input != COMMAND_INPUT_POLICY)
+        (void)err_set(e, E_CERTIFICATE_PEM,
+                      "the certificates did not arrive; send them: ssh ... < cert.pem");
+    else
+        (void)err_set(e, E_POLICY_INVALID,
+                      "the policy did not arrive; send it: ssh ... < policy.yml");
+}
+
+bool exec_reads_input(const struct exec *x)
+{
+    if (x == NULL)
+        return false;
+    return x->api != NULL ? exec_api_reads(x->api) : x->state == EXEC_READS;
+}
+
+void exec_read_input(struct exec *x)
+{
+    struct terminal *t = x->terminal;
+    struct err e;
+    bool taken;
+
+    if (x->api != NULL) {
+        exec_api_read(x->api);
+        return;
+    }
+    if (x->state != EXEC_READS || !terminal_input_is_over(t))
+        return;
+    ev_timer_stop(worker_loop(x->session->front->worker), &x->wait);
+    if (terminal_input_is_too_long(t)) {
+        (void)err_set(&e, E_POLICY_INVALID, "standard input is larger than %zu bytes",
+                      t->in_max_bytes);
+        exec_refused(x, &e);
+        taken = false;
+    } else {
+        taken = take_input(x, buf_str(&t->in));
+    }
+    terminal_ignore_input(t);
+    x->state = EXEC_WAITS;
+    if (!taken || x->command.kind == COMMAND_POLICY_CHECK)
+        exec_end(x, taken ? 0 : 1);
+    else
+        exec_open_forwards(x);
+}

@@ -1,0 +1,72 @@
+/*
+ * exec_int: a command that runs, as its life and endpoints (exec.c) and the reading of its input
+ * (exec_input.c) know it. For exec.c and exec_input.c only.
+ * Thread: its worker's.
+ */
+#ifndef SSHD_EXEC_INT_H
+#define SSHD_EXEC_INT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <ev.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "sshd/command.h"
+#include "sshd/exec.h"
+#include "sshd/exec_policy.h"
+#include "sshd/exec_upstream.h"
+
+struct exec_api;
+
+enum { EXEC_MAGIC = 0x45786563 };
+
+enum exec_state {
+    EXEC_READS,  /* the policy, or the certificates, that the client sends */
+    EXEC_WAITS,  /* for a forward */
+    EXEC_CLAIMS, /* URLs are shown when all claims are answered */
+    EXEC_RUNS,
+    EXEC_DONE,
+};
+
+struct exec {
+    unsigned magic;
+    enum exec_state state;
+    struct session *session;   /* borrowed */
+    struct terminal *terminal; /* borrowed; NULL: nobody reads */
+    struct command command;
+    struct exec_api *api; /* owned; NULL: another command */
+    struct exec_policy policy;
+    struct exec_upstream upstream;
+    bool has_command;
+    bool claiming;   /* a claim is under way */
+    size_t adopted;  /* forwards so far */
+    struct err last; /* why the last endpoint was refused or lost */
+    struct log_limit problems;
+    ev_timer wait;
+};
+
+/* ---- exec.c ---- */
+
+/* Tells the user why; the command goes on or is ended by the caller. */
+void exec_refused(struct exec *x, const struct err *e);
+/* Ends the command when what it waits for has not come in time. */
+void exec_start_wait(struct exec *x, uint64_t ms);
+/* For whom and of what its policies are made; borrows. */
+struct exec_policy_source exec_policy_source_of(const struct exec *x);
+/* All is known that its endpoints need: takes the forwards, or waits for one. */
+void exec_open_forwards(struct exec *x);
+
+/* ---- exec_input.c ---- */
+
+/* Takes a document; shows what is wrong with it. Returns false when the command ends for it. */
+bool exec_take_policy(struct exec *x, struct str name, struct str text);
+/* Reads standard input first, and then opens the forwards. */
+void exec_await_input(struct exec *x);
+/* Why a command ends whose input has not come in time. */
+void exec_input_missing(const struct exec *x, struct err *e);
+
+#endif
