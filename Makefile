@@ -23,7 +23,8 @@ PYTHON  := /usr/bin/python3
 DEPS_BUILD := gcc g++ libc6-dev pkg-config libssh-dev libssl-dev libev-dev libhttp-parser-dev \
               libconfig-dev libjansson-dev libidn2-dev libpsl-dev libsystemd-dev uthash-dev \
               libre2-dev libfyaml-dev libcurl4-openssl-dev libcjose-dev zlib1g-dev libbrotli-dev \
-              libzstd-dev libmaxminddb-dev libcrypt-dev libxxhash-dev libnghttp2-dev tzdata
+              libzstd-dev libmaxminddb-dev libcrypt-dev libxxhash-dev libnghttp2-dev libsqlite3-dev \
+              tzdata
 DEPS_RUN   := openssh-client=ssh curl=curl
 DEPS_CHECK := libcmocka-dev python3 python3-pytest python3-paramiko python3-asyncssh python3-h2 \
               python3-grpcio python3-websockets chromium nghttp2-client \
@@ -38,7 +39,7 @@ SUBMAKE = --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell npr
 # ---- flags ----
 
 PKGS := libssh openssl jansson libidn2 libpsl libconfig libsystemd re2 libfyaml libcurl cjose zlib \
-        libbrotlienc libbrotlidec libzstd libmaxminddb libcrypt libxxhash libnghttp2
+        libbrotlienc libbrotlidec libzstd libmaxminddb libcrypt libxxhash libnghttp2 sqlite3
 
 # Asked for once, when a rule first needs it: pkg-config may be what `make deps` installs first.
 LIB_CFLAGS  = $(eval LIB_CFLAGS := $$(patsubst -I%,-isystem%,$$(shell pkg-config --cflags $(PKGS))))$(LIB_CFLAGS)
@@ -61,7 +62,7 @@ ALL_LDFLAGS := $(LDFLAGS_$(VARIANT)) -Wl,--as-needed $(LDFLAGS)
 
 # ---- the program ----
 
-FOLDERS := base tunnel tunnel/store policy policy/cel policy/actions sshd gateway
+FOLDERS := base tunnel tunnel/store tunnel/api policy policy/cel policy/actions sshd gateway
 SOURCES := $(wildcard $(addsuffix /*.c,$(FOLDERS)))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/policy/regex.o
 PROGRAM := $(BUILD)/sallyport

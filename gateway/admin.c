@@ -8,24 +8,40 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "gateway/api_http.h"
 #include "gateway/gateway_int.h"
 #include "gateway/http1.h"
 #include "gateway/outbuf.h"
 #include "gateway/sock.h"
+
+enum { ADMIN_TEXT_MAX_BYTES = 256 * 1024 };
+
+/* What a connection does; one request at a time. */
+enum admin_state {
+    ADMIN_HEAD,   /* reads a request head, or waits for one */
+    ADMIN_BODY,   /* reads a body */
+    ADMIN_CALL,   /* the API works on an answer */
+    ADMIN_ANSWER, /* writes the answer */
+};
 
 struct admin_conn {
     struct admin_conn *prev;
     struct admin_conn *next;
     struct gateway *gateway; /* borrowed: outlives us */
     struct sock *sock;       /* owned; NULL once closed */
+    enum admin_peer peer;
+    enum admin_state state;
     struct buf in;
     size_t scanned;
+    struct arena arena; /* of the request */
+    struct http_request request;
+    struct http1_body framing;
+    struct buf body;
+    struct api_http_call *call; /* borrowed: under way; NULL: none */
     struct outbuf out;
-    bool answered;
+    bool keep_alive; /* after this answer */
     ev_timer timer;
 };
-
-enum { ADMIN_BODY_MAX_BYTES = 256 * 1024 };
 
 static void free_conn(struct worker *w, void *arg)
 {
@@ -33,6 +49,9 @@ static void free_conn(struct worker *w, void *arg)
 
     (void)w;
     buf_fini(&c->in);
+    buf_fini(&c->body);
+    http1_body_fini(&c->framing);
+    arena_fini(&c->arena);
     outbuf_fini(&c->out);
     mem_free(c);
 }
@@ -43,6 +62,8 @@ static void conn_end(struct admin_conn *c, enum close_reason why)
 
     if (c->sock == NULL)
         return;
+    if (c->call != NULL)
+        api_http_cancel(c->call);
     ev_timer_stop(worker_loop(g->worker), &c->timer);
     stream_close(sock_stream(c->sock), why);
     c->sock = NULL;
@@ -51,7 +72,16 @@ static void conn_end(struct admin_conn *c, enum close_reason why)
     worker_defer(g->worker, free_conn, c); /* an event of ours may be on the stack */
 }
 
-/* ---- answers ---------------------------------------------------------------------------------- */
+static void start_timer(struct admin_conn *c, unsigned ms)
+{
+    struct ev_loop *loop = worker_loop(c->gateway->worker);
+
+    ev_timer_stop(loop, &c->timer);
+    ev_timer_set(&c->timer, ms / 1000.0, 0.0);
+    ev_timer_start(loop, &c->timer);
+}
+
+/* ---- answers from memory ---------------------------------------------------------------------- */
 
 static void add_metrics(struct gateway *g, struct buf *body)
 {
@@ -97,51 +127,198 @@ static const struct admin_route admin_routes[] = {
     { "/readyz", fill_ready },
 };
 
+static const struct admin_route *find_route(struct str path)
+{
+    for (size_t i = 0; i < sizeof(admin_routes) / sizeof(admin_routes[0]); i++) {
+        if (str_eq(path, str_from(admin_routes[i].path)))
+            return &admin_routes[i];
+    }
+    return NULL;
+}
+
 static unsigned fill_answer(struct gateway *g, const struct http_request *r, struct buf *body)
 {
+    const struct admin_route *route = find_route(r->path);
     unsigned status = 200;
 
     if (!str_eq(r->method, STR("GET"))) {
         buf_add_str(body, STR("only GET is answered here\n"));
         return 405;
     }
-    for (size_t i = 0; i < sizeof(admin_routes) / sizeof(admin_routes[0]); i++) {
-        if (!str_eq(r->path, str_from(admin_routes[i].path)))
-            continue;
-        admin_routes[i].fill(g, body, &status);
-        return status;
+    if (route == NULL) {
+        buf_add_str(body, STR("there are /metrics, /healthz and /readyz\n"));
+        return 404;
     }
-    buf_add_str(body, STR("there are /metrics, /healthz and /readyz\n"));
-    return 404;
+    route->fill(g, body, &status);
+    return status;
 }
 
-static void answer(struct admin_conn *c, struct str head)
+static void write_text(struct admin_conn *c, unsigned status, struct str text)
 {
-    struct http_request request = { 0 };
-    struct err e = { 0 };
-    struct arena arena;
-    struct buf body;
-    unsigned status;
     struct buf *out = &c->out.buf;
 
-    arena_init(&arena);
-    buf_init(&body, ADMIN_BODY_MAX_BYTES);
-    if (http1_parse_request(head, &arena, &request, &e) == -1) {
-        buf_add_fmt(&body, "%s\n", e.msg);
-        status = 400;
-    } else {
-        status = fill_answer(c->gateway, &request, &body);
-    }
-    c->answered = true;
     http1_write_status_line(out, status, str_from(http_reason(status)));
     http1_write_header(out, STR("content-type"), STR("text/plain; charset=utf-8"));
-    http1_write_header(out, STR("connection"), STR("close"));
-    buf_add_fmt(out, "content-length: %zu\r\n\r\n", body.len);
-    buf_add_str(out, buf_str(&body));
-    buf_fini(&body);
-    arena_fini(&arena);
-    if (outbuf_flush(&c->out))
+    if (!c->keep_alive)
+        http1_write_header(out, STR("connection"), STR("close"));
+    buf_add_fmt(out, "content-length: %zu\r\n\r\n", text.n);
+    buf_add_str(out, text);
+}
+
+/* ---- the way of a request ----------------------------------------------------------------------- */
+
+static void send_answer(struct admin_conn *c)
+{
+    c->state = ADMIN_ANSWER;
+    start_timer(c, ADMIN_TIMEOUT_MS);
+}
+
+/* Answers what cannot be read on from. */
+static void refuse(struct admin_conn *c, enum api_http_refusal why, const char *msg)
+{
+    struct api_http *api = c->gateway->api_http;
+
+    c->keep_alive = false;
+    if (api != NULL)
+        api_http_refuse(api, why, msg, &c->out.buf);
+    else
+        write_text(c, 400, str_from(msg));
+    send_answer(c);
+}
+
+static void on_called(void *arg, struct api_http_call *call);
+
+static void dispatch(struct admin_conn *c)
+{
+    struct gateway *g = c->gateway;
+    bool is_own = find_route(c->request.path) != NULL || g->api_http == NULL;
+    struct buf text;
+
+    c->keep_alive = c->request.keep_alive && !g->draining;
+    if (is_own) {
+        buf_init(&text, ADMIN_TEXT_MAX_BYTES);
+        write_text(c, fill_answer(g, &c->request, &text), buf_str(&text));
+        buf_fini(&text);
+        send_answer(c);
+        return;
+    }
+    ev_timer_stop(worker_loop(g->worker), &c->timer); /* the API has limits of its own */
+    c->state = ADMIN_CALL;
+    c->call = api_http_start(g->api_http, g->worker,
+                             c->peer == ADMIN_PEER_OPERATOR ? API_HTTP_OPERATOR : API_HTTP_NETWORK,
+                             &c->request, buf_str(&c->body), on_called, c);
+}
+
+/* Returns true when there was a whole head. */
+static bool read_head(struct admin_conn *c)
+{
+    struct err e = { 0 };
+    ptrdiff_t n = http1_find_head(buf_str(&c->in), ADMIN_HEAD_MAX_BYTES, &c->scanned, &e);
+
+    if (n == 0)
+        return false;
+    if (n < 0 || http1_parse_request(str_slice(buf_str(&c->in), 0, (size_t)n), &c->arena,
+                                     &c->request, &e) == -1) {
+        refuse(c, API_HTTP_UNREADABLE, e.msg);
+        return true;
+    }
+    buf_consume(&c->in, (size_t)n);
+    c->scanned = 0;
+    http1_body_fini(&c->framing);
+    http1_body_init(&c->framing, c->request.body, c->request.content_length);
+    if (c->request.content_length > API_HTTP_BODY_MAX_BYTES) {
+        refuse(c, API_HTTP_TOO_LARGE, "The request body is too large; it may have 1 MiB.");
+        return true;
+    }
+    c->state = ADMIN_BODY;
+    if (c->request.expect_continue && c->in.len == 0) {
+        buf_add_str(&c->out.buf, STR("HTTP/1.1 100 Continue\r\n\r\n"));
+        (void)outbuf_flush(&c->out); /* the rest goes with the answer */
+    }
+    return true;
+}
+
+/* Returns true when something was read, or the body is there. */
+static bool read_body(struct admin_conn *c)
+{
+    struct str data = STR_NONE;
+    struct err e = { 0 };
+    size_t used = 0;
+
+    if (c->request.body != HTTP_BODY_NONE &&
+        http1_body_read(&c->framing, buf_str(&c->in), &data, &used, &e) == -1) {
+        refuse(c, API_HTTP_UNREADABLE, e.msg);
+        return true;
+    }
+    buf_add_str(&c->body, data);
+    buf_consume(&c->in, used);
+    if (buf_failed(&c->body)) {
+        refuse(c, API_HTTP_TOO_LARGE, "The request body is too large; it may have 1 MiB.");
+        return true;
+    }
+    if (c->request.body == HTTP_BODY_NONE || http1_body_is_done(&c->framing)) {
+        dispatch(c);
+        return true;
+    }
+    return used > 0;
+}
+
+/* Returns true when the answer is out and the next request may be read. */
+static bool finish_answer(struct admin_conn *c)
+{
+    if (!outbuf_flush(&c->out))
+        return false;
+    if (!c->keep_alive) {
         conn_end(c, CLOSE_DONE);
+        return false;
+    }
+    arena_reset(&c->arena);
+    buf_clear(&c->body);
+    c->state = ADMIN_HEAD;
+    start_timer(c, c->in.len > 0 ? ADMIN_TIMEOUT_MS : ADMIN_KEEPALIVE_MS);
+    return true;
+}
+
+/* Goes on as far as there are bytes. */
+static void step(struct admin_conn *c)
+{
+    bool moved = true;
+
+    while (moved && c->sock != NULL) {
+        switch (c->state) {
+        case ADMIN_HEAD:
+            moved = read_head(c);
+            break;
+        case ADMIN_BODY:
+            moved = read_body(c);
+            break;
+        case ADMIN_CALL:
+            moved = false;
+            break;
+        case ADMIN_ANSWER:
+            moved = finish_answer(c);
+            break;
+        }
+    }
+}
+
+/* After an answer: what the peer had to wait with. */
+static void go_on(struct admin_conn *c)
+{
+    step(c);
+    if (c->sock != NULL && (c->state == ADMIN_HEAD || c->state == ADMIN_BODY))
+        stream_resume(sock_stream(c->sock));
+}
+
+static void on_called(void *arg, struct api_http_call *call)
+{
+    struct admin_conn *c = arg;
+
+    c->call = NULL;
+    c->keep_alive = c->keep_alive && !c->gateway->draining;
+    api_http_write(call, c->keep_alive, &c->out.buf);
+    send_answer(c);
+    go_on(c);
 }
 
 /* ---- events -------------------------------------------------------------------------------------- */
@@ -149,34 +326,37 @@ static void answer(struct admin_conn *c, struct str head)
 static size_t on_data(void *arg, struct str data)
 {
     struct admin_conn *c = arg;
-    struct err e;
-    ptrdiff_t n;
+    size_t taken = 0;
 
-    if (c->answered)
-        return data.n;
-    buf_add_str(&c->in, str_slice(data, 0, buf_room(&c->in)));
-    n = http1_find_head(buf_str(&c->in), ADMIN_HEAD_MAX_BYTES, &c->scanned, &e);
-    if (n < 0)
-        conn_end(c, CLOSE_PROTOCOL);
-    else if (n > 0)
-        answer(c, str_slice(buf_str(&c->in), 0, (size_t)n));
-    return data.n;
+    if (c->state == ADMIN_HEAD && c->in.len == 0)
+        start_timer(c, ADMIN_TIMEOUT_MS);
+    while (c->sock != NULL && taken < data.n &&
+           (c->state == ADMIN_HEAD || c->state == ADMIN_BODY)) {
+        struct str piece = str_slice(data, taken, taken + buf_room(&c->in));
+
+        buf_add_str(&c->in, piece);
+        taken += piece.n;
+        step(c);
+    }
+    return c->sock != NULL ? taken : data.n;
 }
 
 static void on_writable(void *arg)
 {
     struct admin_conn *c = arg;
 
-    if (c->answered && outbuf_flush(&c->out))
-        conn_end(c, CLOSE_DONE);
+    if (c->state == ADMIN_ANSWER)
+        go_on(c);
 }
 
 static void on_eof(void *arg)
 {
     struct admin_conn *c = arg;
 
-    if (!c->answered)
+    if (c->state == ADMIN_HEAD || c->state == ADMIN_BODY)
         conn_end(c, CLOSE_DONE);
+    else
+        c->keep_alive = false;
 }
 
 static void on_closed(void *arg, enum close_reason why)
@@ -198,7 +378,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *watcher, int revents)
     conn_end(watcher->data, CLOSE_TIMEOUT);
 }
 
-void admin_open(struct gateway *g, int fd)
+void admin_open(struct gateway *g, int fd, enum admin_peer peer)
 {
     struct admin_conn *c;
 
@@ -208,8 +388,12 @@ void admin_open(struct gateway *g, int fd)
     }
     c = mem_zalloc(sizeof(*c));
     c->gateway = g;
+    c->peer = peer;
     buf_init(&c->in, ADMIN_HEAD_MAX_BYTES + 1);
-    outbuf_init(&c->out, ADMIN_BODY_MAX_BYTES);
+    buf_init(&c->body, API_HTTP_BODY_MAX_BYTES);
+    arena_init(&c->arena);
+    http1_body_init(&c->framing, HTTP_BODY_NONE, 0);
+    outbuf_init(&c->out, API_HTTP_ANSWER_MAX_BYTES);
     c->sock = sock_new(g->worker, fd, NULL, &admin_events, c);
     outbuf_open(&c->out, sock_stream(c->sock));
     DL_APPEND(g->admin_conns, c);

@@ -121,6 +121,27 @@ static void read_certificates(struct reader *r, const config_setting_t *s, const
     }
 }
 
+/* "https://host" or "http://host:port", and nothing behind it (spec api.md 1.1). */
+static void read_api_url(struct reader *r, const config_setting_t *s, const struct key *k,
+                         void *out)
+{
+    const char *text = reader_get_string(r, s, k, "a string");
+    struct str rest;
+    size_t scheme;
+
+    if (text == NULL)
+        return;
+    scheme = str_starts(str_from(text), STR("https://"))  ? sizeof("https://") - 1
+             : str_starts(str_from(text), STR("http://")) ? sizeof("http://") - 1
+                                                          : 0;
+    rest = str_skip(str_from(text), scheme);
+    if (scheme == 0 || rest.n == 0 || str_find_char(rest, '/') < rest.n)
+        reader_problem(r, s, "%s%s: \"%s\" is not scheme, host and port alone; write: %s", r->group,
+                       k->name, text, k->example);
+    else
+        *(char **)out = mem_strdup(text);
+}
+
 /* ---- the keys -------------------------------------------------------------------------- */
 
 /* clang-format off */
@@ -171,6 +192,11 @@ static const struct key compat_keys[] = {
     { .name = "ngrok_error_header", .read = reader_bool, AT(ngrok_error_header), .example = "ngrok_error_header = true;" },
 };
 
+static const struct key api_keys[] = {
+    { .name = "url", .read = read_api_url, AT(api_url), .example = "url = \"https://api.example.com\";" },
+    { .name = "origins", .read = reader_strings, AT(api_origins), .max = CONFIG_STRINGS_MAX, .example = "origins = [ \"https://console.example.com\" ];" },
+};
+
 static const struct key http_request_keys[] = {
     { .name = "allow", .read = config_read_fetch_allow, .max = CONFIG_STRINGS_MAX, .example = "allow = [ \"api.example.com\", \"10.0.0.0/8\" ];" },
 };
@@ -212,6 +238,7 @@ static const struct key root_keys[] = {
     { .name = "tls", .read = reader_group, MEMBERS(tls_keys), .example = "tls = { certificates = ( { cert = \"...\"; key = \"...\"; } ); };" },
     { .name = "log", .read = reader_group, MEMBERS(log_keys), .example = "log = { level = \"info\"; format = \"text\"; };" },
     { .name = "allow_no_command", .read = reader_bool, AT(allow_no_command), .example = "allow_no_command = false;" },
+    { .name = "api", .read = reader_group, MEMBERS(api_keys), .example = "api = { url = \"https://api.example.com\"; };" },
     { .name = "compat", .read = reader_group, MEMBERS(compat_keys), .example = "compat = { ngrok_error_header = true; };" },
     { .name = "server_region", .read = reader_string, AT(server_region), .example = "server_region = \"local\";" },
     { .name = "expression_errors", .read = config_read_expression_errors, AT(expression_errors), .example = "expression_errors = \"error\";" },
@@ -264,6 +291,8 @@ static void config_free(struct config *c)
     cidr_set_unref(c->tcp_balancers);
     cidr_set_unref(c->trusted_proxies);
     free_strings(&c->authorized_keys);
+    mem_free(c->api_url);
+    free_strings(&c->api_origins);
     for (size_t i = 0; i < c->domain_count; i++) {
         mem_free(c->domains[i].name);
         mem_free(c->domains[i].account);
@@ -492,6 +521,42 @@ static void keep_tcp(struct config *c, const struct config *old, config_kept_fn 
     keep_listen(&c->tcp.listen, &old->tcp.listen, "tcp.listen", kept, arg);
 }
 
+/* A string that may be unset. */
+static void keep_optional(char **field, const char *old, const char *key, config_kept_fn *kept,
+                          void *arg)
+{
+    bool same = *field == NULL || old == NULL ? *field == old : strcmp(*field, old) == 0;
+
+    if (same)
+        return;
+    mem_free(*field);
+    *field = old != NULL ? mem_strdup(old) : NULL;
+    kept(arg, key);
+}
+
+static void keep_number(uint64_t *field, uint64_t old, const char *key, config_kept_fn *kept,
+                        void *arg)
+{
+    if (*field == old)
+        return;
+    *field = old;
+    kept(arg, key);
+}
+
+static void keep_api(struct config *c, const struct config *old, config_kept_fn *kept, void *arg)
+{
+    keep_optional(&c->api_url, old->api_url, "api.url", kept, arg);
+    if (!is_same_strings(&c->api_origins, &old->api_origins)) {
+        copy_strings(&c->api_origins, &old->api_origins);
+        kept(arg, "api.origins");
+    }
+    keep_number(&c->api_threads, old->api_threads, "limits.api_threads", kept, arg);
+    keep_number(&c->api_calls_max, old->api_calls_max, "limits.api_calls_max", kept, arg);
+    keep_number(&c->api_requests_per_minute, old->api_requests_per_minute,
+                "limits.api_requests_per_minute", kept, arg);
+    keep_number(&c->api_objects_max, old->api_objects_max, "limits.api_objects_max", kept, arg);
+}
+
 void config_keep_fixed(struct config *c, const struct config *old, config_kept_fn *kept, void *arg)
 {
     keep_string(&c->state_dir, old->state_dir, "state_dir", kept, arg);
@@ -505,14 +570,9 @@ void config_keep_fixed(struct config *c, const struct config *old, config_kept_f
         copy_strings(&c->extra_suffixes, &old->extra_suffixes);
         kept(arg, "extra_suffixes");
     }
-    if (c->policy_threads != old->policy_threads) {
-        c->policy_threads = old->policy_threads;
-        kept(arg, "limits.policy_threads");
-    }
-    if (c->workers != old->workers) {
-        c->workers = old->workers;
-        kept(arg, "workers");
-    }
+    keep_api(c, old, kept, arg);
+    keep_number(&c->policy_threads, old->policy_threads, "limits.policy_threads", kept, arg);
+    keep_number(&c->workers, old->workers, "workers", kept, arg);
 }
 
 void config_ref(struct config *c)

@@ -127,6 +127,8 @@ struct config {
     enum log_format log_format;
     bool allow_no_command;
     bool ngrok_error_header;
+    char *api_url; /* owned: how clients reach the management API; NULL: as they say */
+    struct config_strings api_origins; /* of web pages that may use it */
 
     /* What traffic policies may use, and documents of the operator. */
     char *server_region; /* owned */

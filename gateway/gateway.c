@@ -17,6 +17,7 @@
 #include "gateway/gateway_int.h"
 #include "gateway/idle.h"
 #include "gateway/listener.h"
+#include "gateway/operator_socket.h"
 #include "gateway/policy_data.h"
 #include "gateway/tcp_ports.h"
 #include "gateway/tls.h"
@@ -65,7 +66,16 @@ static void on_https(void *arg, int fd, const struct addr *peer)
 static void on_admin(void *arg, int fd, const struct addr *peer)
 {
     (void)peer;
-    admin_open(arg, fd);
+    admin_open(arg, fd, ADMIN_PEER_NETWORK);
+}
+
+static void on_operator(void *arg, int fd, const struct addr *peer)
+{
+    (void)peer;
+    if (operator_socket_is_allowed(fd))
+        admin_open(arg, fd, ADMIN_PEER_OPERATOR);
+    else
+        (void)close(fd);
 }
 
 static void add_listener(struct gateway *g, int fd, listener_accept_fn *fn)
@@ -80,10 +90,13 @@ static void add_listeners(struct gateway *g, const struct gateway_params *params
         add_listener(g, params->http_fds[i], on_http);
     for (size_t i = 0; i < params->https_count; i++)
         add_listener(g, params->https_fds[i], on_https);
-    assert(params->admin_count <= GATEWAY_LISTENERS_MAX);
+    assert(params->admin_count + params->operator_count <= GATEWAY_LISTENERS_MAX);
     for (size_t i = 0; i < params->admin_count; i++)
         g->admin_listeners[i] = listener_new(g->worker, params->admin_fds[i], on_admin, g);
     g->admin_listener_count = params->admin_count;
+    for (size_t i = 0; i < params->operator_count; i++)
+        g->admin_listeners[g->admin_listener_count++] =
+            listener_new(g->worker, params->operator_fds[i], on_operator, g);
 }
 
 /* Closing, and not only pausing, them: what waits in their queues is told so at once. */
@@ -148,6 +161,7 @@ struct gateway *gateway_new(const struct gateway_params *params)
     policy_data_ref(params->policy_data);
     g->policy_data = params->policy_data;
     g->jobs = params->jobs;
+    g->api_http = params->api_http;
     g->fetcher = fetcher_new(g->worker);
     g->shared = fetch_shared_new(g->fetcher);
     add_listeners(g, params);

@@ -12,6 +12,7 @@
 
 #include "base/worker.h"
 
+struct api_http;
 struct config;
 struct gateway;
 struct host_suffixes;
@@ -44,6 +45,9 @@ struct gateway_params {
     size_t https_count;
     const int *admin_fds;
     size_t admin_count;
+    const int *operator_fds; /* of the operator's local socket (operator_socket.h) */
+    size_t operator_count;
+    struct api_http *api_http; /* borrowed: outlives us; NULL: no management API */
 };
 
 struct gateway *gateway_new(const struct gateway_params *params);

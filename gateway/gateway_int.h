@@ -17,6 +17,7 @@
 #include "tunnel/url.h"
 
 struct admin_conn;
+struct api_http;
 struct conn;
 struct fetch_shared;
 struct fetcher;
@@ -61,7 +62,8 @@ struct gateway {
 
     struct conn *conns; /* list; each owns itself until it closes */
     size_t conn_count;
-    struct raw_conn *raws; /* list: of conns, those whose bytes go to one endpoint unread */
+    struct raw_conn *raws;     /* list: of conns, those whose bytes go to one endpoint unread */
+    struct api_http *api_http; /* borrowed: outlives us; NULL: none */
     struct admin_conn *admin_conns; /* list; each owns itself until it closes */
     size_t admin_count;
     struct log_limit full_log;

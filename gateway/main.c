@@ -22,6 +22,8 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "base/worker.h"
+#include "gateway/api_setup.h"
+#include "gateway/apikey_command.h"
 #include "gateway/config.h"
 #include "gateway/file_watch.h"
 #include "gateway/gateway.h"
@@ -29,6 +31,7 @@
 #include "gateway/inside.h"
 #include "gateway/lifecycle.h"
 #include "gateway/listen_set.h"
+#include "gateway/operator_socket.h"
 #include "gateway/policy_command.h"
 #include "gateway/process_env.h"
 #include "gateway/state_dir.h"
@@ -70,6 +73,8 @@ struct process {
     struct control *control;        /* owned */
     struct sshd_shared *shared;     /* owned */
     struct job_pool *jobs;          /* owned: what policies must not do on a loop */
+    struct api_setup api;           /* the database and the management API */
+    int operator_fd;                /* the operator's socket; -1 once a worker has it */
     struct gateway_peers peers;     /* its arrays: owned */
     struct node *nodes;             /* owned */
     size_t node_count;
@@ -221,6 +226,16 @@ static int bind_listeners(struct process *p, struct err *e)
     return 0;
 }
 
+/* The database before anything listens: without it nobody's names are known. */
+static int build_api(struct process *p, struct err *e)
+{
+    if (api_setup_open(&p->api, p->inputs.config, e) == -1)
+        return -1;
+    api_setup_serve(&p->api);
+    p->operator_fd = operator_socket_open(p->inputs.config->state_dir, e);
+    return p->operator_fd == -1 ? -1 : 0;
+}
+
 static int build_suffixes(struct process *p, struct err *e)
 {
     const struct config_strings *extra = &p->inputs.config->extra_suffixes;
@@ -309,11 +324,16 @@ static void build_node(struct process *p, size_t i)
         .https_count = p->listen[LISTEN_HTTPS].bound.count,
         .admin_fds = fds[LISTEN_ADMIN],
         .admin_count = p->listen[LISTEN_ADMIN].bound.count,
+        .operator_fds = &p->operator_fd,
+        .operator_count = i == 0 ? 1 : 0,
+        .api_http = p->api.http,
     };
 
     for (size_t kind = 0; kind < LISTEN_KINDS; kind++)
         listen_set_take(&p->listen[kind], i, fds[kind]);
     n->gateway = gateway_new(&params);
+    if (i == 0)
+        p->operator_fd = -1; /* it is the gateway's now */
     inside = (struct inside){ .ops = &gateway_inside_ops, .ctx = n->gateway };
     n->sshd =
         sshd_new(n->worker, p->shared, &inside, fds[LISTEN_SSH], p->listen[LISTEN_SSH].bound.count);
@@ -343,6 +363,7 @@ static void process_free(struct process *p)
         sshd_free(p->nodes[i].sshd);
     }
     job_pool_free(p->jobs); /* its last answers wait in the mailboxes */
+    api_setup_stop(&p->api);
     /* Messages under way name routes and the lifecycle: mailboxes are emptied before those go. */
     control_free(p->control);
     tcp_ports_free(p->tcp_ports);
@@ -350,6 +371,7 @@ static void process_free(struct process *p)
         worker_free(p->nodes[i].worker);
     for (size_t i = 0; i < p->node_count; i++)
         routes_free(p->nodes[i].routes);
+    api_setup_fini(&p->api);
     lifecycle_free(p->lifecycle);
     sshd_shared_free(p->shared);
     domains_free(p->domains);
@@ -363,6 +385,8 @@ static void process_free(struct process *p)
     mem_free(p->nodes);
     inputs_fini(&p->inputs);
     policy_engine_free(p->engine);
+    if (p->operator_fd != -1)
+        (void)close(p->operator_fd); /* only listened on */
     if (p->lock != -1)
         (void)close(p->lock); /* only held, never written */
     mem_free(p);
@@ -375,6 +399,7 @@ static struct process *process_new(const char *path, struct buf *problems)
     struct err e = { .code = E_OK };
 
     p->lock = -1;
+    p->operator_fd = -1;
     p->loop = ev_default_loop(EVFLAG_AUTO | EVFLAG_NOENV);
     p->engine = policy_engine_new();
     if (inputs_read(&p->inputs, path, p->engine, problems) == -1)
@@ -388,8 +413,8 @@ static struct process *process_new(const char *path, struct buf *problems)
     p->node_count = p->inputs.config->workers > 0 ? (size_t)p->inputs.config->workers
                                                   : process_cpu_count(CONFIG_WORKERS_MAX);
     p->nodes = mem_zalloc_array(p->node_count, sizeof(*p->nodes));
-    if (bind_listeners(p, &e) == -1 || build_suffixes(p, &e) == -1 || build_control(p, &e) == -1 ||
-        build_shared(p, &e) == -1)
+    if (build_api(p, &e) == -1 || bind_listeners(p, &e) == -1 || build_suffixes(p, &e) == -1 ||
+        build_control(p, &e) == -1 || build_shared(p, &e) == -1)
         goto fail;
     p->jobs = job_pool_new((unsigned)p->inputs.config->policy_threads);
     build_nodes(p);
@@ -531,6 +556,8 @@ static int usage(FILE *to, int status)
     (void)fprintf(to, "usage: sallyport serve -c FILE   run in the foreground; SIGTERM drains, "
                       "SIGHUP reloads\n"
                       "       sallyport check -c FILE   print every problem of a configuration\n"
+                      "       sallyport apikey create -c FILE [--account NAME] "
+                      "[--description TEXT]   make a key of the management API, print its token\n"
                       "       sallyport policy check FILE...   print every problem of traffic "
                       "policies\n"
                       "       sallyport policy eval EXPR [--vars FILE.json]   print the value of "
@@ -551,6 +578,11 @@ int main(int argc, char **argv)
         }
         if (strcmp(command, "check") == 0)
             return command_check(argv[3]);
+    }
+    if (argc > 2 && strcmp(command, "apikey") == 0) {
+        int status = apikey_command(argc - 2, argv + 2);
+
+        return status == APIKEY_COMMAND_USAGE ? usage(stderr, EXIT_USAGE) : status;
     }
     if (argc > 2 && strcmp(command, "policy") == 0) {
         int status = policy_command(argc - 2, argv + 2);

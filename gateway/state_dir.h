@@ -11,8 +11,9 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/key_file.h"
 
-enum { STATE_DIR_SECRET_BYTES = 32 };
+enum { STATE_DIR_SECRET_BYTES = KEY_FILE_BYTES };
 
 /*
  * Makes dir (not its parents) when it is missing, and locks it. Returns the lock, a descriptor that
@@ -23,7 +24,7 @@ int state_dir_open(const char *dir, struct err *e);
 
 /*
  * Reads the secret `name` in dir, or makes it from random bytes (mode 0600). Returns 0, or -1 with
- * E_SYSTEM; a file of another length is not used but refused, since a damaged secret renames all.
+ * E_SYSTEM; a file of another length, or that others may read, is refused (base/key_file.h).
  */
 int state_dir_secret(const char *dir, const char *name, uint8_t out[STATE_DIR_SECRET_BYTES],
                      struct err *e);

@@ -61,6 +61,13 @@ const struct authkey *authkeys_find(const struct authkeys *set,
                                     const uint8_t fingerprint[AUTHKEY_FINGERPRINT_BYTES]);
 
 /*
+ * Reads a public key alone, "TYPE BASE64 [COMMENT]" without options. Returns 0 with its fingerprint,
+ * or -1 with E_SYNTAX.
+ */
+int authkey_public_parse(struct str line, uint8_t fingerprint[AUTHKEY_FINGERPRINT_BYTES],
+                         struct err *e);
+
+/*
  * May this key log in from here, now? Returns 0, or -1 with E_CREDENTIAL_ADDRESS or
  * E_CREDENTIAL_REVOKED (expired).
  */

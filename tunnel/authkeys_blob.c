@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <openssl/evp.h>
 
@@ -162,4 +163,21 @@ int authkey_blob_parse(struct str type, struct str text, struct authkey *key, st
     }
     mem_free(blob);
     return rc;
+}
+
+int authkey_public_parse(struct str line, uint8_t fingerprint[AUTHKEY_FINGERPRINT_BYTES],
+                         struct err *e)
+{
+    size_t space = str_find_char(line, ' ');
+    struct str text = str_trim_ows(str_skip(line, space));
+    struct authkey key = { 0 };
+
+    if (str_find_char(line, '\n') < line.n || str_find_char(line, '\r') < line.n)
+        return err_set(e, E_SYNTAX, "it must be one line");
+    text = str_slice(text, 0, str_find_char(text, ' '));
+    if (authkey_blob_parse(str_slice(line, 0, space), text, &key, e) == -1)
+        return -1;
+    memcpy(fingerprint, key.fingerprint, AUTHKEY_FINGERPRINT_BYTES);
+    mem_free(key.type);
+    return 0;
 }

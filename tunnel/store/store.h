@@ -10,7 +10,8 @@
  * Owns:   its files and connections.
  * Thread: any that may block, several at once; so never a worker's loop, which asks by the job
  *         pool. Watches are called on whichever thread commits, one at a time and in order.
- * Limits: STORE_KEY_MAX_BYTES, STORE_VALUE_MAX_BYTES, STORE_TXN_OPS_MAX.
+ * Limits: STORE_KEY_MAX_BYTES, STORE_VALUE_MAX_BYTES, STORE_TXN_OPS_MAX, STORE_RANGE_MAX,
+ *         STORE_RANGE_MAX_BYTES.
  */
 #ifndef TUNNEL_STORE_STORE_H
 #define TUNNEL_STORE_STORE_H
@@ -27,8 +28,9 @@ struct store;
 enum {
     STORE_KEY_MAX_BYTES = 512,
     STORE_VALUE_MAX_BYTES = 1024 * 1024,
-    STORE_TXN_OPS_MAX = 128, /* conditions and operations each */
-    STORE_RANGE_MAX = 10000, /* entries of one answer */
+    STORE_TXN_OPS_MAX = 128,                  /* conditions and operations each */
+    STORE_RANGE_MAX = 10000,                  /* entries of one answer */
+    STORE_RANGE_MAX_BYTES = 16 * 1024 * 1024, /* of their keys and values */
 };
 
 /* ---- life ----------------------------------------------------------------------------------- */
@@ -47,18 +49,18 @@ void store_free(struct store *s);
 /* ---- reading -------------------------------------------------------------------------------- */
 
 struct store_entry {
-    char *key;   /* NUL-terminated */
+    char *key;   /* NUL-terminated; no key has a NUL in it */
     char *value; /* any bytes, and a NUL behind them */
     size_t value_bytes;
     uint64_t created;  /* revision that made the key */
     uint64_t modified; /* revision that put this value */
 };
 
-/* Entries in the order of the bytes of their keys, or the reverse. */
+/* Entries in the order of the bytes of their keys, or the reverse. Zeroed: none. */
 struct store_entries {
     struct store_entry *list; /* owned */
     size_t count;
-    bool more;         /* the limit left some out */
+    bool more;         /* a limit left some out */
     uint64_t revision; /* of the store when it was read */
 };
 
@@ -74,11 +76,21 @@ struct store_range {
     size_t limit;    /* entries, 1 to STORE_RANGE_MAX */
 };
 
-/* All entries are of one moment. Returns 0, or -1 with E_STORE. */
+/*
+ * All entries are of one moment. When there are `more`, the next page begins with the smallest key
+ * behind the last entry, which is that key and its NUL: store_next(); the next page of a reverse
+ * range has the last entry's key as `to`. Each page has at least one entry, however large.
+ * Returns 0, or -1 with E_STORE, or E_LIMIT for a limit out of bounds; *out is then empty.
+ */
 int store_range(struct store *s, const struct store_range *range, struct store_entries *out,
                 struct err *e);
-/* The range of all keys that begin with `prefix`, which is not empty; `to` lives in `buf`. */
+/*
+ * The range of all keys that begin with `prefix` (empty: of all keys), of STORE_RANGE_MAX entries;
+ * `from` borrows the prefix, `to` lives in `buf`.
+ */
 struct store_range store_prefix(struct str prefix, char buf[STORE_KEY_MAX_BYTES]);
+/* Where the page behind these entries (at least one) begins; borrows from them. */
+struct str store_next(const struct store_entries *es);
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
@@ -98,6 +110,7 @@ struct store_txn {
     size_t op_count;
 };
 
+/* Adds to a transaction. What does not fit is counted, and refused by store_commit(). */
 void store_txn_init(struct store_txn *t);
 void store_txn_expect(struct store_txn *t, struct str key, uint64_t modified);
 void store_txn_put(struct store_txn *t, struct str key, struct str value);
@@ -105,8 +118,10 @@ void store_txn_put_leased(struct store_txn *t, struct str key, struct str value,
 void store_txn_delete(struct store_txn *t, struct str key);
 
 /*
- * Returns 1 when it is done, with *revision (may be NULL); 0 when a condition did not hold and
- * nothing was changed; -1 with E_STORE (disk full, file gone, ...) or E_LIMIT and nothing changed.
+ * Returns 1 when it is done, with *revision (may be NULL) of the store behind it; 0 when a condition
+ * did not hold and nothing was changed; or -1 and nothing changed, with E_STORE (disk full, file
+ * gone, ...), E_LIMIT (key, value or transaction too large), E_SYNTAX (a key that is empty, has a NUL,
+ * or is changed twice) or E_NOT_FOUND (a lease that is over).
  */
 int store_commit(struct store *s, const struct store_txn *t, uint64_t *revision, struct err *e);
 
@@ -114,29 +129,39 @@ int store_commit(struct store *s, const struct store_txn *t, uint64_t *revision,
 
 /*
  * What dies with a session: a lease ends `ttl_ms` after it was last kept, or at once by
- * store_lease_end(), or with the store that granted it, and its keys are deleted as by a commit.
- * `now_ms` is the monotonic clock. Return 0, or -1 with E_STORE; keep and end of one that is over
- * return -1 with E_NOT_FOUND.
+ * store_lease_end(), or with the store that granted it, and its keys are deleted as by one commit.
+ * A key that is put again belongs to the lease of that put, or to none. `now_ms` is the monotonic
+ * clock. Return 0, or -1 with E_STORE and nothing changed; keep and end of one that is over return
+ * -1 with E_NOT_FOUND.
  */
 int store_lease_new(struct store *s, uint64_t ttl_ms, uint64_t now_ms, uint64_t *lease,
                     struct err *e);
 int store_lease_keep(struct store *s, uint64_t lease, uint64_t now_ms, struct err *e);
 int store_lease_end(struct store *s, uint64_t lease, struct err *e);
-/* Ends the leases that are over; called now and then. */
-void store_expire(struct store *s, uint64_t now_ms);
+/*
+ * Ends the leases that are over, by one commit; called now and then. Returns 0, or -1 with E_STORE
+ * and they are left to the next call.
+ */
+int store_expire(struct store *s, uint64_t now_ms, struct err *e);
 
 /* ---- watching ------------------------------------------------------------------------------- */
 
 struct store_change {
-    const struct store_entry *entry; /* of a deletion, only the key and the revision of it */
+    struct store_entry entry; /* of a deletion, only the key and, as `modified`, its revision */
     bool deleted;
 };
 
-/* The changes of one commit under the prefix, in the order of their keys. May not call the store. */
+/*
+ * The changes of one commit under the prefix, in the order of their keys; they are borrowed until fn
+ * returns. It holds up all commits, so it only hands on, and it may not call the store.
+ */
 typedef void store_watch_fn(void *arg, const struct store_change *changes, size_t count);
 
 struct store_watch;
-/* Calls fn for each commit from now on. */
+/*
+ * Calls fn for each commit from now on that changes a key under `prefix` (empty: any key). To follow a
+ * range, watch it and then read it: changes up to the revision of that answer are in it.
+ */
 struct store_watch *store_watch_new(struct store *s, struct str prefix, store_watch_fn *fn,
                                     void *arg);
 /* When it returns, fn is not running and will not run again. */

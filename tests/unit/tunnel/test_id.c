@@ -80,12 +80,76 @@ static void id_new_sorts_by_time_and_never_repeats(void **state)
     }
 }
 
+static void id_source_next_sorts_as_made_within_a_second_and_when_the_clock_goes_back(void **state)
+{
+    struct id_source s;
+    char earlier[ID_BYTES];
+    char later[ID_BYTES];
+
+    (void)state;
+    id_source_init(&s);
+    id_source_next(&s, "ak", 1500000000000, earlier);
+    assert_int_equal(seconds_of(earlier), 100000000);
+    for (int i = 0; i < 2000; i++) {
+        id_source_next(&s, "ak", i % 2 == 0 ? 1500000000000 : 1400000000000, later);
+        assert_true(strcmp(earlier, later) < 0);
+        assert_int_equal(seconds_of(later), 100000000);
+        memcpy(earlier, later, sizeof(earlier));
+    }
+    id_source_next(&s, "ak", 1500000001000, later);
+    assert_int_equal(seconds_of(later), 100000001);
+    id_source_fini(&s);
+}
+
+static void id_is_valid_table(void **state)
+{
+    static const struct {
+        const char *id;
+        bool valid;
+    } rows[] = {
+        { "ak_3AZoZ4wS9c9ndUeJjAVDBFkUDFn", true },
+        { "ak_000000000000000000000000000", true },
+        { "ak_aWgEPTl1tmebfsQzFP4bxwgy80V", true },  /* 2^160 - 1 */
+        { "ak_aWgEPTl1tmebfsQzFP4bxwgy80W", false }, /* 2^160 */
+        { "ak_zzzzzzzzzzzzzzzzzzzzzzzzzzz", false },
+        { "ak_3AZoZ4wS9c9ndUeJjAVDBFkUDF", false },
+        { "ak_3AZoZ4wS9c9ndUeJjAVDBFkUDFnn", false },
+        { "ak-3AZoZ4wS9c9ndUeJjAVDBFkUDFn", false },
+        { "ak_3AZoZ4wS9c9ndUeJjAVDBFkUD/n", false },
+        { "cr_3AZoZ4wS9c9ndUeJjAVDBFkUDFn", false },
+        { "ak", false },
+        { "", false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        assert_int_equal(id_is_valid(str_from(rows[i].id), "ak"), rows[i].valid);
+}
+
+static void id_from_bytes_is_the_number(void **state)
+{
+    uint8_t raw[ID_RAW_BYTES];
+    char id[ID_BYTES];
+
+    (void)state;
+    memset(raw, 0xff, sizeof(raw));
+    id_from_bytes("x", raw, id);
+    assert_string_equal(id, "x_aWgEPTl1tmebfsQzFP4bxwgy80V");
+    memset(raw, 0, sizeof(raw));
+    raw[sizeof(raw) - 1] = 62;
+    id_from_bytes("x", raw, id);
+    assert_string_equal(id, "x_000000000000000000000000010");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(id_new_has_prefix_and_27_digits),
         cmocka_unit_test(id_new_carries_the_time),
         cmocka_unit_test(id_new_sorts_by_time_and_never_repeats),
+        cmocka_unit_test(id_source_next_sorts_as_made_within_a_second_and_when_the_clock_goes_back),
+        cmocka_unit_test(id_is_valid_table),
+        cmocka_unit_test(id_from_bytes_is_the_number),
     };
 
     return cmocka_run_group_tests_name("tunnel/id", tests, NULL, NULL);

@@ -1,0 +1,61 @@
+"""
+Published clients of the API that the gateway's is compatible with, from npm and PyPI, in build/. Where a
+registry cannot be reached, the tests that need it are skipped with a message.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from lib.gateway import ROOT
+
+NPM = "@ngrok/ngrok-api@0.11.0"
+PYPI = "ngrok-api==0.19.0"
+SCRIPTS = ROOT / "tests/e2e/clients"
+INSTALL_SECONDS = 180
+
+
+def _install(stamp, text, *commands):
+    """Runs the commands once; the stamp says that they were."""
+    if stamp.exists() and stamp.read_text() == text:
+        return
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    for argv in commands:
+        try:
+            done = subprocess.run(argv, cwd=stamp.parent, capture_output=True, text=True,
+                                  timeout=INSTALL_SECONDS, check=False, stdin=subprocess.DEVNULL)
+        except (OSError, subprocess.TimeoutExpired) as problem:
+            pytest.skip(f"{text} cannot be installed: {problem}")
+        if done.returncode != 0:
+            pytest.skip(f"{text} cannot be installed: {done.stderr.strip()[-300:]}")
+    stamp.write_text(text)
+
+
+def _run(argv, env):
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False,
+                          env={**os.environ, "NO_PROXY": "127.0.0.1", **env})
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def run_npm(base, token):
+    """What clients/api_client.js saw, a dict."""
+    folder = ROOT / "build/api_clients/npm"
+    _install(folder / "installed", NPM,
+             ["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund",
+              "--ignore-scripts", "--loglevel=error", NPM])
+    return _run(["node", str(SCRIPTS / "api_client.js"), base, token],
+                {"NODE_PATH": str(folder / "node_modules"), "NODE_NO_WARNINGS": "1"})
+
+
+def run_pypi(base, token):
+    """What clients/api_client.py saw, a dict."""
+    folder = ROOT / "build/api_clients/pypi"
+    python = folder / "venv/bin/python"
+    _install(folder / "installed", PYPI,
+             [sys.executable, "-m", "venv", str(folder / "venv")],
+             [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", PYPI])
+    return _run([str(python), str(SCRIPTS / "api_client.py"), base, token], {})
