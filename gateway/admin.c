@@ -193,11 +193,13 @@ static void dispatch(struct admin_conn *c)
     struct gateway *g = c->gateway;
     bool is_own = find_route(c->request.path) != NULL || g->api_http == NULL;
     struct buf text;
+    unsigned status;
 
     c->keep_alive = c->request.keep_alive && !g->draining;
     if (is_own) {
         buf_init(&text, ADMIN_TEXT_MAX_BYTES);
-        write_text(c, fill_answer(g, &c->request, &text), buf_str(&text));
+        status = fill_answer(g, &c->request, &text);
+        write_text(c, status, buf_str(&text));
         buf_fini(&text);
         send_answer(c);
         return;

@@ -105,6 +105,8 @@ static void config_parse_every_key_is_read(void **state)
         "    { cert = \"/c1\"; key = \"/k1\"; } ); };\n"
         "log = { level = \"debug\"; format = \"json\"; };\n"
         "allow_no_command = true; compat = { ngrok_error_header = true; };\n"
+        "api = { url = \"https://api.example.com:8443\"; origins = [ \"https://a\", \"https://b\" "
+        "]; };\n"
         "limits = { hold_ms = 7L; rekey_bytes = 1099511627776; };\n");
     struct domains *domains;
 
@@ -130,6 +132,8 @@ static void config_parse_every_key_is_read(void **state)
     assert_int_equal(c->log_format, LOG_JSON);
     assert_true(c->allow_no_command);
     assert_true(c->ngrok_error_header);
+    assert_string_equal(c->api_url, "https://api.example.com:8443");
+    assert_int_equal(c->api_origins.count, 2);
     assert_int_equal(c->hold_ms, 7);
     assert_true(c->rekey_bytes == UINT64_C(1099511627776));
     domains = config_domains_new(c);
@@ -241,6 +245,13 @@ static void config_parse_mistake_is_refused_with_its_line(void **state)
           "f:4: log.format is \"xml\"; it must be one of \"text\"" },
         { "log = \"info\";", "f:4: log must be a group; write: log = {" },
         { "log = {\n colour = true; };", "f:5: log.colour is not a key" },
+        { "api = { url = \"api.example.com\"; };",
+          "f:4: api.url: \"api.example.com\" is not scheme, host and port alone; write: url = "
+          "\"https://api.example.com\";" },
+        { "api = { url = \"https://api.example.com/\"; };",
+          "f:4: api.url: \"https://api.example.com/\" is not scheme, host and port alone; write: "
+          "url = "
+          "\"https://api.example.com\";" },
         { "compat = { ngrok_error_header = \"yes\"; };",
           "f:4: compat.ngrok_error_header must be true or false" },
         { "limits = { hold_ms = 86400001; };",
@@ -543,7 +554,8 @@ static void config_keep_fixed_changed_keys_are_kept_and_named(void **state)
                                 "extra_suffixes = [\"lan\"];\n"
                                 "listen = { ssh = [\"127.0.0.1:23\"]; https = [\"[::1]:443\"]; };\n"
                                 "tcp = { ports = \"1-2\"; listen = [\"127.0.0.1\"]; };\n"
-                                "limits = { hold_ms = 5; };\n");
+                                "api = { url = \"http://x\"; origins = [\"a\"]; };\n"
+                                "limits = { hold_ms = 5; api_threads = 9; };\n");
     struct buf keys;
 
     (void)state;
@@ -554,7 +566,11 @@ static void config_keep_fixed_changed_keys_are_kept_and_named(void **state)
     config_keep_fixed(new, old, note_kept, &keys);
     buf_add_char(&keys, '\0');
     assert_string_equal(buf_str(&keys).p, "state_dir tcp.ports tcp.listen domain listen.ssh "
-                                          "listen.http listen.https extra_suffixes workers ");
+                                          "listen.http listen.https extra_suffixes api.url "
+                                          "api.origins limits.api_threads workers ");
+    assert_null(new->api_url);
+    assert_int_equal(new->api_origins.count, 0);
+    assert_int_equal(new->api_threads, old->api_threads);
     assert_string_equal(new->tcp.host, "example.com");
     assert_int_equal(new->tcp.ports.first, 0);
     assert_string_equal(new->state_dir, "/s");
