@@ -14,4 +14,8 @@
 
 #include <uthash.h>
 
+/* Each entry of a bucket is a look into cold memory in a large table, and uthash would have ten. */
+#undef HASH_BKT_CAPACITY_THRESH
+#define HASH_BKT_CAPACITY_THRESH 3U
+
 #endif

@@ -13,8 +13,10 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "gateway/config.h"
+#include "gateway/conn_member.h"
 #include "gateway/conn_policy.h"
 #include "gateway/gateway_int.h"
+#include "gateway/inside.h"
 #include "gateway/preface.h"
 #include "gateway/sock.h"
 #include "gateway/tls.h"
@@ -82,6 +84,8 @@ static void free_conn(struct worker *w, void *arg)
         c->protocol->free(c->protocol_state);
     conn_policy_leave(&c->connect);
     conn_policies_free(c->connects);
+    conn_members_free(c->members);
+    inside_unref(c->inside);
     endpoint_unref(c->tls_endpoint);
     mem_free(c->server_name);
     mem_free(c);
@@ -113,6 +117,8 @@ static void end(struct conn *c, enum close_reason why)
     conn_policy_forget(&c->connect);
     conn_policies_cancel(c->connects);
     let_go(c, why);
+    if (c->inside != NULL)
+        inside_on_closed(c->inside, why);
 }
 
 void conn_close(struct conn *c, enum close_reason why)
@@ -158,9 +164,23 @@ static void arrive(struct worker *w, void *arg)
     c->arrived(c->protocol_state);
 }
 
+bool conn_can_move(const struct conn *c)
+{
+    return c->inside == NULL && !c->gateway->draining;
+}
+
+struct worker *conn_worker_for(const struct conn *c, struct exchange *x)
+{
+    const struct endpoint *ep = exchange_route(x);
+
+    if (!conn_can_move(c) || ep == NULL || endpoint_is_at(ep, c->gateway->worker))
+        return NULL;
+    return ep->agent.worker;
+}
+
 bool conn_move(struct conn *c, struct worker *to, void (*arrived)(void *state))
 {
-    if (c->gateway->draining || !gateway_expect_conn(c->peers->gateways[worker_id(to)]))
+    if (!conn_can_move(c) || !gateway_expect_conn(c->peers->gateways[worker_id(to)]))
         return false;
     sock_detach(c->sock);
     conn_leave(c);
@@ -172,7 +192,7 @@ bool conn_move(struct conn *c, struct worker *to, void (*arrived)(void *state))
 
 /* ---- where the protocol begins --------------------------------------------------------------------------------- */
 
-/* A TCP port is that of one endpoint, which may have gone a moment ago. */
+/* A TCP port is that of one pool, which may have gone a moment ago. */
 static void begin_tcp(struct conn *c)
 {
     struct endpoint *ep = routes_find(c->gateway->routes, SCHEME_TCP,
@@ -238,7 +258,9 @@ void conn_open_sock(struct conn *c, struct tls_session *tls)
 /* A name of nobody, too, gets a handshake: it ends in an error page or in an alert (spec 4.1). */
 static void route_tls(struct conn *c)
 {
-    struct endpoint *ep = routes_find_secure(c->gateway->routes, c->origin.server_name, c->port);
+    const struct routes *routes = c->gateway->routes;
+    struct endpoint *ep = conn_member_choose(
+        &c->members, routes, routes_pool_secure(routes, c->origin.server_name, c->port));
 
     if (ep != NULL && ep->url.scheme == SCHEME_TLS) {
         c->origin.scheme = SCHEME_TLS;
@@ -249,8 +271,36 @@ static void route_tls(struct conn *c)
     }
 }
 
+/* An https endpoint takes both from inside; what began with no ClientHello is no TLS. */
+static void route_inside(struct conn *c)
+{
+    const struct routes *routes = c->gateway->routes;
+    struct endpoint *ep =
+        conn_member_choose(&c->members, routes, inside_pool(routes, c->origin.inside));
+
+    if (ep == NULL) {
+        conn_close(c, CLOSE_SESSION_LOST);
+        return;
+    }
+    if (c->origin.scheme == SCHEME_HTTPS && c->origin.ja4.n > 0) {
+        conn_start_tls(c, ep);
+        return;
+    }
+    conn_open_sock(c, NULL);
+    if (c->origin.scheme == SCHEME_TCP || c->origin.scheme == SCHEME_TLS) {
+        conn_start_raw(c, ep);
+        return;
+    }
+    c->origin.scheme = SCHEME_HTTP;
+    conn_begin(c);
+}
+
 static void route(struct conn *c)
 {
+    if (c->inside != NULL) {
+        route_inside(c);
+        return;
+    }
     if (c->origin.scheme == SCHEME_HTTPS) {
         route_tls(c);
         return;
@@ -307,8 +357,9 @@ static bool await_preface(struct conn *c)
     const struct preface_params params = {
         .worker = c->gateway->worker,
         .fd = c->fd,
-        .wants_proxy = cidr_set_has(config_balancers(config, c->origin.scheme), &c->origin.client),
-        .wants_hello = c->origin.scheme == SCHEME_HTTPS,
+        .wants_proxy = c->inside == NULL &&
+                       cidr_set_has(config_balancers(config, c->origin.scheme), &c->origin.client),
+        .wants_hello = c->origin.scheme == SCHEME_HTTPS || c->origin.scheme == SCHEME_TLS,
         .proxy_timeout_ms = config->proxy_header_timeout_ms,
         .hello_timeout_ms = config->client_hello_timeout_ms,
     };
@@ -329,17 +380,15 @@ static struct addr local_addr(int fd)
     return addr_from_sockaddr((struct sockaddr *)&ss);
 }
 
-void conn_open(struct gateway *g, int fd, enum scheme scheme, uint16_t port,
-               const struct addr *peer)
+static struct conn *conn_new(struct gateway *g, int fd, enum scheme scheme, uint16_t port)
 {
     struct conn *c = mem_zalloc(sizeof(*c));
 
     c->fd = fd;
     c->peers = g->peers;
-    c->origin.client = *peer;
     c->origin.connects = &c->connects;
+    c->origin.members = &c->members;
     c->origin.conn = c;
-    c->origin.server = local_addr(fd);
     c->origin.scheme = scheme;
     c->port = port;
     c->origin.conn_start_wall_ms = clock_wall_ms();
@@ -347,7 +396,32 @@ void conn_open(struct gateway *g, int fd, enum scheme scheme, uint16_t port,
     c->timer.data = c;
     conn_join(c, g);
     metrics_add(worker_metrics(g->worker), METRIC_CONNS_TOTAL, 1);
+    return c;
+}
 
+void conn_open(struct gateway *g, int fd, enum scheme scheme, uint16_t port,
+               const struct addr *peer)
+{
+    struct conn *c = conn_new(g, fd, scheme, port);
+
+    c->origin.client = *peer;
+    c->origin.server = local_addr(fd);
+    if (!await_preface(c))
+        route(c);
+}
+
+void conn_open_inside(struct gateway *g, int fd, struct inside_visit *v, const struct addr *client,
+                      const struct addr *server)
+{
+    const struct exchange_inside *address = inside_address(v);
+    struct conn *c = conn_new(g, fd, address->scheme, address->port);
+
+    c->origin.client = *client;
+    c->origin.server = *server;
+    c->origin.inside = address;
+    c->inside = v;
+    inside_ref(v);
+    inside_on_opened(v, c);
     if (!await_preface(c))
         route(c);
 }

@@ -13,11 +13,16 @@
 
 struct conn;
 struct gateway;
+struct inside_visit;
 
 /* Takes the accepted fd; `scheme` is HTTP, HTTPS or TCP, as its listener says, and `port` that of the
  * endpoints it stands for: 80, 443 or that of the TCP endpoint. */
 void conn_open(struct gateway *g, int fd, enum scheme scheme, uint16_t port,
                const struct addr *peer);
+
+/* The same of a user who connects to the address of `v` (counted) from inside. */
+void conn_open_inside(struct gateway *g, int fd, struct inside_visit *v, const struct addr *client,
+                      const struct addr *server);
 
 /* No further request after those under way; an idle connection closes now. */
 void conn_drain(struct conn *c);

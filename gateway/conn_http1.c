@@ -112,10 +112,7 @@ static void move_now(struct worker *w, void *arg);
 /* Moves the connection when its first request is for another worker's session. */
 static bool try_move(struct http1_conn *h)
 {
-    const struct endpoint *ep = exchange_route(h->exchange);
-
-    if (h->moved || h->conn->gateway->draining || ep == NULL ||
-        ep->agent.worker == h->conn->gateway->worker)
+    if (h->moved || conn_worker_for(h->conn, h->exchange) == NULL)
         return false;
     h->moved = true;
     set_state(h, HTTP1_MOVING);

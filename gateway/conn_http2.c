@@ -7,7 +7,9 @@
  * Reading never stops, since the visitor's WINDOW_UPDATEs are in it; what a visitor can make us hold
  * thereby is bounded by windows, streams, and the budgets of conn_http2_abuse.c.
  *
- * The connection stays on its worker, as its streams may be for sessions of any.
+ * Streams may be for sessions of any worker, but most visitors ask one endpoint. So the connection
+ * goes to the worker of the session that its first lone request is for, as one of HTTP/1.1 does, and
+ * stays there; later requests for other workers use a relay (relay.c).
  */
 #include <assert.h>
 
@@ -21,6 +23,7 @@
 #include "gateway/gateway_int.h"
 #include "gateway/head_buf.h"
 #include "gateway/http2.h"
+#include "gateway/linger.h"
 #include "gateway/sock.h"
 
 enum {
@@ -186,6 +189,13 @@ static void check_streams(struct http2_conn *h, uint64_t now_ms)
     {
         if (s->exchange != NULL)
             continue;
+        if (s->linger_ms != 0) {
+            if (is_over(s->linger_ms, LINGER_MS, now_ms))
+                h2_stream_end_linger(s);
+            else
+                http2_wake_for(h, s->linger_ms, LINGER_MS);
+            continue;
+        }
         if (!h2_stream_is_stalled(s, now_ms)) {
             http2_wake_for(h, s->moved_ms, config_of(h)->stall_timeout_ms);
             continue;
@@ -234,11 +244,11 @@ static bool is_finished(const struct http2_conn *h)
            nghttp2_session_want_write(h->session) == 0;
 }
 
+/* Runs while `scheduled`, as what it does itself needs no other turn. */
 static void http2_pump(struct http2_conn *h)
 {
     bool more;
 
-    h->scheduled = true; /* what it does itself needs no other turn */
     do {
         attend_due(h);
         if (h->state == HTTP2_CLOSED)
@@ -263,6 +273,52 @@ static void http2_pump(struct http2_conn *h)
     wait(h);
 }
 
+/* ---- moving ------------------------------------------------------------------------------------------ */
+
+bool http2_try_move(struct http2_conn *h, struct h2_stream *s)
+{
+    if (h->moved || h->state != HTTP2_OPEN || h->stream_count != 1 ||
+        conn_worker_for(h->conn, s->exchange) == NULL)
+        return false;
+    h->moved = true;
+    h->mover =
+        s; /* move_now() follows at the end of the loop turn: the sock's event is on the stack */
+    return true;
+}
+
+static void start_moved(struct http2_conn *h)
+{
+    struct h2_stream *s = h->mover;
+
+    h->mover = NULL;
+    metrics_add(worker_metrics(h->conn->gateway->worker), METRIC_HTTP2_STREAMS, 1);
+    h2_stream_start(s);
+    http2_schedule(h);
+}
+
+static void on_arrived(void *state)
+{
+    struct http2_conn *h = state;
+
+    exchange_move(h->mover->exchange, h->conn->gateway);
+    start_moved(h);
+}
+
+/* Nothing is queued on this worker behind the pump, so that the connection can go. */
+static void move_now(struct http2_conn *h)
+{
+    struct worker *to = conn_worker_for(h->conn, h->mover->exchange);
+
+    conn_arm_timer(h->conn, 0);
+    h->timer_ms = 0;
+    metrics_add(worker_metrics(h->conn->gateway->worker), METRIC_HTTP2_STREAMS, -1);
+    if (to != NULL && conn_move(h->conn, to, on_arrived))
+        return;
+    start_moved(h);
+    if (h->state != HTTP2_CLOSED)
+        stream_resume(sock_stream(h->conn->sock));
+}
+
 static void on_turn_end(struct worker *w, void *arg)
 {
     struct http2_conn *h = arg;
@@ -270,6 +326,8 @@ static void on_turn_end(struct worker *w, void *arg)
     (void)w;
     if (h->state != HTTP2_CLOSED)
         http2_pump(h);
+    if (h->state != HTTP2_CLOSED && h->mover != NULL)
+        move_now(h);
 }
 
 void http2_schedule(struct http2_conn *h)
@@ -291,44 +349,48 @@ static bool is_queue_full(const struct http2_conn *h)
            c->http2_acks_max + FRAMES_PER_STREAM * c->http2_streams_max;
 }
 
-/* Gives nghttp2 frame by frame what came. Returns what it does: less than 0 when it has stopped. */
-static ssize_t read_frames(struct http2_conn *h, struct str data)
+/* Gives nghttp2 frame by frame what came, unless the connection moves, and counts in *used what it
+ * took. Returns what nghttp2 does: less than 0 when it has stopped. */
+static ssize_t read_frames(struct http2_conn *h, struct str data, size_t *used)
 {
     ssize_t rc = 0;
 
-    while (data.n > 0 && rc >= 0) {
+    *used = 0;
+    while (*used < data.n && rc >= 0 && h->mover == NULL) {
+        struct str rest = str_skip(data, *used);
         struct http2_frame frame;
         bool begins;
-        size_t n = http2_frames_next(&h->in, data, &begins, &frame);
+        size_t n = http2_frames_next(&h->in, rest, &begins, &frame);
 
         if (begins && !http2_on_frame_head(h, &frame))
             return NGHTTP2_ERR_CALLBACK_FAILURE;
-        rc = nghttp2_session_mem_recv(h->session, (const uint8_t *)data.p, n);
-        data = str_skip(data, n);
+        rc = nghttp2_session_mem_recv(h->session, (const uint8_t *)rest.p, n);
+        *used += n;
     }
     return rc;
 }
 
-static void take(struct http2_conn *h, struct str data)
+static size_t take(struct http2_conn *h, struct str data)
 {
-    ssize_t n = read_frames(h, data);
+    size_t used;
+    ssize_t n = read_frames(h, data, &used);
 
-    h->conn->origin.bytes_in += data.n;
+    h->conn->origin.bytes_in += used;
     if (n >= 0 && is_queue_full(h))
         h->abuse = HTTP2_ABUSE_ACKS;
     if (n < 0 || h->abuse != HTTP2_ABUSE_NONE)
         fail(h, n);
     else
         http2_schedule(h);
+    return used;
 }
 
 static size_t on_data(void *arg, struct str data)
 {
     struct http2_conn *h = arg;
+    size_t used = h->state != HTTP2_CLOSED ? take(h, data) : data.n;
 
-    if (h->state != HTTP2_CLOSED)
-        take(h, data);
-    return data.n;
+    return h->state == HTTP2_CLOSED ? data.n : used;
 }
 
 static void on_writable(void *arg)
@@ -336,7 +398,7 @@ static void on_writable(void *arg)
     struct http2_conn *h = arg;
 
     if (h->state != HTTP2_CLOSED && flush(h))
-        http2_pump(h);
+        http2_schedule(h);
 }
 
 /* Unlike HTTP/1.1, no request of this one ends with its connection: half of it is of no use. */
@@ -390,8 +452,9 @@ static void http2_lost(void *state, enum close_reason why)
 {
     struct http2_conn *h = state;
 
-    metrics_add(worker_metrics(h->conn->gateway->worker), METRIC_HTTP2_STREAMS,
-                -(int64_t)h->stream_count);
+    if (h->conn->gateway != NULL) /* on the way to another worker its stream counts nowhere */
+        metrics_add(worker_metrics(h->conn->gateway->worker), METRIC_HTTP2_STREAMS,
+                    -(int64_t)h->stream_count);
     http2_set_state(h, HTTP2_CLOSED);
     lose_streams(h, why);
 }
@@ -504,6 +567,7 @@ void conn_start_http2(struct conn *c, struct str taken)
     struct http2_conn *h = mem_zalloc(sizeof(*h));
     const struct config *config = c->gateway->config;
     uint64_t now = clock_mono_ms();
+    size_t used;
 
     h->conn = c;
     h->stream_window = (size_t)config->http2_stream_window;
@@ -520,6 +584,6 @@ void conn_start_http2(struct conn *c, struct str taken)
     conn_arm_timer(c, 0); /* it may run for the protocol before */
     metrics_add(worker_metrics(c->gateway->worker), METRIC_HTTP2_CONNS_TOTAL, 1);
     announce(h);
-    (void)read_frames(h, taken); /* the preface has no frames */
+    (void)read_frames(h, taken, &used); /* the preface has no frames */
     http2_schedule(h);
 }

@@ -86,7 +86,9 @@ struct h2_stream {
     struct arena fields;     /* of the trailers, which outlive the exchange */
     nghttp2_nv *last_fields; /* in `fields`; NULL: no trailers */
     size_t last_count;
-    uint64_t moved_ms; /* when its response last went on */
+    uint64_t moved_ms;  /* when its response last went on */
+    uint64_t linger_ms; /* since when it is answered, and the rest of its request is thrown away */
+    size_t thrown_away;
 };
 
 enum http2_state {
@@ -106,8 +108,10 @@ struct http2_conn {
     bool scheduled; /* http2_pump() runs at the end of the loop turn */
     struct h2_stream *streams;
     size_t stream_count;
-    struct h2_stream *due; /* those whose exchange is to hear something */
-    size_t stream_window;  /* as announced */
+    struct h2_stream *due;   /* those whose exchange is to hear something */
+    size_t stream_window;    /* as announced */
+    struct h2_stream *mover; /* the one whose request moves the connection; NULL: it stays here */
+    bool moved;              /* once is enough */
 
     int32_t last_id;    /* of the visitor's streams */
     int32_t skipped_id; /* the first that it left out; 0: none */
@@ -130,6 +134,11 @@ struct http2_conn {
 /* ---- conn_http2.c -------------------------------------------------------------------------------- */
 
 void http2_set_state(struct http2_conn *h, enum http2_state next);
+/*
+ * Holds back the request of s, whose head is whole, if the connection is to go to another worker with
+ * it; h2_stream_start() follows there. Nothing is read meanwhile.
+ */
+bool http2_try_move(struct http2_conn *h, struct h2_stream *s);
 /* No further request is taken: the last GOAWAY. */
 void http2_leave(struct http2_conn *h);
 /* At the end of the loop turn, the exchanges that are due hear so and frames leave. */
@@ -169,6 +178,8 @@ void h2_stream_free(struct h2_stream *s, enum close_reason why);
 void h2_stream_take_turns(struct http2_conn *h, int32_t id);
 /* The header list is whole; `ended`: so is the request. */
 void h2_stream_on_head(struct h2_stream *s, bool ended);
+/* Runs the request that http2_try_move() has held back. */
+void h2_stream_start(struct h2_stream *s);
 void h2_stream_on_data(struct h2_stream *s, struct str data);
 void h2_stream_on_trailer(struct h2_stream *s, struct str name, struct str value);
 /* END_STREAM came. */
@@ -180,6 +191,8 @@ void h2_stream_set_due(struct h2_stream *s, unsigned why);
 void h2_stream_lose(struct h2_stream *s, enum close_reason why);
 /* True when its response is complete and held for a visitor who does not read it. */
 bool h2_stream_is_stalled(const struct h2_stream *s, uint64_t now_ms);
+/* An answered one has had its time to end its request. */
+void h2_stream_end_linger(struct h2_stream *s);
 void http2_set_send_callbacks(nghttp2_session_callbacks *callbacks);
 
 #endif

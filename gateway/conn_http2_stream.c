@@ -20,6 +20,7 @@
 #include "gateway/conn_http2_int.h"
 #include "gateway/gateway_int.h"
 #include "gateway/http2.h"
+#include "gateway/linger.h"
 #include "gateway/sock.h"
 #include "gateway/tls.h"
 #include "gateway/websocket.h"
@@ -62,12 +63,13 @@ static void refuse(struct h2_stream *s, const struct err *e)
     exchange_refuse(s->exchange, e);
 }
 
-/* RFC 9110 section 7.4: the visitor sent this over a connection that was made for other names. */
+/* RFC 9110 section 7.4: the visitor sent this over a connection that was made for other names. From
+ * inside all goes to one endpoint, whatever it is called. */
 static int check_covered(const struct h2_stream *s, const struct http_request *r, struct err *e)
 {
-    const struct tls_session *tls = s->conn->conn->origin.tls;
+    const struct exchange_origin *origin = &s->conn->conn->origin;
 
-    if (tls == NULL || tls_covers(tls, str_from(r->host)))
+    if (origin->tls == NULL || origin->inside != NULL || tls_covers(origin->tls, str_from(r->host)))
         return 0;
     return err_set(e, E_MISDIRECTED, "the certificate of this connection does not cover %s",
                    r->host);
@@ -83,6 +85,12 @@ static void add_websocket_key(struct h2_stream *s)
                      s->accept_key);
 }
 
+static void start(struct h2_stream *s)
+{
+    s->request = H2_REQUEST_BODY;
+    exchange_start(s->exchange);
+}
+
 void h2_stream_on_head(struct h2_stream *s, bool ended)
 {
     struct http_request *r = exchange_request(s->exchange);
@@ -90,7 +98,6 @@ void h2_stream_on_head(struct h2_stream *s, bool ended)
     enum http2_ask ask;
     struct err e = { 0 };
 
-    s->request = H2_REQUEST_BODY;
     if (http2_head_finish(&s->head, scheme, ended, r, &ask, &e) == -1 ||
         check_covered(s, r, &e) == -1) {
         refuse(s, &e);
@@ -98,7 +105,15 @@ void h2_stream_on_head(struct h2_stream *s, bool ended)
     }
     if (ask == HTTP2_ASK_WEBSOCKET)
         add_websocket_key(s);
-    exchange_start(s->exchange);
+    if (!http2_try_move(s->conn, s))
+        start(s);
+}
+
+void h2_stream_start(struct h2_stream *s)
+{
+    start(s);
+    if (nghttp2_session_get_stream_remote_close(session_of(s), s->id) == 1)
+        h2_stream_on_end(s);
 }
 
 /* The visitor may send as much again. */
@@ -114,10 +129,21 @@ static bool takes_data(const struct h2_stream *s)
     return s->exchange != NULL && s->request != H2_REQUEST_TOLD;
 }
 
+/* Nobody wants these bytes of the request any more. */
+static void throw_away(struct h2_stream *s, size_t n)
+{
+    bool had_enough = s->thrown_away > LINGER_DISCARD_MAX_BYTES;
+
+    give_back(s, n);
+    s->thrown_away += n;
+    if (s->linger_ms != 0 && !had_enough && s->thrown_away > LINGER_DISCARD_MAX_BYTES)
+        h2_stream_end_linger(s);
+}
+
 void h2_stream_on_data(struct h2_stream *s, struct str data)
 {
     if (!takes_data(s)) {
-        give_back(s, data.n);
+        throw_away(s, data.n);
         return;
     }
     if (s->held.len > 0 || exchange_is_request_blocked(s->exchange)) {
@@ -272,15 +298,28 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
     return 0;
 }
 
-/* The visitor's part of the request is of no use behind a whole response (RFC 9113 section 8.1), but
- * for a tunnel, where it is a direction of its own. */
+void h2_stream_end_linger(struct h2_stream *s)
+{
+    (void)nghttp2_submit_rst_stream(session_of(s), NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
+    http2_schedule(s->conn);
+}
+
+/*
+ * The visitor's part of the request is of no use behind a whole response, but for a tunnel, where it
+ * is a direction of its own. RFC 9113 section 8.1 allows to reset the stream then; some visitors,
+ * curl 7.88 among them, lose the response by that. So they may go on for a while, as with HTTP/1.1.
+ */
 static void on_response_sent(struct http2_conn *h, int32_t id)
 {
-    const struct h2_stream *s = nghttp2_session_get_stream_user_data(h->session, id);
+    struct h2_stream *s = nghttp2_session_get_stream_user_data(h->session, id);
 
-    if ((s == NULL || s->exchange == NULL) &&
-        nghttp2_session_get_stream_remote_close(h->session, id) == 0)
-        (void)nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
+    if (s == NULL || s->exchange != NULL ||
+        nghttp2_session_get_stream_remote_close(h->session, id) != 0)
+        return;
+    s->linger_ms = clock_mono_ms();
+    http2_wake_for(h, s->linger_ms, LINGER_MS);
+    give_back(s, s->held.len);
+    buf_consume(&s->held, s->held.len);
 }
 
 /* A mistake that makes us reset a stream costs the visitor as much as a reset of its own. */
@@ -605,5 +644,6 @@ bool h2_stream_is_stalled(const struct h2_stream *s, uint64_t now_ms)
 {
     uint64_t patience = gateway_of(s)->config->stall_timeout_ms;
 
-    return s->exchange == NULL && patience > 0 && now_ms - s->moved_ms >= patience;
+    return s->exchange == NULL && s->linger_ms == 0 && patience > 0 &&
+           now_ms - s->moved_ms >= patience;
 }

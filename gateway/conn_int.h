@@ -17,7 +17,9 @@
 #include "gateway/exchange.h"
 #include "gateway/tls_ja4.h"
 
+struct conn_member;
 struct endpoint;
+struct inside_visit;
 struct policy_tls;
 struct preface;
 struct sock;
@@ -59,12 +61,17 @@ struct conn {
     char *server_name;                    /* owned: of the ClientHello; NULL: none was read */
     char ja4[JA4_BYTES];                  /* of the same; "" */
     uint16_t port;                        /* of the endpoints of its listener */
+    struct inside_visit *inside;          /* counted; NULL: it came from outside */
     struct conn_policy *connects;         /* owned: of origin */
+    struct conn_member *members;          /* the same */
     const struct conn_protocol *protocol; /* borrowed: static; NULL before it begins */
     void *protocol_state;                 /* owned */
     void (*arrived)(void *state);         /* of conn_move() */
     ev_timer timer;
 };
+
+/* True while it may go to another worker. */
+bool conn_can_move(const struct conn *c);
 
 /* One timer for whatever is waited for; 0 stops it. */
 void conn_arm_timer(struct conn *c, uint64_t ms);
@@ -75,6 +82,8 @@ void conn_leave(struct conn *c);
 /* Ends a connection that is on no list. */
 void conn_discard(struct conn *c, enum close_reason why);
 
+/* The other worker to which a connection with no other request should go for this one, or NULL. */
+struct worker *conn_worker_for(const struct conn *c, struct exchange *x);
 /*
  * Sends it to another worker, where arrived(protocol_state) goes on; false: it has to stay. Not from
  * inside an event of its sock, and without a timer.

@@ -277,6 +277,14 @@ static void take(struct conn_policy *p, struct conn_policy_use *use)
     use->policy = p;
 }
 
+bool conn_policy_covers(const struct endpoint *ran, const struct endpoint *ep)
+{
+    if (ran == ep)
+        return true;
+    return ran->connect_rules != 0 && endpoint_has_same_connect_rules(ran, ep) &&
+           endpoint_has_same_address(ran, ep);
+}
+
 static struct conn_policy *find(struct conn_policy *list, const struct endpoint *ep,
                                 const struct addr *client)
 {
@@ -284,7 +292,7 @@ static struct conn_policy *find(struct conn_policy *list, const struct endpoint 
 
     LL_FOREACH(list, p)
     {
-        if (p->endpoint == ep && addr_ip_equal(&p->client, client))
+        if (conn_policy_covers(p->endpoint, ep) && addr_ip_equal(&p->client, client))
             break;
     }
     return p;

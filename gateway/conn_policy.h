@@ -1,7 +1,7 @@
 /*
  * conn_policy: on_tcp_connect of an endpoint on one connection, outside of any exchange.
- * It runs once for each endpoint that a connection comes to (spec traffic-policy 2.4, D8), and for
- * each client whose requests come on it, when a trusted proxy passes on those of many: when the
+ * It runs once for each endpoint that a connection comes to (spec traffic-policy 2.4, D8), of a pool once
+ * for members with the same rules, and for each client whose requests come on it, when a trusted proxy passes on those of many: when the
  * endpoint is known, which is at once for a TCP port, with the ClientHello for TLS, and with the first
  * request otherwise. The run is kept with the connection (exchange_origin.connects), since later
  * phases may read its results (D25): whoever asks first runs it, all others find it.
@@ -31,6 +31,10 @@ enum { CONN_POLICIES_MAX = 16 };
 
 /* The verdict of a run that was suspended: POLICY_CONTINUE or POLICY_CLOSE. */
 typedef void conn_policy_done_fn(void *arg, enum policy_verdict verdict);
+
+/* True if what on_tcp_connect of `ran` said of a connection holds for `ep` too: they are one, or of a
+ * pool with the same rules. */
+bool conn_policy_covers(const struct endpoint *ran, const struct endpoint *ep);
 
 /* Who asks for a run, and holds it from then on; embedded, zeroed but for done, arg and has_event. */
 struct conn_policy_use {

@@ -4,8 +4,10 @@
  * is no way to tell a visitor what went wrong, so on any error the connection is just closed (spec
  * endpoints 5.11).
  *
+ * A dial that fails goes on to another member of the pool, which need not be on the same worker.
+ *
  * Moving: when the endpoint's session is on another worker, the connection goes there before anything
- * else happens to it, so it needs no relay for all of its life.
+ * else happens to it, so it needs no relay for all of its life; unless it may not (conn_can_move()).
  */
 #include "gateway/conn_raw.h"
 
@@ -24,6 +26,7 @@
 #include "gateway/upstream_dial.h"
 #include "gateway/visit_event.h"
 #include "tunnel/endpoint.h"
+#include "tunnel/routes.h"
 #include "tunnel/splice.h"
 
 enum raw_state {
@@ -39,7 +42,7 @@ enum raw_state {
 static const unsigned raw_next[] = {
     [RAW_MOVING] = BIT(RAW_POLICY) | BIT(RAW_OVER),
     [RAW_POLICY] = BIT(RAW_OPENING) | BIT(RAW_OVER),
-    [RAW_OPENING] = BIT(RAW_JOINED) | BIT(RAW_OVER),
+    [RAW_OPENING] = BIT(RAW_OPENING) | BIT(RAW_JOINED) | BIT(RAW_OVER),
     [RAW_JOINED] = BIT(RAW_OVER),
     [RAW_OVER] = 0,
 };
@@ -49,7 +52,8 @@ struct raw_conn {
     struct raw_conn *next;
     struct conn *conn; /* borrowed: owns us */
     enum raw_state state;
-    struct endpoint *endpoint; /* counted */
+    struct endpoint *endpoint; /* entered (endpoint_enter()) */
+    struct pool_tried tried;   /* members that could not take it */
     struct conn_policy_use connect;
     struct stream *upstream; /* owned until the splice has it */
     struct splice *splice;   /* owned; NULL but while bytes pass */
@@ -184,11 +188,32 @@ static void on_nothing(void *arg)
     (void)arg;
 }
 
+static void dial(struct raw_conn *r);
+
+/* Nothing was read of the visitor yet, so another member with the same rules is as good. */
+static bool move_on(struct raw_conn *r, enum close_reason why)
+{
+    struct endpoint *other = routes_choose_other(r->conn->gateway->routes, r->endpoint, &r->tried);
+
+    if (other == NULL)
+        return false;
+    metrics_add(metrics_of(r), METRIC_POOL_MOVES_TOTAL, 1);
+    if (r->upstream != NULL)
+        stream_close(r->upstream, why);
+    r->upstream = NULL;
+    endpoint_enter(other);
+    endpoint_leave(r->endpoint);
+    r->endpoint = other;
+    dial(r);
+    return true;
+}
+
 static void on_refused(void *arg, enum close_reason why)
 {
     struct raw_conn *r = arg;
 
-    conn_close(r->conn, why);
+    if (!move_on(r, why))
+        conn_close(r->conn, why);
 }
 
 static const struct stream_events upstream_events = {
@@ -215,7 +240,7 @@ static void dial(struct raw_conn *r)
     r->dial_us = clock_mono_us();
     conn_arm_timer(c, c->gateway->config->connection_idle_timeout_ms);
     r->upstream = upstream_dial(&params, &upstream_events, r, &why);
-    if (r->upstream == NULL)
+    if (r->upstream == NULL && !move_on(r, why))
         conn_close(c, why);
 }
 
@@ -225,7 +250,7 @@ static void on_verdict(void *arg, enum policy_verdict verdict)
 {
     struct raw_conn *r = arg;
 
-    if (verdict == POLICY_CONTINUE)
+    if (verdict == POLICY_CONTINUE && endpoint_has_agent(r->endpoint))
         dial(r);
     else
         conn_close(r->conn, CLOSE_POLICY);
@@ -324,7 +349,7 @@ static void raw_free(void *state)
     struct raw_conn *r = state;
 
     conn_policy_leave(&r->connect);
-    endpoint_unref(r->endpoint);
+    endpoint_leave(r->endpoint);
     mem_free(r);
 }
 
@@ -343,7 +368,7 @@ void conn_start_raw(struct conn *c, struct endpoint *ep)
     r->conn = c;
     r->state = RAW_MOVING;
     r->endpoint = ep;
-    endpoint_ref(ep);
+    endpoint_enter(ep);
     r->start_us = clock_mono_us();
     c->state = CONN_OPEN;
     c->protocol = &raw_protocol;
@@ -351,7 +376,7 @@ void conn_start_raw(struct conn *c, struct endpoint *ep)
     stream_set_events(sock_stream(c->sock), &visitor_events, r);
     sock_hold(c->sock);
     conn_arm_timer(c, 0);
-    if (ep->agent.worker == c->gateway->worker || c->gateway->draining)
+    if (endpoint_is_at(ep, c->gateway->worker) || !conn_can_move(c))
         ask_policy(r);
     else
         worker_defer(c->gateway->worker, move_now, r); /* its sock's event may be on the stack */
@@ -364,7 +389,9 @@ void conn_raw_drop(struct gateway *g, const struct endpoint *ep)
 
     DL_FOREACH_SAFE(g->raws, r, next)
     {
-        if (r->endpoint == ep)
+        if (r->endpoint != ep || (r->state == RAW_POLICY && ep->pooling))
+            continue; /* the dial will find another member */
+        if (r->state != RAW_OPENING || !move_on(r, CLOSE_SESSION_LOST))
             conn_close(r->conn, CLOSE_SESSION_LOST);
     }
 }

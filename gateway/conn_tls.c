@@ -26,9 +26,23 @@ void conn_log_tls_failure(const struct conn *c, const char *reason)
     log_debug("tls.failed", LADDR("client", &c->origin.client), LS("reason", reason));
 }
 
+/* The user asked for the endpoint, and got it; what its programs call it here has no meaning. */
+static bool may_mint_inside(void *arg, struct str host)
+{
+    (void)arg;
+    (void)host;
+    return true;
+}
+
 static struct tls_session *session_new(struct conn *c, int fd)
 {
-    return tls_session_new(c->gateway->tls, fd, gateway_may_mint, c->gateway);
+    struct tls_session *s;
+
+    if (c->origin.inside == NULL)
+        return tls_session_new(c->gateway->tls, fd, gateway_may_mint, c->gateway);
+    s = tls_session_new(c->gateway->tls, fd, may_mint_inside, NULL);
+    tls_session_set_host(s, c->origin.inside->host);
+    return s;
 }
 
 static void note_secure(struct conn *c)

@@ -14,10 +14,12 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "gateway/config.h"
+#include "gateway/conn_member.h"
 #include "gateway/exchange_int.h"
 #include "gateway/forwarded_for.h"
 #include "gateway/gateway_int.h"
 #include "gateway/headers.h"
+#include "gateway/inside.h"
 #include "gateway/policy_data.h"
 #include "gateway/tls.h"
 #include "gateway/upstream.h"
@@ -77,7 +79,7 @@ void exchange_discard(struct exchange *x)
     if (x == NULL)
         return;
     assert(x->state == EXCHANGE_NEW);
-    endpoint_unref(x->endpoint);
+    endpoint_leave(x->endpoint);
     arena_fini(&x->arena);
     mem_free(x);
 }
@@ -94,7 +96,7 @@ static void free_exchange(struct worker *w, void *arg)
     gather_fini(&x->request_body);
     gather_fini(&x->response_body);
     buf_fini(&x->pending);
-    endpoint_unref(x->endpoint);
+    endpoint_leave(x->endpoint);
     arena_fini(&x->arena);
     mem_free(x);
 }
@@ -113,23 +115,31 @@ void exchange_move(struct exchange *x, struct gateway *g)
 {
     assert(x->state == EXCHANGE_NEW);
     x->gateway = g;
-    /* The other worker's table gave the endpoint; this one's may differ by now. */
-    endpoint_unref(x->endpoint);
+    if (x->endpoint == NULL || !endpoint_is_withdrawn(x->endpoint))
+        return;
+    /* It was there when the other worker looked. */
+    endpoint_leave(x->endpoint);
     x->endpoint = NULL;
+}
+
+static const struct pool *find_pool(const struct exchange *x)
+{
+    const struct routes *routes = x->gateway->routes;
+    enum scheme scheme = x->origin->scheme;
+
+    if (x->origin->inside != NULL)
+        return inside_pool(routes, x->origin->inside);
+    return routes_pool(routes, scheme, str_from(x->request.host), scheme_default_port(scheme));
 }
 
 struct endpoint *exchange_route(struct exchange *x)
 {
-    struct endpoint *ep;
-
     if (x->endpoint != NULL)
         return x->endpoint;
-    ep = routes_find(x->gateway->routes, x->origin->scheme, str_from(x->request.host),
-                     scheme_default_port(x->origin->scheme));
-    if (ep != NULL)
-        endpoint_ref(ep);
-    x->endpoint = ep;
-    return ep;
+    x->endpoint = conn_member_choose(x->origin->members, x->gateway->routes, find_pool(x));
+    if (x->endpoint != NULL)
+        endpoint_enter(x->endpoint);
+    return x->endpoint;
 }
 
 /* The one end of every exchange that was started. */
@@ -287,6 +297,11 @@ static void send_request(struct exchange *x)
     bool gathered = x->request_body.state == GATHER_WHOLE;
     struct err e;
 
+    if (!endpoint_has_agent(x->endpoint)) {
+        (void)err_set(&e, E_UNHANDLED, "the traffic policy does not handle this request");
+        exchange_answer_error(x, &e, CLOSE_POLICY);
+        return;
+    }
     if (exchange_is_overgrown(&x->request.headers, x->request.target.n + x->host.n,
                               x->gateway->config->request_head_max_bytes)) {
         (void)err_set(&e, E_HEAD_TOO_LARGE, "the head is too large with the endpoint's headers");
@@ -419,7 +434,9 @@ static bool is_misdirected(const struct exchange *x)
 {
     const struct exchange_origin *o = x->origin;
 
-    if (o->tls == NULL || o->tls_endpoint == x->endpoint)
+    if (o->tls == NULL)
+        return false;
+    if (o->tls_endpoint != NULL && conn_policy_covers(o->tls_endpoint, x->endpoint))
         return false;
     return policy_ends_tls(x->endpoint->policy) || tls_session_profile(o->tls) != NULL;
 }

@@ -24,6 +24,7 @@
 #include "tunnel/url.h"
 
 struct conn;
+struct conn_member;
 struct conn_policy;
 struct downstream;
 struct endpoint;
@@ -63,13 +64,22 @@ struct downstream {
     const struct downstream_ops *ops; /* borrowed: static */
 };
 
+/* The one internal endpoint, or pool, that a user has connected to from inside (inside.h). */
+struct exchange_inside {
+    struct str account;
+    struct str host; /* folded; of a wildcard endpoint: the name that was asked for */
+    enum scheme scheme;
+    uint16_t port;
+};
+
 /* Where a request came from. Strings are borrowed and outlive the exchange. */
 struct exchange_origin {
     struct addr client;
     struct addr server;
-    enum scheme scheme;     /* of its listener; TLS: passed through, or for a tls endpoint */
-    struct str server_name; /* SNI, or empty */
-    struct str ja4;         /* fingerprint of the ClientHello, or empty */
+    enum scheme scheme; /* of its listener; TLS: passed through, or for a tls endpoint */
+    const struct exchange_inside *inside; /* NULL: from outside */
+    struct str server_name;               /* SNI, or empty */
+    struct str ja4;                       /* fingerprint of the ClientHello, or empty */
     struct str tls_version;
     struct str tls_cipher;
     const struct tls_session *tls;       /* NULL: plain, or before the handshake */
@@ -79,6 +89,7 @@ struct exchange_origin {
     uint64_t bytes_in; /* that the connection has carried so far, without TLS */
     uint64_t bytes_out;
     struct conn_policy **connects; /* of the connection: what its endpoints said to it */
+    struct conn_member **members;  /* the same: of pools, those it keeps to */
 };
 
 /* `d` and the origin are borrowed until finished(). */

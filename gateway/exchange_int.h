@@ -13,6 +13,7 @@
 #include "gateway/policy_wait.h"
 #include "policy/filter.h"
 #include "policy/run.h"
+#include "tunnel/pool.h"
 
 struct policy_data;
 struct policy_facts;
@@ -56,9 +57,10 @@ struct exchange {
     bool host_rewritten;       /* a policy replaced it */
     bool request_done;         /* the whole request came; of a tunnel: the visitor half-closed */
     bool response_done;        /* of a tunnel: the upstream half-closed */
-    struct endpoint *endpoint; /* counted; NULL: none found */
+    struct endpoint *endpoint; /* entered (endpoint_enter()); NULL: none found */
     struct upstream *upstream; /* owned */
-    unsigned retries;          /* upstreams that were given up for another */
+    unsigned retries;          /* upstreams that were given up for another of the same endpoint */
+    struct pool_tried tried;   /* endpoints that were given up for another member of their pool */
     struct addr client;        /* the visitor: of the connection, or behind trusted proxies */
     ev_timer timer;
 

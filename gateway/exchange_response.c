@@ -12,6 +12,7 @@
 #include "gateway/outbuf.h"
 #include "gateway/upstream.h"
 #include "tunnel/endpoint.h"
+#include "tunnel/routes.h"
 
 enum { EXCHANGE_RETRIES_MAX = 5 };
 
@@ -216,6 +217,23 @@ void exchange_on_upstream_writable(struct exchange *x)
         x->down->ops->resume(x->down);
 }
 
+/* ---- going again ----------------------------------------------------------------------------- */
+
+/* Dials and sends what is left of the request, which is all of it. */
+static void send_again(struct exchange *x, bool fresh)
+{
+    exchange_dial(x, fresh);
+    /* An empty body has ended already and will not do so again. */
+    if (x->request_body.state == GATHER_WHOLE)
+        (void)exchange_pump_request(x);
+    else if (x->request_done && x->request.body != HTTP_BODY_NONE)
+        upstream_send_end(x->upstream, NULL);
+    upstream_flush(x->upstream);
+    /* What waited for the upstream before may not have to wait for this one. */
+    if (exchange_is_body_awaited(x))
+        x->down->ops->resume(x->down);
+}
+
 /* RFC 9112 section 9.3.1: a request that changes nothing may be sent again when a kept connection
  * turns out to have been closed; RFC 9113 section 8.7: any request that was not processed. */
 static bool may_retry(const struct exchange *x)
@@ -224,6 +242,7 @@ static bool may_retry(const struct exchange *x)
         return false;
     switch (upstream_fate(x->upstream)) {
     case UPSTREAM_PROCESSED:
+    case UPSTREAM_UNSENT:
         return false;
     case UPSTREAM_STALE:
         return x->request.body == HTTP_BODY_NONE && http_method_is_idempotent(x->request.method);
@@ -233,28 +252,66 @@ static bool may_retry(const struct exchange *x)
     return false;
 }
 
-static void retry(struct exchange *x, enum close_reason why)
+/* Goes to the same endpoint again; false if it cannot. */
+static bool retry(struct exchange *x, enum close_reason why)
 {
-    bool fresh = upstream_fate(x->upstream) == UPSTREAM_STALE;
+    bool fresh;
 
+    if (!may_retry(x))
+        return false;
+    fresh = upstream_fate(x->upstream) == UPSTREAM_STALE;
     x->retries++;
     metrics_add(exchange_metrics(x), METRIC_RETRIES_TOTAL, 1);
     upstream_close(x->upstream, why);
-    exchange_dial(x, fresh);
-    /* An empty body has ended already and will not do so again. */
-    if (x->request_body.state == GATHER_WHOLE)
-        (void)exchange_pump_request(x);
-    else if (x->request_done && x->request.body != HTTP_BODY_NONE)
-        upstream_send_end(x->upstream, NULL);
-    upstream_flush(x->upstream);
+    send_again(x, fresh);
+    return true;
+}
+
+/*
+ * A request that is still whole may go to another member of the pool if it was never sent, or if it
+ * changes nothing (RFC 9110 section 9.2.2) and the session that it went to has ended: then no other
+ * answer can come. What an upstream itself did to a request is its answer.
+ */
+static bool may_move(const struct exchange *x, enum close_reason why)
+{
+    if (x->state != EXCHANGE_WAIT || !upstream_is_untouched(x->upstream))
+        return false;
+    switch (upstream_fate(x->upstream)) {
+    case UPSTREAM_PROCESSED:
+    case UPSTREAM_STALE:
+        return why == CLOSE_SESSION_LOST && http_method_is_idempotent(x->request.method);
+    case UPSTREAM_UNPROCESSED:
+    case UPSTREAM_UNSENT:
+        return true;
+    }
+    return false;
+}
+
+/* Goes to another member, whose rules are those that have run already; false if it cannot. */
+static bool move(struct exchange *x, enum close_reason why)
+{
+    struct endpoint *other;
+
+    if (!may_move(x, why))
+        return false;
+    other = routes_choose_other(x->gateway->routes, x->endpoint, &x->tried);
+    if (other == NULL)
+        return false;
+    metrics_add(exchange_metrics(x), METRIC_POOL_MOVES_TOTAL, 1);
+    upstream_close(x->upstream, why);
+    endpoint_enter(other);
+    endpoint_leave(x->endpoint);
+    x->endpoint = other;
+    send_again(x, false);
+    return true;
 }
 
 void exchange_on_upstream_failed(struct exchange *x, enum close_reason why, const struct err *e)
 {
-    if (may_retry(x)) {
-        retry(x, why);
+    bool is_lost = why == CLOSE_SESSION_LOST; /* the same endpoint has little to offer then */
+
+    if ((is_lost && move(x, why)) || retry(x, why) || (!is_lost && move(x, why)))
         return;
-    }
     exchange_tell_breakers(x, true);
     switch (x->state) {
     case EXCHANGE_NEW:

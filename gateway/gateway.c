@@ -32,19 +32,25 @@ enum { GATEWAY_LOG_BURST = 5 }; /* lines a second about what strangers cause */
 
 /* ---- accepting ------------------------------------------------------------------------------- */
 
-void gateway_accept(struct gateway *g, int fd, enum scheme scheme, uint16_t port,
-                    const struct addr *peer)
+bool gateway_has_room(struct gateway *g)
 {
     uint64_t suppressed;
 
-    if (g->conn_count >= g->config->max_connections) {
+    if (g->conn_count < g->config->max_connections)
+        return true;
+    if (log_limit_pass(&g->full_log, GATEWAY_LOG_BURST, clock_mono_ms(), &suppressed))
+        log_info("connections.full", LU("max_connections", g->config->max_connections),
+                 LU("suppressed", suppressed));
+    return false;
+}
+
+void gateway_accept(struct gateway *g, int fd, enum scheme scheme, uint16_t port,
+                    const struct addr *peer)
+{
+    if (gateway_has_room(g))
+        conn_open(g, fd, scheme, port, peer);
+    else
         (void)close(fd);
-        if (log_limit_pass(&g->full_log, GATEWAY_LOG_BURST, clock_mono_ms(), &suppressed))
-            log_info("connections.full", LU("max_connections", g->config->max_connections),
-                     LU("suppressed", suppressed));
-        return;
-    }
-    conn_open(g, fd, scheme, port, peer);
 }
 
 static void on_http(void *arg, int fd, const struct addr *peer)
@@ -109,7 +115,7 @@ bool gateway_may_mint(void *arg, struct str host)
     const struct gateway *g = arg;
     struct str base = host_suffixes_base(g->suffixes);
 
-    if (routes_find(g->routes, SCHEME_HTTPS, host, scheme_default_port(SCHEME_HTTPS)) != NULL)
+    if (routes_pool(g->routes, SCHEME_HTTPS, host, scheme_default_port(SCHEME_HTTPS)) != NULL)
         return true;
     return host_is_below_or_equal(host, base) &&
            (host.n == base.n || str_find_char(host, '.') == host.n - base.n - 1);

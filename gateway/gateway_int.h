@@ -77,6 +77,8 @@ struct gateway {
     void *drained_arg;
 };
 
+/* False, with a line in the log, when it has all the connections that it may have. */
+bool gateway_has_room(struct gateway *g);
 /* A connection that a listener accepted (conn.h); closed at once when there are too many. */
 void gateway_accept(struct gateway *g, int fd, enum scheme scheme, uint16_t port,
                     const struct addr *peer);

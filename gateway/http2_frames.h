@@ -15,8 +15,11 @@
 
 enum { HTTP2_FRAME_HEAD_BYTES = 9, HTTP2_PREFACE_BYTES = 24 };
 
+/* What is read of a frame before it begins: of padded DATA also how long the padding is. */
+enum { HTTP2_FRAME_BEGIN_BYTES = HTTP2_FRAME_HEAD_BYTES + 1 };
+
 struct http2_frame {
-    size_t bytes; /* of its payload */
+    size_t bytes; /* of its payload, of DATA without padding */
     uint8_t type;
     uint8_t flags;
     int32_t stream_id;
@@ -24,7 +27,7 @@ struct http2_frame {
 
 struct http2_frames {
     size_t left; /* bytes until the next frame begins */
-    uint8_t head[HTTP2_FRAME_HEAD_BYTES];
+    uint8_t head[HTTP2_FRAME_BEGIN_BYTES];
     size_t have; /* bytes of `head` */
 };
 
@@ -33,7 +36,8 @@ void http2_frames_init(struct http2_frames *f);
 
 /*
  * Returns how many bytes at the front of `in` (not empty) belong together: all of them, or up to the
- * end of a frame. *begins: a frame head became whole in them, and is *frame.
+ * end of a frame. *begins: a frame begins in them, or before them if they bring what is missing of its
+ * head, which is *frame.
  */
 size_t http2_frames_next(struct http2_frames *f, struct str in, bool *begins,
                          struct http2_frame *frame);

@@ -28,6 +28,7 @@
 #include "gateway/file_watch.h"
 #include "gateway/gateway.h"
 #include "gateway/inputs.h"
+#include "gateway/inside.h"
 #include "gateway/lifecycle.h"
 #include "gateway/listen_set.h"
 #include "gateway/operator_socket.h"
@@ -111,6 +112,7 @@ static struct sshd_settings make_settings(const struct process *p)
         .max_auth_tries = (uint32_t)c->max_auth_tries,
         .max_forwards = (uint32_t)c->max_forwards,
         .max_channels = (uint32_t)c->max_channels,
+        .max_direct_channels = (uint32_t)c->max_direct_channels,
         .max_channel_buffer = c->max_channel_buffer,
         .channel_window = c->channel_window,
         .channel_open_timeout_ms = c->channel_open_timeout_ms,
@@ -333,6 +335,7 @@ static void offer_api(struct process *p)
 static void build_node(struct process *p, size_t i)
 {
     struct node *n = &p->nodes[i];
+    struct inside inside;
     int fds[LISTEN_KINDS][CONFIG_LISTEN_MAX];
     struct gateway_params params = {
         .worker = n->worker,
@@ -359,7 +362,9 @@ static void build_node(struct process *p, size_t i)
     n->gateway = gateway_new(&params);
     if (i == 0)
         p->operator_fd = -1; /* it is the gateway's now */
-    n->sshd = sshd_new(n->worker, p->shared, fds[LISTEN_SSH], p->listen[LISTEN_SSH].bound.count);
+    inside = (struct inside){ .ops = &gateway_inside_ops, .ctx = n->gateway };
+    n->sshd =
+        sshd_new(n->worker, p->shared, &inside, fds[LISTEN_SSH], p->listen[LISTEN_SSH].bound.count);
 }
 
 static void build_nodes(struct process *p)

@@ -76,6 +76,7 @@ struct tls_session {
     struct tls_profile *profile; /* counted; NULL: the gateway's own settings */
     bool is_raw;                 /* no ALPN */
     char *default_host;          /* owned: for clients that name none; NULL: they are refused */
+    char *only_host;             /* owned: for all clients, whatever they name; NULL: none */
     char *host;                  /* owned: folded; NULL before the ClientHello */
     const struct tls_pair *pair; /* borrowed: of tls; NULL: minted, or none yet */
     const char *error;           /* borrowed: static; NULL: none */
@@ -233,6 +234,10 @@ static int read_name(struct tls_session *s, int *alert, char host[HOST_MAX_BYTES
     const unsigned char *ext;
     size_t n;
 
+    if (s->only_host != NULL) {
+        memcpy(host, s->only_host, strlen(s->only_host) + 1);
+        return 0;
+    }
     if (SSL_client_hello_get0_ext(s->ssl, TLSEXT_TYPE_server_name, &ext, &n) != 1) {
         if (s->default_host != NULL) {
             memcpy(host, s->default_host, strlen(s->default_host) + 1);
@@ -515,6 +520,7 @@ void tls_session_free(struct tls_session *s)
     tls_unref(s->tls);
     tls_profile_unref(s->profile);
     mem_free(s->default_host);
+    mem_free(s->only_host);
     mem_free(s->host);
     arena_fini(&s->arena);
     buf_fini(&s->held);
@@ -540,6 +546,12 @@ void tls_session_set_raw(struct tls_session *s, struct str name)
     s->is_raw = true;
     if (name.n > 0)
         s->default_host = str_dup(name);
+}
+
+void tls_session_set_host(struct tls_session *s, struct str name)
+{
+    assert(s->only_host == NULL && name.n <= HOST_MAX_BYTES);
+    s->only_host = str_dup(name);
 }
 
 /* Keeps the first reason (NULL: the socket's, or unknown). */

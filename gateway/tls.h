@@ -51,6 +51,8 @@ int tls_session_set_profile(struct tls_session *s, struct tls_profile *profile, 
 /* Before the handshake: what TLS carries is no protocol of the gateway's, so none is agreed on (ALPN). A
  * `name` (folded, copied) stands for that of clients that send none; empty: they are refused. */
 void tls_session_set_raw(struct tls_session *s, struct str name);
+/* Before the handshake: whatever name the client sends, this one (folded, copied) is meant. */
+void tls_session_set_host(struct tls_session *s, struct str name);
 
 enum tls_status {
     TLS_OK,         /* some bytes moved, or the handshake is done */

@@ -67,6 +67,11 @@ enum upstream_fate upstream_fate(struct upstream *u)
     return u->ops->fate(u);
 }
 
+bool upstream_is_untouched(struct upstream *u)
+{
+    return u->ops->is_untouched(u);
+}
+
 void upstream_close(struct upstream *u, enum close_reason why)
 {
     if (u != NULL)

@@ -60,8 +60,11 @@ enum upstream_fate {
     UPSTREAM_PROCESSED,   /* the upstream may have acted on it */
     UPSTREAM_STALE,       /* the same, but more likely it had closed the reused stream before */
     UPSTREAM_UNPROCESSED, /* it has not, and none of the body was sent */
+    UPSTREAM_UNSENT,      /* there was no way to it, and none of the body was taken */
 };
 enum upstream_fate upstream_fate(struct upstream *u);
+/* True if no byte of the response came and none of the body was taken: the request is still whole. */
+bool upstream_is_untouched(struct upstream *u);
 /* Ends it in any state; a stream that is fit for it goes to the idle ones. No event follows. */
 void upstream_close(struct upstream *u, enum close_reason why);
 

@@ -1,6 +1,9 @@
 /*
  * The upstream codec for HTTP/1.1. A stream carries one request at a time.
  *
+ * No body is taken from the exchange before the stream is open, so a request that found no way to its
+ * upstream is still whole.
+ *
  * The life of an upstream is one enum. A stream goes back to the idle ones only from
  * UPSTREAM_DONE, with the request sent whole and nothing unexpected behind the response; everything
  * else closes it.
@@ -20,7 +23,6 @@
 #include "gateway/upstream_dial.h"
 #include "gateway/upstream_int.h"
 #include "tunnel/endpoint.h"
-#include "tunnel/routes.h"
 #include "tunnel/stream.h"
 
 enum upstream_state {
@@ -38,7 +40,9 @@ struct upstream_http1 {
     struct stream *stream; /* owned; NULL before the dial and after the end */
     enum upstream_state state;
     bool reused;
+    bool opened; /* the stream was */
     bool request_done;
+    bool body_taken;        /* the exchange has it no longer, or its trailers */
     bool any_byte;          /* of the response came */
     bool response_ended;    /* of a tunnel: the upstream half-closed */
     bool keep_alive;        /* the response allows another request */
@@ -248,6 +252,7 @@ static void on_open(void *arg)
     struct upstream_http1 *u = arg;
 
     set_state(u, UPSTREAM_HEAD);
+    u->opened = true;
     outbuf_open(&u->out, u->stream);
     (void)outbuf_flush(&u->out);
     exchange_on_upstream_writable(u->base.exchange);
@@ -375,12 +380,17 @@ static void dial(struct upstream_http1 *u, const struct upstream_params *params)
 
 static void http1_send_body(struct upstream *base, struct str data)
 {
-    outbuf_send_body(&http1_of(base)->out, data);
+    struct upstream_http1 *u = http1_of(base);
+
+    u->body_taken = u->body_taken || data.n > 0;
+    outbuf_send_body(&u->out, data);
 }
 
 static bool http1_is_blocked(struct upstream *base)
 {
-    return outbuf_is_blocked(&http1_of(base)->out);
+    struct upstream_http1 *u = http1_of(base);
+
+    return u->state == UPSTREAM_OPENING || outbuf_is_blocked(&u->out);
 }
 
 static bool http1_is_flushed(struct upstream *base)
@@ -393,6 +403,7 @@ static void http1_send_end(struct upstream *base, const struct http_headers *tra
     struct upstream_http1 *u = http1_of(base);
 
     u->request_done = true;
+    u->body_taken = u->body_taken || (trailers != NULL && trailers->count > 0);
     outbuf_send_end(&u->out, trailers);
     if (u->state == UPSTREAM_TUNNEL)
         outbuf_end(&u->out);
@@ -423,7 +434,16 @@ static enum upstream_fate http1_fate(struct upstream *base)
 {
     const struct upstream_http1 *u = http1_of(base);
 
+    if (!u->opened && !u->body_taken)
+        return UPSTREAM_UNSENT;
     return u->reused && !u->any_byte ? UPSTREAM_STALE : UPSTREAM_PROCESSED;
+}
+
+static bool http1_is_untouched(struct upstream *base)
+{
+    const struct upstream_http1 *u = http1_of(base);
+
+    return !u->any_byte && !u->body_taken;
 }
 
 /* ---- the end -------------------------------------------------------------------------------- */
@@ -446,7 +466,7 @@ static bool is_reusable(const struct upstream_http1 *u)
     if (u->base.endpoint->upstream.proxy_protocol != 0)
         return false;
     return u->keep_alive && u->request_done && !u->is_tunnel_request && u->out.buf.len == 0 &&
-           !u->base.gateway->draining && routes_has(u->base.gateway->routes, u->base.endpoint);
+           !u->base.gateway->draining && !endpoint_is_withdrawn(u->base.endpoint);
 }
 
 static void release_stream(struct upstream_http1 *u, enum close_reason why)
@@ -489,6 +509,7 @@ static const struct upstream_ops http1_ops = {
     .resume = http1_resume,
     .is_reused = http1_is_reused,
     .fate = http1_fate,
+    .is_untouched = http1_is_untouched,
     .close = http1_close,
 };
 
@@ -518,6 +539,7 @@ struct upstream *upstream_http1_new(const struct upstream_params *params)
         return &u->base;
     }
     u->reused = true;
+    u->opened = true;
     metrics_add(worker_metrics(params->gateway->worker), METRIC_STREAMS_REUSED_TOTAL, 1);
     set_state(u, UPSTREAM_HEAD);
     stream_set_events(u->stream, &upstream_events, u);

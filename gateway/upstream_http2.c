@@ -427,6 +427,7 @@ static void submit(struct upstream_http2 *u)
     const nghttp2_data_provider body = { .read_callback = read_body };
 
     u->state = H2_REQUEST_HEAD;
+    u->submitted = true;
     u->asked_ms = clock_mono_ms();
     u->id = nghttp2_submit_request(u->session->ng, NULL, u->fields, u->field_count,
                                    u->has_body ? &body : NULL, u);
@@ -539,12 +540,21 @@ static bool http2_is_reused(struct upstream *base)
     return http2_of(base)->reused;
 }
 
+static bool http2_is_untouched(struct upstream *base)
+{
+    const struct upstream_http2 *u = http2_of(base);
+
+    return !u->any_byte && !u->body_taken && u->trailers.count == 0;
+}
+
 static enum upstream_fate http2_fate(struct upstream *base)
 {
     const struct upstream_http2 *u = http2_of(base);
 
-    if (u->refused && !u->any_byte && !u->body_taken && u->trailers.count == 0)
+    if (u->refused && http2_is_untouched(base))
         return UPSTREAM_UNPROCESSED;
+    if (!u->submitted && u->failure == NULL)
+        return UPSTREAM_UNSENT;
     return u->reused && !u->any_byte ? UPSTREAM_STALE : UPSTREAM_PROCESSED;
 }
 
@@ -602,6 +612,7 @@ static const struct upstream_ops http2_ops = {
     .resume = http2_resume,
     .is_reused = http2_is_reused,
     .fate = http2_fate,
+    .is_untouched = http2_is_untouched,
     .close = http2_close,
 };
 

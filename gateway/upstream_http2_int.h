@@ -28,7 +28,8 @@ struct upstream_http2 {
     struct upstream_http2 *next;
     struct upstream_http2_session *session; /* borrowed; NULL when it is over */
     enum upstream_http2_state state;
-    uint64_t asked_ms; /* when it was submitted */
+    bool submitted;    /* to nghttp2, so that the upstream may know of it */
+    uint64_t asked_ms; /* when that was */
     int32_t id;        /* of its h2_stream; 0: none, or it is closed */
 
     /* The request. */

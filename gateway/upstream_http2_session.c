@@ -28,6 +28,7 @@
 #include "gateway/upstream_http2_int.h"
 #include "gateway/upstream_http2_pool.h"
 #include "tunnel/endpoint.h"
+#include "tunnel/routes.h"
 #include "tunnel/stream.h"
 
 enum {
@@ -200,14 +201,11 @@ static bool has_content(nghttp2_session *ng, const nghttp2_frame_hd *hd)
     return nghttp2_session_get_stream_user_data(ng, hd->stream_id) != NULL;
 }
 
-/* Counts the frames that only cost the gateway work. */
-static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *arg)
+/* One more frame that only costs the gateway work. */
+static int count_control_frame(struct upstream_http2_session *s)
 {
-    struct upstream_http2_session *s = arg;
     uint64_t second = clock_mono_ms() / 1000;
 
-    if (has_content(ng, hd))
-        return 0;
     if (s->second != second) {
         s->second = second;
         s->control_frames = 0;
@@ -218,6 +216,19 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
         return 0;
     (void)snprintf(s->problem, sizeof(s->problem), "too many frames without content");
     return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *arg)
+{
+    return has_content(ng, hd) ? 0 : count_control_frame(arg);
+}
+
+/* DATA that turned out to be nothing but padding; padlen counts its length, too. */
+static bool is_padding(const nghttp2_frame *frame)
+{
+    return frame->hd.type == NGHTTP2_DATA && frame->hd.length > 0 &&
+           frame->hd.length <= frame->data.padlen &&
+           (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0;
 }
 
 static int on_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
@@ -267,7 +278,7 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
         on_connection_frame(arg, frame);
     else if (u != NULL)
         upstream_http2_on_frame(u, frame);
-    return 0;
+    return u != NULL && is_padding(frame) ? count_control_frame(arg) : 0;
 }
 
 static int on_error(nghttp2_session *ng, int code, const char *text, size_t n, void *arg)
@@ -412,6 +423,10 @@ static void give_up_http2(struct upstream_http2_session *s)
     (void)err_set(&e, E_UPSTREAM_DECLINED, "the upstream does not speak HTTP/2");
     end_session(s, CLOSE_DONE);
     tell_lost(s, CLOSE_DONE, &e, true);
+    if (endpoint_is_withdrawn(s->ep)) { /* nobody else may tell that it has gone */
+        upstream_http2_pool_drop(g->http2, s->ep);
+        idle_drop(g->idle, s->ep);
+    }
 }
 
 static void on_open(void *arg)
@@ -540,7 +555,8 @@ void upstream_http2_session_leave(struct upstream_http2_session *s, struct upstr
     if (s->count == 0 && !s->retired) {
         const struct gateway *g = s->gateway;
 
-        if (g->draining || g->config->upstream_idle_ms == 0 || g->config->upstream_idle_max == 0)
+        if (g->draining || g->config->upstream_idle_ms == 0 || g->config->upstream_idle_max == 0 ||
+            endpoint_is_withdrawn(s->ep))
             leave_pool(s);
         else
             worker_timer_start(s->idle, g->config->upstream_idle_ms);

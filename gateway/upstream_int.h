@@ -17,6 +17,7 @@ struct upstream_ops {
     void (*resume)(struct upstream *u);
     bool (*is_reused)(struct upstream *u);
     enum upstream_fate (*fate)(struct upstream *u);
+    bool (*is_untouched)(struct upstream *u);
     void (*close)(struct upstream *u, enum close_reason why);
 };
 

@@ -97,6 +97,7 @@ enum {
     ACTION_CHANGES = 2, /* changes the message or reads its body: variables are asked for again */
     ACTION_TLS = 4,     /* ends TLS of the connection, in place of the gateway: not for endpoints
                            that only speak plain http */
+    ACTION_ANSWERS = 8, /* may go on, but stands for an end where a policy has to have one */
 };
 
 #define ACTION(symbol, name, result, phases, flags)                                                \

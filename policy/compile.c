@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "policy/digest.h"
 #include "policy/problems.h"
 
 enum { QUOTED_MAX_BYTES = 48, HINT_BYTES = 160 };
@@ -193,6 +194,21 @@ static void compile_action(struct policy_compile_state *s, struct policy_compile
         s->policy->ends_tls = true;
 }
 
+/* The type of an action that has one of the flags, unless it was told to go on; else NULL. */
+static const struct action_type *type_with(const struct doc_node *action, unsigned flags)
+{
+    const struct doc_node *name = doc_find(action, "type");
+    const struct doc_node *on_error = doc_find(doc_find(action, "config"), "on_error");
+    const struct action_type *type;
+
+    if (name == NULL || name->kind != DOC_SCALAR)
+        return NULL;
+    type = action_type_find(name->text);
+    if (type == NULL || (type->flags & flags) == 0)
+        return NULL;
+    return on_error == NULL || !str_eq(on_error->text, STR("continue")) ? type : NULL;
+}
+
 /* Actions behind one that always ends the phase never run (D3: a warning, examples do it). */
 static void warn_unreachable(struct policy_compiler *c, const struct doc_node *actions)
 {
@@ -201,20 +217,23 @@ static void warn_unreachable(struct policy_compiler *c, const struct doc_node *a
     c->depth = COMPILER_ACTION;
     for (c->action = 0; c->action < actions->count; c->action++) {
         const struct doc_node *action = actions->items[c->action];
-        const struct doc_node *name = doc_find(action, "type");
-        const struct doc_node *on_error = doc_find(doc_find(action, "config"), "on_error");
-        const struct action_type *type;
 
         if (ended != NULL) {
             compiler_warn(c, action->at, "",
                           "it can never run, because %s before it ends the phase", ended->name);
             return;
         }
-        type = name == NULL || name->kind != DOC_SCALAR ? NULL : action_type_find(name->text);
-        if (type != NULL && (type->flags & ACTION_ENDS) != 0 &&
-            (on_error == NULL || !str_eq(on_error->text, STR("continue"))))
-            ended = type;
+        ended = type_with(action, ACTION_ENDS);
     }
+}
+
+static bool has_end(const struct doc_node *actions)
+{
+    for (size_t i = 0; i < actions->count; i++) {
+        if (type_with(actions->items[i], ACTION_ENDS | ACTION_ANSWERS) != NULL)
+            return true;
+    }
+    return false;
 }
 
 /* ---- rules ----------------------------------------------------------------------------------- */
@@ -287,6 +306,7 @@ static void compile_actions(struct policy_compile_state *s, struct policy_compil
     rule->actions = mem_zalloc_array(count + 1, sizeof(*rule->actions));
     for (c->action = 0; c->action < count; c->action++)
         compile_action(s, c, rule, actions->items[c->action]);
+    rule->ends = has_end(actions);
     warn_unreachable(c, actions);
     c->depth = COMPILER_RULE;
 }
@@ -351,6 +371,8 @@ static void compile_phase(struct policy_compile_state *s, struct policy_compiler
                                "the policy has more than %llu rules", (unsigned long long)max);
         return;
     }
+    if (rules->count > 0)
+        phase->digest = digest_node(phase->digest, rules);
     phase->rules =
         mem_realloc(phase->rules, (phase->count + rules->count + 1) * sizeof(*phase->rules));
     for (c->rule = 0; c->rule < rules->count; c->rule++) {

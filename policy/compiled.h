@@ -20,6 +20,7 @@ struct compiled_rule {
     size_t expression_count;
     struct compiled_action *actions; /* owned */
     size_t action_count;
+    bool ends;    /* once it matches, an action of it ends the phase */
     size_t index; /* in its document, for messages */
     char *name;   /* owned; NULL: none */
 };
@@ -27,6 +28,7 @@ struct compiled_rule {
 struct compiled_phase {
     struct compiled_rule *rules; /* owned */
     size_t count;
+    uint64_t digest; /* of what they were compiled from; 0: there are none */
 };
 
 struct policy {

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "policy/compile.h"
+#include "policy/digest.h"
 #include "policy/problems.h"
 
 /* ---- the compiled policy --------------------------------------------------------------------- */
@@ -56,6 +57,44 @@ bool policy_has_phase(const struct counted *policy, enum policy_phase phase)
 bool policy_ends_tls(const struct counted *policy)
 {
     return policy != NULL && policy_of(policy)->ends_tls;
+}
+
+static bool phase_ends(const struct policy *p, enum policy_phase phase)
+{
+    for (size_t i = 0; i < p->phases[phase].count; i++) {
+        const struct compiled_rule *rule = &p->phases[phase].rules[i];
+
+        if (rule->ends && rule->expression_count == 0)
+            return true;
+    }
+    return false;
+}
+
+bool policy_handles_all(const struct counted *policy, unsigned protocols)
+{
+    bool has_requests = (protocols & (POLICY_HTTP | POLICY_HTTPS)) != 0;
+
+    if (policy == NULL)
+        return false;
+    return phase_ends(policy_of(policy), POLICY_ON_TCP_CONNECT) ||
+           (has_requests && phase_ends(policy_of(policy), POLICY_ON_HTTP_REQUEST));
+}
+
+uint64_t policy_phase_digest(const struct counted *policy, enum policy_phase phase)
+{
+    return policy == NULL ? 0 : policy_of(policy)->phases[phase].digest;
+}
+
+uint64_t policy_digest(const struct counted *policy)
+{
+    uint64_t digest;
+
+    if (policy == NULL)
+        return 0;
+    digest = digest_number(0, policy_of(policy)->expression_errors);
+    for (unsigned i = 0; i < POLICY_PHASE_COUNT; i++)
+        digest = digest_number(digest, policy_phase_digest(policy, (enum policy_phase)i));
+    return digest;
 }
 
 /* ---- compiling ------------------------------------------------------------------------------- */

@@ -184,8 +184,23 @@ int policy_terms_compile(const struct policy_terms *t, const struct policy_reque
 /* True if any rule exists for the phase; an exchange skips the phase otherwise. NULL is no policy. */
 bool policy_has_phase(const struct counted *policy, enum policy_phase phase);
 
+/*
+ * True if it can be seen that each connection or request of an endpoint with one of `protocols` meets
+ * an action that ends it, so that the endpoint needs no upstream (spec traffic-policy 1.6): some rule
+ * without expressions has one. NULL is no policy.
+ */
+bool policy_handles_all(const struct counted *policy, unsigned protocols);
+
 /* True if it may end TLS of a connection in its own way (terminate-tls), so on_tcp_connect has to run
  * before the handshake. NULL is no policy. */
 bool policy_ends_tls(const struct counted *policy);
+
+/*
+ * What the rules of a phase were compiled from, as a number: equal for policies that do the same there,
+ * and in all likelihood for no others (policy/digest.h). 0: there are none. NULL is no policy.
+ */
+uint64_t policy_phase_digest(const struct counted *policy, enum policy_phase phase);
+/* The same of the whole policy; 0: NULL. */
+uint64_t policy_digest(const struct counted *policy);
 
 #endif

@@ -175,7 +175,7 @@ static const struct stream_ops chan_ops = {
     .close = stream_close_chan,
 };
 
-static struct chan *chan_new(struct session *s)
+static struct chan *chan_new(struct session *s, uint32_t local_max)
 {
     const struct sshd_settings *settings = &s->front->settings;
     struct chan *c = mem_zalloc(sizeof(*c));
@@ -184,6 +184,7 @@ static struct chan *chan_new(struct session *s)
     c->stream.ops = &chan_ops;
     c->front = s->front;
     c->session = s;
+    c->local_max = local_max;
     c->window = (size_t)settings->channel_window;
     c->held_max = c->window > CHAN_LIBSSH_WINDOW ? c->window : CHAN_LIBSSH_WINDOW;
     c->held_max += (size_t)settings->max_channel_buffer;
@@ -193,11 +194,24 @@ static struct chan *chan_new(struct session *s)
     c->cb.channel_eof_function = on_eof;
     c->cb.channel_close_function = on_close;
     ssh_callbacks_init(&c->cb);
-    c->deadline_ms = clock_mono_ms() + settings->channel_open_timeout_ms;
     return c;
 }
 
-static bool session_is_full(const struct session *s)
+/* Enters the lists as one that is opening, with its libssh channel. */
+static void chan_enter(struct chan *c, const struct stream_events *events, void *arg)
+{
+    struct session *s = c->session;
+
+    stream_set_events(&c->stream, events, arg);
+    DL_APPEND(s->channels, c);
+    s->channel_count++;
+    DL_APPEND2(s->opening, c, opening_prev, opening_next);
+    session_count_channel(s, 1);
+    (void)ssh_set_channel_callbacks(c->ssh, &c->cb);
+    session_wake(s);
+}
+
+bool chans_are_full(const struct session *s)
 {
     return s->channel_count + s->closing_count >= s->front->settings.max_channels;
 }
@@ -208,23 +222,19 @@ struct stream *chan_open(struct session *s, const struct forward *f, const struc
     struct chan *c;
     char ip[ADDR_IP_TEXT_BYTES];
 
-    if (session_is_full(s)) {
+    if (chans_are_full(s)) {
         *why = CLOSE_BUSY;
         return NULL;
     }
-    c = chan_new(s);
+    c = chan_new(s, SESSION_UPSTREAM_MAX_PACKET);
     c->ssh = ssh_channel_new(s->ssh);
     if (c->ssh == NULL) {
         chan_free(c);
         *why = CLOSE_SESSION_LOST;
         return NULL;
     }
-    stream_set_events(&c->stream, events, arg);
-    DL_APPEND(s->channels, c);
-    s->channel_count++;
-    DL_APPEND2(s->opening, c, opening_prev, opening_next);
-    session_count_channel(s, 1);
-    (void)ssh_set_channel_callbacks(c->ssh, &c->cb);
+    c->deadline_ms = clock_mono_ms() + s->front->settings.channel_open_timeout_ms;
+    chan_enter(c, events, arg);
     /*
      * The client finds its forward by exactly the bytes of its request. An error here is a refusal
      * that came during the call, or the end of the session; settling finds out.
@@ -232,7 +242,24 @@ struct stream *chan_open(struct session *s, const struct forward *f, const struc
     (void)ssh_channel_open_reverse_forward(c->ssh, f->host, (int)f->port,
                                            addr_format_ip(client, ip), client->port);
     chans_check_opening(s);
-    session_wake(s);
+    return &c->stream;
+}
+
+struct stream *chan_accept(struct session *s, ssh_message m, const struct stream_events *events,
+                           void *arg)
+{
+    struct chan *c;
+
+    if (chans_are_full(s))
+        return NULL;
+    c = chan_new(s, SESSION_CLIENT_MAX_PACKET);
+    c->ssh = ssh_message_channel_request_open_reply_accept(m);
+    if (c->ssh == NULL) {
+        chan_free(c);
+        return NULL;
+    }
+    /* It is open already, but what that entails polls, so it waits for settling. */
+    chan_enter(c, events, arg);
     return &c->stream;
 }
 
@@ -251,7 +278,7 @@ static void chan_opened(struct chan *c)
 
     chan_leave_opening(c);
     c->state = CHAN_OPEN;
-    if (!session_check_packet_size(s, c->ssh, SESSION_UPSTREAM_MAX_PACKET))
+    if (!session_check_packet_size(s, c->ssh, c->local_max))
         return;
     /* Also before a close: it keeps libssh from adjusting the window after our CLOSE. */
     if (!c->peer_closed)
@@ -287,7 +314,8 @@ static void chan_refused(struct chan *c, enum close_reason why)
 
 bool chan_is_confirmed(const struct chan *c)
 {
-    return ssh_channel_is_open(c->ssh) || (c->peer_closed && session_has_packet_size(c->ssh));
+    return ssh_channel_is_open(c->ssh) ||
+           (c->peer_closed && session_has_packet_size(c->ssh, c->local_max));
 }
 
 /* True, with the reason in *why, when libssh tells of a refusal that was not seen yet. */

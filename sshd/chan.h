@@ -1,6 +1,7 @@
 /*
- * chan: an SSH channel to the upstream of a forward, as a stream (tunnel/stream.h). Not named
- * "channel", because libssh exports functions that are.
+ * chan: an SSH channel that carries bytes of a connection, as a stream (tunnel/stream.h): one that we
+ * open to the upstream of a forward, or one that the client opens (direct.h). Not named "channel",
+ * because libssh exports functions that are.
  * Two lives meet in it: the SSH channel, which belongs to libssh and ends with the session, and the
  * stream, which belongs to its user until stream_close(). A channel whose user left while it was
  * still opening is kept until the client has answered: libssh would forget it, and the client would
@@ -14,6 +15,8 @@
 #define SSHD_CHAN_H
 
 #include <stdbool.h>
+
+#include <libssh/server.h>
 
 #include "base/addr.h"
 #include "sshd/forward.h"
@@ -34,6 +37,15 @@ enum {
 /* Opens a channel for the visitor at `client`; as agent_ops.open(). */
 struct stream *chan_open(struct session *s, const struct forward *f, const struct addr *client,
                          const struct stream_events *events, void *arg, enum close_reason *why);
+
+/*
+ * Accepts a channel that the client asks to open; on_open follows when it is settled, or on_closed.
+ * In a libssh callback. NULL: the session is full, or libssh has failed.
+ */
+struct stream *chan_accept(struct session *s, ssh_message m, const struct stream_events *events,
+                           void *arg);
+/* True when the session has all the channels that it may have. */
+bool chans_are_full(const struct session *s);
 
 /* One step of session_settle(): answers to opens, then writers, then deliveries. */
 void chans_settle(struct session *s);

@@ -45,6 +45,7 @@ struct chan {
     struct ssh_channel_callbacks_struct cb;
     enum chan_state state;
     enum chan_user user;
+    uint32_t local_max; /* libssh's own limit on packets, by who opened it */
 
     bool over; /* `why` is set: on_closed comes after what was received */
     enum close_reason why;

@@ -49,6 +49,7 @@ struct command {
     enum upstream_protocol upstream_protocol;
     unsigned upstream_proxy_protocol; /* version; 0: none */
     bool upstream_tls_verify;
+    bool pooling; /* the endpoints may share their addresses */
     enum command_log log;
     enum log_format log_format;
     struct flag_documents flags; /* owned: what flags ask of the policy */

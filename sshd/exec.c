@@ -256,6 +256,9 @@ static struct endpoint *make_endpoint(struct exec *x, struct forward *f, size_t 
     replace(&ep->upstream_url, mem_strdup(hint));
     exec_upstream_fill(&x->upstream, &x->command, &ep->upstream);
     ep->policy = policy;
+    ep->rules = policy_digest(policy);
+    ep->connect_rules = policy_phase_digest(policy, POLICY_ON_TCP_CONNECT);
+    ep->pooling = x->command.pooling;
     ep->wants_events = shows_requests(x);
     memcpy(ep->session_id, s->id, sizeof(ep->session_id));
     memcpy(ep->key, s->auth.key_hex, sizeof(ep->key));

@@ -347,6 +347,13 @@ static int set_metadata(struct flag_values *v, struct str value, struct err *e)
     return 0;
 }
 
+static int set_pooling(struct flag_values *v, struct str value, struct err *e)
+{
+    (void)e;
+    v->command->pooling = str_eq(value, STR("true"));
+    return 0;
+}
+
 static int set_log(struct flag_values *v, struct str value, struct err *e)
 {
     if (str_eq(value, STR("stdout")))

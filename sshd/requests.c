@@ -10,6 +10,7 @@
 #include <libssh/server.h>
 
 #include "sshd/auth.h"
+#include "sshd/direct.h"
 #include "sshd/session_int.h"
 #include "sshd/sshd_int.h"
 #include "sshd/terminal.h"
@@ -83,6 +84,10 @@ static int on_message(ssh_session ssh, ssh_message m, void *arg)
         if (ssh_message_subtype(m) == SSH_GLOBAL_REQUEST_CANCEL_TCPIP_FORWARD)
             return on_cancel(s, m);
         return 1;
+    case SSH_REQUEST_CHANNEL_OPEN:
+        if (s->auth.key == NULL || s->ending || ssh_message_subtype(m) != SSH_CHANNEL_DIRECT_TCPIP)
+            return 1;
+        return direct_on_request(s, m);
     default: /* message types are plain numbers */
         return 1;
     }

@@ -37,6 +37,7 @@
 #include "sshd/requests.h"
 #include "sshd/sshd_int.h"
 #include "sshd/terminal.h"
+#include "tunnel/acl.h"
 
 enum {
     SETTLE_ROUNDS = 4,      /* then the rest of the loop gets its turn */
@@ -432,6 +433,7 @@ static void session_run(struct session *s, bool pump)
         session_finish(s, SESSION_TALK);
         return;
     }
+    session_uncork(s);
     session_watch(s);               /* brings the flow up to date, too */
     if (more || chans_have_work(s)) /* in the next turn, when others had theirs */
         timer_set(s, &s->wake, 0);
@@ -452,6 +454,19 @@ static void on_wake(struct ev_loop *loop, ev_timer *w, int revents)
 }
 
 /* ---- timers ------------------------------------------------------------------------------------- */
+
+/*
+ * `ssh -N -L` and `ssh -W` have no command, and may stay without one as long as their connection
+ * lives: nothing tells them from a session that will never open a channel, and such a one costs little
+ * and counts among those of its key. One that also has forwards must say what they are for, or its
+ * command has ended; it stays for the channels that are open. Their end asks again.
+ */
+static bool stays_without_command(const struct session *s)
+{
+    if (s->terminals == NULL && s->forwards.count == 0)
+        return acl_may_connect(&s->auth.key->acl);
+    return s->direct_count > 0 && (s->had_terminal || s->forwards.count == 0);
+}
 
 /* Nothing runs yet, although there was time enough. */
 static void end_without_command(struct session *s)
@@ -487,7 +502,7 @@ static void on_phase(struct ev_loop *loop, ev_timer *w, int revents)
         session_end(s, CLOSE_IDLE, &e);
         return;
     }
-    if (s->bare != NULL || !all_terminals_wait(s))
+    if (s->bare != NULL || !all_terminals_wait(s) || stays_without_command(s))
         return;
     /* A command that ended must not leave its forwards open to everyone. */
     if (!s->had_terminal && s->forwards.count > 0 && s->front->settings.allow_no_command) {
@@ -563,6 +578,7 @@ static void set_watchers(struct session *s)
     ev_init(&s->io, on_socket);
     s->io.data = s;
     ev_init(&s->wake, on_wake);
+    ev_set_priority(&s->wake, EV_MINPRI); /* behind all that writes in this turn */
     s->wake.data = s;
     ev_init(&s->phase, on_phase);
     s->phase.data = s;

@@ -21,6 +21,7 @@
 
 #include "base/addr.h"
 #include "base/buf.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "sshd/auth.h"
 #include "sshd/flow.h"
@@ -86,6 +87,7 @@ struct session {
 
     struct auth auth;
     struct flow flow;
+    unsigned turn_packets; /* that channels wrote in this loop turn */
     struct forwards forwards;
     bool forwards_changed;
 
@@ -96,7 +98,7 @@ struct session {
     struct exec *bare;   /* owned: the command of a session without one (`ssh -N`) */
     struct buf notices;  /* for the first terminal that shows something */
 
-    /* Upstream channels, each on `channels`, and on the other lists as its state says. */
+    /* Channels that carry bytes, each on `channels`, and on the other lists as its state says. */
     struct chan *channels; /* borrowed: owned by the users of the streams */
     struct chan *opening;
     struct chan *turns;    /* writers that wait for room in the output, first come first served */
@@ -106,10 +108,12 @@ struct session {
     struct closing *closing; /* owned: closed by us and not yet by the client */
     struct closing *closed;  /* owned: by both, to be freed by settling */
     size_t closing_count;
-    uint64_t discarded; /* unread bytes that libssh holds of closing ones */
-    size_t alive_count; /* SSH channels of any kind, for the metric */
-    uint64_t unread;    /* bytes that wait in all channels */
-    char *denied_text;  /* owned: the refusal that libssh told last */
+    uint64_t discarded;           /* unread bytes that libssh holds of closing ones */
+    size_t alive_count;           /* SSH channels of any kind, for the metric */
+    uint64_t unread;              /* bytes that wait in all channels */
+    char *denied_text;            /* owned: the refusal that libssh told last */
+    size_t direct_count;          /* of the channels, those that the client opened (direct.h) */
+    struct log_limit direct_told; /* of refused ones, to the user */
 
     bool ending; /* end_* is set; the next settling ends it */
     enum close_reason end_why;
@@ -138,7 +142,7 @@ void session_error_text(const struct err *e, char out[SESSION_TEXT_BYTES]);
 void session_notice(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The keys were loaded anew. */
 void session_check_key(struct session *s);
-/* Something changed and nothing runs: gives the client time to say what to do. */
+/* Something changed, and if nothing runs: gives the client time to say what to do. */
 void session_await_command(struct session *s);
 
 enum session_output { SESSION_STDOUT, SESSION_STDERR };
@@ -146,6 +150,8 @@ enum write_stop { WRITE_TOOK_ALL, WRITE_NEEDS_WINDOW, WRITE_NEEDS_OUTPUT };
 
 /* False while much output is pending or keys are exchanged: nothing may be written then. */
 bool session_can_write(struct session *s);
+/* The end of a loop turn: what session_write() gathered in it leaves. */
+void session_uncork(struct session *s);
 /*
  * Writes what window, output bound and rekeying allow; returns the bytes taken. A channel that is
  * gone takes everything. Polls: not in a libssh callback.
@@ -161,8 +167,9 @@ void session_settle_closing(struct session *s);
 void session_forget_closing(struct session *s);
 /* Counts one SSH channel more or less. */
 void session_count_channel(struct session *s, int n);
-/* The client has told how large a packet may be: it does so when it confirms an upstream channel. */
-bool session_has_packet_size(ssh_channel ch);
+/* The client has told how large a packet may be: it does so when it confirms an upstream channel, or
+ * asks for one of its own. */
+bool session_has_packet_size(ssh_channel ch, uint32_t local_max);
 /* False, and the session ends, when the client takes packets of a size that libssh cannot serve. */
 bool session_check_packet_size(struct session *s, ssh_channel ch, uint32_t local_max);
 

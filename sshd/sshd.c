@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "sshd/arrival.h"
 #include "sshd/chan.h"
+#include "sshd/direct.h"
 #include "sshd/farewell.h"
 #include "sshd/session_int.h"
 #include "sshd/sshd_int.h"
@@ -167,14 +168,15 @@ static ssh_bind bind_new(const struct sshd_shared *sh)
     return b;
 }
 
-struct sshd *sshd_new(struct worker *w, struct sshd_shared *shared, const int *listen_fds,
-                      size_t listen_count)
+struct sshd *sshd_new(struct worker *w, struct sshd_shared *shared, const struct inside *inside,
+                      const int *listen_fds, size_t listen_count)
 {
     struct sshd *front = mem_zalloc(sizeof(*front));
 
     ref_init(&front->ref);
     front->worker = w;
     front->shared = shared;
+    front->inside = *inside;
     front->settings = shared->settings;
     settings_ref(&front->settings);
     front->keys = shared->keys;
@@ -291,6 +293,7 @@ void sshd_free(struct sshd *front)
         front->sessions->end_why = CLOSE_DRAIN;
         session_finish(front->sessions, SESSION_SILENT);
     }
+    directs_stop(front);
     chans_forget_orphans(front);
     farewells_stop(front);
     front->closed = NULL;

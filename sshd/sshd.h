@@ -22,6 +22,7 @@ struct authkeys;
 struct cidr_set;
 struct control;
 struct host_suffixes;
+struct inside;
 struct policy_terms;
 struct sshd;
 struct sshd_shared;
@@ -38,10 +39,11 @@ struct sshd_settings {
     uint64_t proxy_header_timeout_ms;
     uint64_t login_grace_ms;
     uint32_t max_auth_tries;
-    uint32_t max_forwards;       /* per session */
-    uint32_t max_channels;       /* per session, upstream channels */
-    uint64_t max_channel_buffer; /* bytes unread per channel beyond the window */
-    uint64_t channel_window;     /* bytes announced to the client per channel */
+    uint32_t max_forwards;        /* per session */
+    uint32_t max_channels;        /* per session, of those that carry bytes */
+    uint32_t max_direct_channels; /* of them, those that the client opens */
+    uint64_t max_channel_buffer;  /* bytes unread per channel beyond the window */
+    uint64_t channel_window;      /* bytes announced to the client per channel */
     uint64_t channel_open_timeout_ms;
     uint64_t command_wait_ms; /* from the first forward to the command; also to the first forward */
     uint64_t keepalive_interval_ms;
@@ -81,9 +83,10 @@ void sshd_shared_set_api(struct sshd_shared *s, const struct sshd_api *api);
 enum { SSHD_HOST_KEYS = 3 };
 int sshd_host_keys_ensure(const char *dir, char *out[SSHD_HOST_KEYS], struct err *e);
 
-/* `listen_fds` are bound, listening, non-blocking sockets of this worker (taken). */
-struct sshd *sshd_new(struct worker *w, struct sshd_shared *shared, const int *listen_fds,
-                      size_t listen_count);
+/* `listen_fds` are bound, listening, non-blocking sockets of this worker (taken). `inside` (copied) is
+ * where clients reach internal endpoints. */
+struct sshd *sshd_new(struct worker *w, struct sshd_shared *shared, const struct inside *inside,
+                      const int *listen_fds, size_t listen_count);
 void sshd_start(struct sshd *s);
 
 /* A reload: sessions whose key is gone or expired end with a reason, the others go on. `keys` may

@@ -18,9 +18,11 @@
 #include "base/ref.h"
 #include "sshd/shared.h"
 #include "sshd/sshd.h"
+#include "tunnel/inside.h"
 
 struct arrival;
 struct chan;
+struct direct;
 struct farewell;
 struct session;
 
@@ -48,6 +50,8 @@ struct sshd {
     size_t unauthenticated;     /* of them not logged in, arrivals, and farewells to such */
     struct arrival *arrivals;   /* owned */
     struct chan *orphans;       /* borrowed: their owners must be told that the session is gone */
+    struct direct *directs;     /* list; each owns itself until it ends */
+    struct inside inside;       /* where they lead */
     struct farewell *farewells; /* owned */
     size_t claims;              /* asked of the control thread and not answered */
 
@@ -55,6 +59,7 @@ struct sshd {
 
     struct log_limit refused_log; /* of what strangers can trigger */
     struct log_limit proxy_log;   /* connections without a proper PROXY header */
+    struct log_limit direct_log;  /* channels that clients may not open */
     bool draining;
     worker_fn *closed; /* NULL: sshd_close_all() was not called, or its callback ran */
     bool telling;      /* that callback is on its way */

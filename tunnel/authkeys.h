@@ -1,8 +1,8 @@
 /*
  * authkeys: the allow-list of SSH keys, read from authorized_keys files.
- * The format is OpenSSH's; options before the key: account="NAME", admin, bind="RULE" (repeatable),
- * expiry-time="YYYYMMDD[HHMM[SS]][Z]", from="CIDR,..." ; others are errors. A key without account
- * belongs to account "default".
+ * The format is OpenSSH's; options before the key: account="NAME", admin, bind="RULE" and
+ * connect="RULE" (both repeatable), expiry-time="YYYYMMDD[HHMM[SS]][Z]", from="CIDR,..." ; others are
+ * errors. A key without account belongs to account "default".
  * Immutable once loaded and counted: a session keeps the set it logged in with until a newer set
  * tells that its key is gone.
  * Thread: authkeys_load() reads files, so on a job thread or at start; all else any.

@@ -13,7 +13,8 @@
 
 /*
  * Reads the options at the start of *line into key and moves *line behind them and the space that
- * follows. Returns 0, or -1 with E_SYNTAX, E_LIMIT or a code of acl_add() or cidr_parse().
+ * follows. Returns 0, or -1 with E_SYNTAX, E_LIMIT or a code of acl_add(), acl_add_connect() or
+ * cidr_parse().
  */
 int authkey_options_parse(struct str *line, struct authkey *key, struct err *e);
 

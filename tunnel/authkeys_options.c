@@ -42,6 +42,11 @@ static int set_bind(struct authkey *key, struct str value, struct err *e)
     return acl_add(&key->acl, value, e);
 }
 
+static int set_connect(struct authkey *key, struct str value, struct err *e)
+{
+    return acl_add_connect(&key->acl, value, e);
+}
+
 static int set_from(struct authkey *key, struct str value, struct err *e)
 {
     struct str block;
@@ -129,6 +134,7 @@ static const struct option {
     { "account", "account=\"NAME\"", false, set_account },
     { "admin", NULL, false, set_admin },
     { "bind", "bind=\"RULE\"", true, set_bind },
+    { "connect", "connect=\"RULE\"", true, set_connect },
     { "expiry-time", "expiry-time=\"YYYYMMDD[HHMM[SS]][Z]\"", false, set_expiry },
     { "from", "from=\"CIDR,...\"", false, set_from },
 };

@@ -3,7 +3,8 @@
  * one, its worker. A change goes to all workers as one message each, so a takeover replaces the old
  * endpoint by the new one without a moment in which the name leads nowhere; the last worker that
  * has applied it posts the change back, and only then is the claim answered. A TCP port travels with
- * its endpoint: it is open before the message goes out, so the workers cannot fail.
+ * the first endpoint of its pool and goes with the last: it is open before the message goes out, so the
+ * workers cannot fail.
  *
  * Messages from one thread to another keep their order, so a release that follows its claim finds
  * the endpoint in the registry, and its removal follows the addition on every worker.
@@ -50,8 +51,10 @@ struct change {
     struct control *control;  /* borrowed */
     struct endpoint *added;   /* counted; NULL: none */
     struct endpoint *removed; /* counted; NULL: none */
-    struct claim *claim;      /* owned; NULL: nobody waits */
-    atomic_size_t pending;    /* workers that have not applied it */
+    struct port *opened; /* borrowed: comes with `added`; NULL: its port was open, or it has none */
+    struct port *closed; /* owned: goes with `removed`; NULL: others still use it */
+    struct claim *claim; /* owned; NULL: nobody waits */
+    atomic_size_t pending; /* workers that have not applied it */
     struct change_part {
         struct change *change; /* borrowed: it lives until the last worker is done */
         struct routes *routes; /* borrowed */
@@ -59,17 +62,6 @@ struct change {
 };
 
 /* ---- claims ---------------------------------------------------------------------------- */
-
-static void acl_copy(struct acl *to, const struct acl *from)
-{
-    acl_init(to);
-    if (from->count == 0)
-        return;
-    to->values = mem_zalloc_array(from->count, sizeof(*to->values));
-    for (size_t i = 0; i < from->count; i++)
-        to->values[i] = mem_strdup(from->values[i]);
-    to->count = from->count;
-}
 
 static void claim_free(struct claim *claim)
 {
@@ -95,26 +87,6 @@ static void answer(struct claim *claim)
 
 /* ---- changes --------------------------------------------------------------------------- */
 
-/* What the change of endpoints does to ports: a takeover keeps the one that both have. */
-static struct port *port_of(const struct endpoint *ep)
-{
-    return ep != NULL ? ep->port : NULL;
-}
-
-static struct port *opened_port(const struct change *ch)
-{
-    struct port *p = port_of(ch->added);
-
-    return p != port_of(ch->removed) ? p : NULL;
-}
-
-static struct port *closed_port(const struct change *ch)
-{
-    struct port *p = port_of(ch->removed);
-
-    return p != port_of(ch->added) ? p : NULL;
-}
-
 static void change_free(struct change *ch)
 {
     endpoint_unref(ch->added);
@@ -135,9 +107,9 @@ static void on_applied(struct worker *w, void *arg)
     struct control *c = ch->control;
 
     (void)w;
-    if (closed_port(ch) != NULL)
-        c->ports.ops->close(closed_port(ch));
-    if (ch->added != NULL && ch->removed != NULL)
+    if (ch->closed != NULL)
+        c->ports.ops->close(ch->closed);
+    if (ch->added != NULL && ch->removed != NULL && endpoint_has_agent(ch->removed))
         ch->removed->agent.ops->on_notice(&ch->removed->agent, AGENT_TAKEN_OVER);
     if (ch->claim != NULL)
         answer(ch->claim);
@@ -157,14 +129,30 @@ static void on_change(struct worker *w, void *arg)
     /* In this order: an endpoint of another scheme stays until its successor is there. */
     if (ch->added != NULL)
         routes_add(part->routes, ch->added);
-    if (opened_port(ch) != NULL)
-        ports->serve(opened_port(ch), w);
-    if (closed_port(ch) != NULL)
-        ports->stop(closed_port(ch), w);
+    if (ch->opened != NULL)
+        ports->serve(ch->opened, w);
+    if (ch->closed != NULL)
+        ports->stop(ch->closed, w);
     if (ch->removed != NULL)
         routes_remove(part->routes, ch->removed);
     if (atomic_fetch_sub_explicit(&ch->pending, 1, memory_order_acq_rel) == 1)
         worker_post(ch->control->worker, on_applied, ch);
+}
+
+/*
+ * What the change does to ports, once the registry has made it: members of a pool, and an endpoint and
+ * the one it displaces, have the same port.
+ */
+static void note_ports(struct change *ch)
+{
+    const struct registry *r = ch->control->registry;
+    struct port *there = ch->removed != NULL ? ch->removed->port : NULL;
+
+    if (ch->added != NULL && ch->added->port != there && registry_pool(r, ch->added)->count == 1)
+        ch->opened = ch->added->port;
+    if (there != NULL &&
+        (ch->added != NULL ? ch->added->port != there : registry_pool(r, ch->removed) == NULL))
+        ch->closed = there;
 }
 
 /* Takes the reference to `removed` and the claim, and one reference to `added`. */
@@ -177,6 +165,9 @@ static void publish(struct control *c, struct endpoint *added, struct endpoint *
     ch->added = added;
     ch->removed = removed;
     ch->claim = claim;
+    note_ports(ch);
+    if (removed != NULL)
+        endpoint_withdraw(removed);
     atomic_init(&ch->pending, c->worker_count);
     metrics_add(worker_metrics(c->worker), METRIC_ENDPOINTS, (added != NULL) - (removed != NULL));
     c->changes++;
@@ -248,9 +239,11 @@ static void on_claim(struct worker *w, void *arg)
         answer(claim);
         return;
     }
-    if (displaced != NULL)
+    if (displaced != NULL && endpoint_has_agent(claim->ep))
         log_change("endpoint.taken_over", displaced);
-    log_change("endpoint.up", claim->ep);
+    log_change(displaced != NULL && !endpoint_has_agent(claim->ep) ? "endpoint.changed"
+                                                                   : "endpoint.up",
+               claim->ep);
     endpoint_ref(claim->ep);
     publish(c, claim->ep, displaced, claim);
 }
@@ -274,6 +267,39 @@ static void on_release(struct worker *w, void *arg)
     }
     endpoint_unref(rel->ep);
     mem_free(rel);
+}
+
+/* Here a claim is of somebody who waits for the end of one. */
+static void on_remove(struct worker *w, void *arg)
+{
+    struct claim *claim = arg;
+    struct control *c = claim->control;
+    struct endpoint *removed =
+        registry_remove(c->registry, claim->ep, REGISTRY_LET_GO, clock_mono_ms());
+
+    (void)w;
+    if (removed == NULL) {
+        (void)err_set(&claim->err, E_NOT_FOUND, "the endpoint is offline already");
+        answer(claim);
+        return;
+    }
+    log_change("endpoint.down", removed);
+    publish(c, NULL, removed, claim);
+}
+
+struct look {
+    struct control *control; /* borrowed: outlives the message */
+    control_look_fn *fn;
+    void *arg;
+};
+
+static void on_look(struct worker *w, void *arg)
+{
+    struct look *look = arg;
+
+    (void)w;
+    look->fn(look->arg, look->control->registry);
+    mem_free(look);
 }
 
 struct configure {
@@ -362,8 +388,8 @@ struct worker *control_worker(struct control *c)
     return c->worker;
 }
 
-void control_claim(struct control *c, struct worker *from, struct endpoint *ep,
-                   const struct acl *acl, control_claimed_fn *done, void *arg)
+static struct claim *claim_new(struct control *c, struct worker *from, struct endpoint *ep,
+                               control_claimed_fn *done, void *arg)
 {
     struct claim *claim = mem_zalloc(sizeof(*claim));
 
@@ -371,19 +397,62 @@ void control_claim(struct control *c, struct worker *from, struct endpoint *ep,
     claim->from = from;
     claim->ep = ep;
     endpoint_ref(ep);
-    claim->has_acl = acl != NULL;
     acl_init(&claim->acl);
-    if (acl != NULL)
-        acl_copy(&claim->acl, acl);
     claim->done = done;
     claim->arg = arg;
+    return claim;
+}
+
+void control_claim(struct control *c, struct worker *from, struct endpoint *ep,
+                   const struct acl *acl, control_claimed_fn *done, void *arg)
+{
+    struct claim *claim = claim_new(c, from, ep, done, arg);
+
+    claim->has_acl = acl != NULL;
+    if (acl != NULL)
+        acl_copy(&claim->acl, acl);
     worker_post(c->worker, on_claim, claim);
+}
+
+void control_remove(struct control *c, struct worker *from, struct endpoint *ep,
+                    control_claimed_fn *done, void *arg)
+{
+    endpoint_withdraw(ep);
+    worker_post(c->worker, on_remove, claim_new(c, from, ep, done, arg));
+}
+
+int control_preload(struct control *c, struct endpoint *ep, struct err *e)
+{
+    struct endpoint *displaced;
+
+    assert(!endpoint_has_agent(ep));
+    if (registry_add(c->registry, ep, clock_mono_ms(), &displaced, e) == -1)
+        return -1;
+    endpoint_unref(displaced);
+    for (size_t i = 0; i < c->worker_count; i++) {
+        routes_add(c->routes[i], ep);
+        if (ep->port != NULL && registry_pool(c->registry, ep)->count == 1)
+            c->ports.ops->serve(ep->port, c->workers[i]);
+    }
+    metrics_add(worker_metrics(c->worker), METRIC_ENDPOINTS, 1);
+    return 0;
+}
+
+void control_look(struct control *c, control_look_fn *fn, void *arg)
+{
+    struct look *look = mem_zalloc(sizeof(*look));
+
+    look->control = c;
+    look->fn = fn;
+    look->arg = arg;
+    worker_post(c->worker, on_look, look);
 }
 
 void control_release(struct control *c, struct endpoint *ep, enum registry_hold hold)
 {
     struct release *rel = mem_zalloc(sizeof(*rel));
 
+    endpoint_withdraw(ep); /* so that no worker begins anything with it meanwhile */
     rel->control = c;
     rel->ep = ep;
     endpoint_ref(ep);

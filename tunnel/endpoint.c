@@ -1,5 +1,8 @@
 #include "tunnel/endpoint.h"
 
+#include <assert.h>
+#include <string.h>
+
 #include "base/mem.h"
 
 struct endpoint *endpoint_new(void)
@@ -43,4 +46,62 @@ void endpoint_unref(struct endpoint *ep)
     mem_free(ep->upstream.tls_host);
     mem_free(ep->upstream.tls_cas);
     mem_free(ep);
+}
+
+/*
+ * What follows is a hint for choosing and orders nothing, so it is relaxed; a worker that was told of
+ * the end by a message sees what was set before that.
+ */
+
+void endpoint_enter(struct endpoint *ep)
+{
+    endpoint_ref(ep);
+    atomic_fetch_add_explicit(&ep->outstanding, 1, memory_order_relaxed);
+}
+
+void endpoint_leave(struct endpoint *ep)
+{
+    unsigned before;
+
+    if (ep == NULL)
+        return;
+    before = atomic_fetch_sub_explicit(&ep->outstanding, 1, memory_order_relaxed);
+    assert(before > 0);
+    (void)before;
+    endpoint_unref(ep);
+}
+
+unsigned endpoint_outstanding(const struct endpoint *ep)
+{
+    return atomic_load_explicit(&ep->outstanding, memory_order_relaxed);
+}
+
+void endpoint_withdraw(struct endpoint *ep)
+{
+    atomic_store_explicit(&ep->withdrawn, true, memory_order_relaxed);
+}
+
+bool endpoint_is_withdrawn(const struct endpoint *ep)
+{
+    return atomic_load_explicit(&ep->withdrawn, memory_order_relaxed);
+}
+
+bool endpoint_has_same_address(const struct endpoint *a, const struct endpoint *b)
+{
+    if (a->url.scheme != b->url.scheme || a->url.port != b->url.port ||
+        a->url.binding != b->url.binding || strcmp(a->url.host, b->url.host) != 0)
+        return false;
+    return a->url.binding != BINDING_INTERNAL || strcmp(a->account, b->account) == 0;
+}
+
+bool endpoint_has_same_rules(const struct endpoint *a, const struct endpoint *b)
+{
+    if (a->policy == b->policy)
+        return true;
+    return a->policy != NULL && b->policy != NULL && a->rules != 0 && a->rules == b->rules;
+}
+
+bool endpoint_has_same_connect_rules(const struct endpoint *a, const struct endpoint *b)
+{
+    return a->connect_rules == b->connect_rules;
 }

@@ -1,12 +1,14 @@
 /*
- * endpoint: a public address, who holds it and the policy that guards it.
- * Immutable once claimed, and shared by all workers, sessions and exchanges through its count.
+ * endpoint: an address, who holds it and the policy that guards it.
+ * Immutable once claimed, but for what a pool goes by when it chooses among its members; shared by all
+ * workers, sessions and exchanges through its count.
  * Owns:   its strings; one reference to its policy.
  * Thread: any.
  */
 #ifndef TUNNEL_ENDPOINT_H
 #define TUNNEL_ENDPOINT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -46,13 +48,30 @@ struct endpoint {
     char *upstream_url; /* owned; "" when the agent gave no hint */
     struct endpoint_upstream upstream;
     struct counted *policy; /* counted; NULL: none. Only policy_compile() makes one */
+    uint64_t rules;         /* digest of what the policy was made of; 0: not known, or no policy */
+    uint64_t connect_rules; /* the same of its rules for connections; 0: none */
+    bool pooling;           /* others with this may have the address too (tunnel/pool.h) */
     bool wants_events;      /* the session shows request lines */
     char session_id[ID_BYTES];
     char key[ENDPOINT_KEY_BYTES]; /* SHA-256 fingerprint of the SSH key, hexadecimal */
-    struct agent agent;
+    struct agent agent;           /* zeroed: it is a cloud endpoint */
     struct port
         *port; /* borrowed: of a public TCP endpoint that is online; the registry opens it */
+    atomic_uint outstanding; /* see endpoint_enter() */
+    atomic_bool withdrawn;   /* see endpoint_withdraw() */
 };
+
+/* False for a cloud endpoint, which no session holds: its policy answers everything. */
+static inline bool endpoint_has_agent(const struct endpoint *ep)
+{
+    return ep->agent.ops != NULL;
+}
+
+/* True if a visitor's connection is best served by that worker: sessions are on one only. */
+static inline bool endpoint_is_at(const struct endpoint *ep, const struct worker *w)
+{
+    return !endpoint_has_agent(ep) || ep->agent.worker == w;
+}
 
 /* A zeroed endpoint with one reference and empty strings; the caller fills it before the claim. */
 struct endpoint *endpoint_new(void);
@@ -61,5 +80,26 @@ void endpoint_set(char **field, struct str value);
 void endpoint_ref(struct endpoint *ep);
 /* NULL is fine. */
 void endpoint_unref(struct endpoint *ep);
+
+/* A request or a connection goes to ep from now on, and is outstanding until it leaves; it has a
+ * reference meanwhile. */
+void endpoint_enter(struct endpoint *ep);
+/* NULL is fine. */
+void endpoint_leave(struct endpoint *ep);
+unsigned endpoint_outstanding(const struct endpoint *ep);
+
+/*
+ * It is going offline, and not every worker may know yet: pools choose others, and nothing of it is
+ * kept for later requests. Who learns of it first says so.
+ */
+void endpoint_withdraw(struct endpoint *ep);
+bool endpoint_is_withdrawn(const struct endpoint *ep);
+
+/* True if both have the same URL, and internal ones the same account. */
+bool endpoint_has_same_address(const struct endpoint *a, const struct endpoint *b);
+/* True if what the policy of a does is what that of b would do. */
+bool endpoint_has_same_rules(const struct endpoint *a, const struct endpoint *b);
+/* The same of the rules for connections. */
+bool endpoint_has_same_connect_rules(const struct endpoint *a, const struct endpoint *b);
 
 #endif

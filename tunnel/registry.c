@@ -1,6 +1,6 @@
 /*
- * Two tables. `slots` has one entry for each endpoint that is online; its key is host and port
- * without the scheme, because two protocols cannot share a port (https and tls on x:443 conflict).
+ * Two tables. `slots` has one entry for each address that is online, with its pool; its key is host and
+ * port without the scheme, because two protocols cannot share a port (https and tls on x:443 conflict).
  * `names` has one entry for each public name in use or held, since the ownership of a name is the
  * same for all its ports: while account A serves https://x, account B cannot have http://x.
  *
@@ -33,8 +33,8 @@ enum {
 };
 
 struct slot {
-    struct endpoint *ep; /* counted */
-    char *key;           /* owned */
+    struct pool pool; /* never empty; its members are counted */
+    char *key;        /* owned */
     UT_hash_handle hh;
 };
 
@@ -55,6 +55,7 @@ struct name {
 
 struct registry {
     struct slot *slots; /* owned */
+    size_t count;       /* of endpoints in them */
     struct name *names; /* owned */
     struct name *held;  /* the names that are held, oldest first */
     size_t held_count;
@@ -223,26 +224,24 @@ static struct slot *slot_find(const struct registry *r, const struct url *u, con
     return found;
 }
 
-static void slot_new(struct registry *r, struct endpoint *ep)
+static struct slot *slot_new(struct registry *r, const struct endpoint *ep)
 {
     char key[SLOT_KEY_MAX_BYTES];
     struct slot *s = mem_zalloc(sizeof(*s));
 
     slot_key(&ep->url, ep->account, key);
     s->key = mem_strdup(key);
-    s->ep = ep;
     HASH_ADD_KEYPTR(hh, r->slots, s->key, strlen(s->key), s);
+    return s;
 }
 
-/* Frees the slot and returns its endpoint with the reference. */
-static struct endpoint *slot_free(struct registry *r, struct slot *s)
+/* Its pool is empty. */
+static void slot_free(struct registry *r, struct slot *s)
 {
-    struct endpoint *ep = s->ep;
-
     HASH_DEL(r->slots, s);
+    pool_fini(&s->pool);
     mem_free(s->key);
     mem_free(s);
-    return ep;
 }
 
 void registry_free(struct registry *r)
@@ -252,7 +251,7 @@ void registry_free(struct registry *r)
     if (r == NULL)
         return;
     while ((ep = registry_take(r)) != NULL) {
-        if (ep->port != NULL)
+        if (ep->port != NULL && registry_pool(r, ep) == NULL)
             r->tcp.source.ops->close(ep->port);
         endpoint_unref(ep);
     }
@@ -283,28 +282,67 @@ static int check_owner(const struct registry *r, const struct endpoint *ep, uint
                    n->key, (unsigned long long)(hold_left_ms(r, n, now_ms) + 999) / 1000);
 }
 
-/* The address is free, or held by an older session of the same account and key. */
+/* True if ep can be one more member of what is online there. */
+static bool can_join(const struct endpoint *there, const struct endpoint *ep)
+{
+    return there->pooling && ep->pooling && there->url.scheme == ep->url.scheme;
+}
+
+/* True if ep takes the place of what is online there: a client that reconnects gets its name. */
+static bool displaces(const struct endpoint *there, const struct endpoint *ep)
+{
+    return !there->pooling && strcmp(there->key, ep->key) == 0 &&
+           there->agent.session < ep->agent.session;
+}
+
+/*
+ * The one at the address of s whose place ep takes; NULL: none. An endpoint without an agent follows
+ * its own earlier version, also within a pool.
+ */
+static struct endpoint *predecessor(const struct slot *s, const struct endpoint *ep)
+{
+    const struct pool *p = &s->pool;
+
+    if (endpoint_has_agent(ep))
+        return displaces(p->members[0], ep) ? p->members[0] : NULL;
+    for (size_t i = 0; i < p->count; i++) {
+        if (strcmp(p->members[i]->id, ep->id) == 0 && (p->count == 1 || ep->pooling))
+            return p->members[i];
+    }
+    return NULL;
+}
+
+static int refuse_online(const struct endpoint *there, const struct endpoint *ep, struct err *e)
+{
+    const char *where = "in a session with another key of this account; to share it, both need "
+                        "--pooling-enabled";
+
+    if (there->url.scheme != ep->url.scheme)
+        where = "with another protocol, and two cannot share a port";
+    else if (there->pooling)
+        where = "in a pool, which only --pooling-enabled joins";
+    else if (there->agent.session == ep->agent.session)
+        where = "in this session";
+    else if (strcmp(there->key, ep->key) == 0)
+        where = "in a newer session with this key";
+    return err_set(e, E_ENDPOINT_ONLINE, "%s:%u is already online %s", ep->url.host,
+                   (unsigned)ep->url.port, where);
+}
+
+/* The address is free, of a pool that ep may join, or to be taken over. */
 static int check_slot(const struct registry *r, const struct endpoint *ep, struct err *e)
 {
     const struct slot *s = slot_find(r, &ep->url, ep->account);
-    const char *who;
+    const struct endpoint *there;
 
     if (s == NULL)
         return 0;
+    there = s->pool.members[0]; /* in what matters here they are all alike */
     /* Names of TCP addresses are apart from hosts, so the port may be another account's. */
-    if (strcmp(s->ep->account, ep->account) != 0)
+    if (strcmp(there->account, ep->account) != 0)
         return err_set(e, E_HOST_TAKEN, "%s:%u is in use by another account", ep->url.host,
                        (unsigned)ep->url.port);
-    if (strcmp(s->ep->key, ep->key) != 0)
-        who = "a session with another key of this account";
-    else if (s->ep->agent.session == ep->agent.session)
-        who = "this session";
-    else if (s->ep->agent.session > ep->agent.session)
-        who = "a newer session with this key";
-    else
-        return 0;
-    return err_set(e, E_ENDPOINT_ONLINE, "%s:%u is already online in %s", ep->url.host,
-                   (unsigned)ep->url.port, who);
+    return can_join(there, ep) || predecessor(s, ep) != NULL ? 0 : refuse_online(there, ep, e);
 }
 
 /* ---- ports ------------------------------------------------------------------------------ */
@@ -466,9 +504,32 @@ static int choose(const struct registry *r, struct endpoint *ep, uint64_t now_ms
 
 /* ---- online and offline ---------------------------------------------------------------- */
 
+/* A port is opened with the first endpoint at its address. */
+static int take_port(const struct registry *r, const struct slot *s, struct endpoint *ep,
+                     struct err *e)
+{
+    if (!has_port(ep) || ep->port != NULL)
+        return 0;
+    if (s != NULL)
+        ep->port = s->pool.members[0]->port;
+    return ep->port != NULL ? 0 : open_port(r, ep, e);
+}
+
+/* `old` leaves its address, with its reference. */
+static struct endpoint *displace(struct registry *r, struct slot *s, struct endpoint *old,
+                                 uint64_t now_ms)
+{
+    (void)pool_remove(&s->pool, old);
+    r->count--;
+    if (is_public(old))
+        name_leave(r, old, REGISTRY_LET_GO, now_ms);
+    return old;
+}
+
 int registry_add(struct registry *r, struct endpoint *ep, uint64_t now_ms,
                  struct endpoint **displaced, struct err *e)
 {
+    struct endpoint *old;
     struct slot *s;
 
     *displaced = NULL;
@@ -479,22 +540,18 @@ int registry_add(struct registry *r, struct endpoint *ep, uint64_t now_ms,
         return -1;
     }
     s = slot_find(r, &ep->url, ep->account);
-    if (has_port(ep) && ep->port == NULL) {
-        ep->port = s != NULL ? s->ep->port : NULL;
-        if (ep->port == NULL && open_port(r, ep, e) == -1)
-            return -1;
-    }
+    old = s != NULL ? predecessor(s, ep) : NULL;
+    if (take_port(r, s, ep, e) == -1)
+        return -1;
     endpoint_ref(ep);
     if (is_public(ep))
         name_enter(r, ep);
-    if (s == NULL) {
-        slot_new(r, ep);
-        return 0;
-    }
-    *displaced = s->ep;
-    if (is_public(s->ep))
-        name_leave(r, s->ep, REGISTRY_LET_GO, now_ms);
-    s->ep = ep;
+    if (s == NULL)
+        s = slot_new(r, ep);
+    else if (old != NULL)
+        *displaced = displace(r, s, old, now_ms);
+    pool_add(&s->pool, ep);
+    r->count++;
     return 0;
 }
 
@@ -503,18 +560,21 @@ struct endpoint *registry_remove(struct registry *r, struct endpoint *ep, enum r
 {
     struct slot *s = slot_find(r, &ep->url, ep->account);
 
-    if (s == NULL || s->ep != ep)
+    if (s == NULL || !pool_remove(&s->pool, ep))
         return NULL;
+    r->count--;
     if (is_public(ep))
         name_leave(r, ep, hold, now_ms);
-    return slot_free(r, s);
+    if (s->pool.count == 0)
+        slot_free(r, s);
+    return ep;
 }
 
 struct endpoint *registry_take(struct registry *r)
 {
     struct slot *s = r->slots;
 
-    return s == NULL ? NULL : registry_remove(r, s->ep, REGISTRY_LET_GO, 0);
+    return s == NULL ? NULL : registry_remove(r, s->pool.members[0], REGISTRY_LET_GO, 0);
 }
 
 struct endpoint *registry_find(const struct registry *r, const struct url *url)
@@ -524,10 +584,25 @@ struct endpoint *registry_find(const struct registry *r, const struct url *url)
     if (url->binding == BINDING_INTERNAL)
         return NULL;
     s = slot_find(r, url, "");
-    return s != NULL && s->ep->url.scheme == url->scheme ? s->ep : NULL;
+    return s != NULL && s->pool.members[0]->url.scheme == url->scheme ? s->pool.members[0] : NULL;
+}
+
+const struct pool *registry_pool(const struct registry *r, const struct endpoint *ep)
+{
+    const struct slot *s = slot_find(r, &ep->url, ep->account);
+
+    return s == NULL ? NULL : &s->pool;
+}
+
+void registry_each(const struct registry *r, registry_each_fn *fn, void *arg)
+{
+    for (const struct slot *s = r->slots; s != NULL; s = s->hh.next) {
+        for (size_t i = 0; i < s->pool.count; i++)
+            fn(arg, s->pool.members[i]);
+    }
 }
 
 size_t registry_count(const struct registry *r)
 {
-    return HASH_COUNT(r->slots);
+    return r->count;
 }

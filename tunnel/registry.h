@@ -1,5 +1,5 @@
 /*
- * registry: the truth about which endpoints exist, who serves each address, and which names are
+ * registry: the truth about which endpoints exist, which of them share an address, and which names are
  * held for a session that dropped.
  * Pure: time is passed in and nothing happens by itself; control.h runs it on the control thread.
  * Owns:   one reference to each endpoint that is online.
@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "tunnel/endpoint.h"
+#include "tunnel/pool.h"
 #include "tunnel/port.h"
 
 enum {
@@ -57,12 +58,13 @@ void registry_configure(struct registry *r, uint64_t hold_ms, const struct domai
  * Puts ep online; an empty host gets a random name, and with scheme tcp a random port: the first free one of a sequence that depends
  * on the secret, account and key only, so a reconnecting key finds its name again. Endpoints of one
  * forward (session and forward number are equal) with different schemes share a random name.
- * A public host:port that is online is taken over from an older session with the same account and
+ * At an address of its account that is online, ep joins the pool there if all pool and have its scheme
+ * (spec section 4.3). A public host:port whose endpoint does not pool is taken over from an older session with the same account and
  * key (ep->key), whatever its scheme: *displaced then gets the old endpoint, with a reference for
- * the caller; else NULL. A public TCP endpoint gets its port opened, or that of the one it displaces. An account that has a name online or held keeps others from it on every
+ * the caller; else NULL. An endpoint without an agent takes the place of the one with its id. A public TCP endpoint gets its port opened, or that of its pool or of the one it displaces. An account that has a name online or held keeps others from it on every
  * port; internal names are each account's own.
- * Returns 0, or -1 with ep unchanged and E_ENDPOINT_ONLINE (own account, other key or not an older
- * session), E_TCP_OCCUPIED, E_HOST_TAKEN or E_TCP_TAKEN (another account has it online, held or reserved), E_WILDCARD_NOT_RESERVED,
+ * Returns 0, or -1 with ep unchanged and E_ENDPOINT_ONLINE (own account: one side does not pool, or
+ * the schemes differ), E_TCP_OCCUPIED, E_HOST_TAKEN or E_TCP_TAKEN (another account has it online, held or reserved), E_WILDCARD_NOT_RESERVED,
  * E_HOST_NOT_RESERVED, E_WILDCARD_TOO_WIDE, E_NESTED_NAME, E_TCP_NOT_RESERVED, E_LIMIT,
  * E_HOST_LENGTH (the base domain leaves no room for a random label); never another name instead.
  */
@@ -74,7 +76,8 @@ enum registry_hold { REGISTRY_HOLD, REGISTRY_LET_GO };
 /*
  * Takes ep offline if it is still the one online; the registry's reference passes to the caller.
  * Returns ep, or NULL when it was not online (displaced before). With REGISTRY_HOLD the name is
- * held for its account. Its port is still open: who has seen to it that nobody uses it closes it.
+ * held for its account. Its port is still open, and of use to the pool if one is left (registry_pool());
+ * otherwise who has seen to it that nobody uses it closes it.
  */
 struct endpoint *registry_remove(struct registry *r, struct endpoint *ep, enum registry_hold hold,
                                  uint64_t now_ms);
@@ -82,8 +85,14 @@ struct endpoint *registry_remove(struct registry *r, struct endpoint *ep, enum r
 /* Takes some endpoint offline, not held; the reference passes to the caller. NULL when none is left. */
 struct endpoint *registry_take(struct registry *r);
 
-/* The public endpoint online at exactly this address, borrowed, or NULL. */
+/* The public endpoint online at exactly this address, of a pool any member, borrowed, or NULL. */
 struct endpoint *registry_find(const struct registry *r, const struct url *url);
+/* The endpoints online at the address of ep, borrowed until the next change; NULL: none. */
+const struct pool *registry_pool(const struct registry *r, const struct endpoint *ep);
+/* Calls fn for each endpoint that is online, borrowed, in no order. */
+typedef void registry_each_fn(void *arg, struct endpoint *ep);
+void registry_each(const struct registry *r, registry_each_fn *fn, void *arg);
+/* How many endpoints are online. */
 size_t registry_count(const struct registry *r);
 /* Forgets holds that ended. */
 void registry_expire(struct registry *r, uint64_t now_ms);

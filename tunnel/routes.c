@@ -14,6 +14,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/rand.h"
 
 enum {
     KEY_HEAD_BYTES = 3, /* scheme, port */
@@ -33,22 +34,28 @@ struct key {
 };
 
 struct route {
-    struct endpoint *ep; /* counted */
+    struct pool pool; /* never empty; its members are counted */
     UT_hash_handle hh;
     size_t key_bytes;
     char key[];
 };
 
 struct routes {
-    struct route *table; /* owned */
-    size_t wildcards;
+    struct route *table;     /* owned */
+    size_t count;            /* of endpoints */
+    size_t wildcards;        /* of addresses */
+    uint64_t *random;        /* owned: what choices draw from; it moves on with each lookup */
     routes_gone_fn *on_gone; /* NULL: nobody wants to know */
     void *on_gone_arg;
 };
 
 struct routes *routes_new(void)
 {
-    return mem_zalloc(sizeof(struct routes));
+    struct routes *r = mem_zalloc(sizeof(*r));
+
+    r->random = mem_zalloc(sizeof(*r->random));
+    rand_bytes(r->random, sizeof(*r->random));
+    return r;
 }
 
 static void key_add(struct key *k, struct str s)
@@ -97,21 +104,42 @@ static bool is_wildcard(const struct endpoint *ep)
 }
 
 /* The table's reference to ep goes. */
-static void let_go(const struct routes *r, struct endpoint *ep)
+static void let_go(struct routes *r, struct endpoint *ep)
 {
+    r->count--;
     if (r->on_gone != NULL)
         r->on_gone(r->on_gone_arg, ep);
     endpoint_unref(ep);
 }
 
-static void route_free(struct routes *r, struct route *route)
+static struct route *route_new(struct routes *r, const struct key *k, const struct endpoint *ep)
 {
-    struct endpoint *ep = route->ep;
+    struct route *route = mem_zalloc(sizeof(*route) + k->n);
 
+    route->key_bytes = k->n;
+    memcpy(route->key, k->bytes, k->n);
+    HASH_ADD_KEYPTR(hh, r->table, route->key, route->key_bytes, route);
+    if (is_wildcard(ep))
+        r->wildcards++;
+    return route;
+}
+
+/* Its pool is empty; `ep` was the last member. */
+static void route_free(struct routes *r, struct route *route, const struct endpoint *ep)
+{
     HASH_DEL(r->table, route);
     if (is_wildcard(ep))
         r->wildcards--;
+    pool_fini(&route->pool);
     mem_free(route);
+}
+
+/* `ep` is a member. */
+static void leave(struct routes *r, struct route *route, struct endpoint *ep)
+{
+    (void)pool_remove(&route->pool, ep);
+    if (route->pool.count == 0)
+        route_free(r, route, ep);
     let_go(r, ep);
 }
 
@@ -120,43 +148,56 @@ void routes_free(struct routes *r)
     if (r == NULL)
         return;
     while (r->table != NULL)
-        route_free(r, r->table);
+        leave(r, r->table, r->table->pool.members[0]);
+    mem_free(r->random);
     mem_free(r);
+}
+
+/* The endpoints that ep takes the place of; they go when ep is there. */
+static struct pool take_displaced(struct route *route, const struct endpoint *ep)
+{
+    struct pool displaced = { 0 };
+
+    if (route->pool.count == 0 || (ep->pooling && route->pool.members[0]->pooling))
+        return displaced;
+    displaced = route->pool;
+    route->pool = (struct pool){ 0 };
+    return displaced;
 }
 
 void routes_add(struct routes *r, struct endpoint *ep)
 {
     struct key k;
     struct route *route;
+    struct pool displaced;
 
     key_of(&k, ep);
     endpoint_ref(ep);
     route = probe(r, &k);
-    if (route != NULL) {
-        struct endpoint *old = route->ep;
+    if (route == NULL)
+        route = route_new(r, &k, ep);
+    displaced = take_displaced(route, ep);
+    pool_add(&route->pool, ep);
+    r->count++;
+    for (size_t i = 0; i < displaced.count; i++)
+        let_go(r, displaced.members[i]);
+    pool_fini(&displaced);
+}
 
-        route->ep = ep;
-        let_go(r, old);
-        return;
-    }
-    route = mem_zalloc(sizeof(*route) + k.n);
-    route->ep = ep;
-    route->key_bytes = k.n;
-    memcpy(route->key, k.bytes, k.n);
-    HASH_ADD_KEYPTR(hh, r->table, route->key, route->key_bytes, route);
-    if (is_wildcard(ep))
-        r->wildcards++;
+static struct route *route_of(const struct routes *r, const struct endpoint *ep)
+{
+    struct key k;
+
+    key_of(&k, ep);
+    return probe(r, &k);
 }
 
 void routes_remove(struct routes *r, struct endpoint *ep)
 {
-    struct key k;
-    struct route *route;
+    struct route *route = route_of(r, ep);
 
-    key_of(&k, ep);
-    route = probe(r, &k);
-    if (route != NULL && route->ep == ep)
-        route_free(r, route);
+    if (route != NULL && pool_has(&route->pool, ep))
+        leave(r, route, ep);
 }
 
 void routes_on_gone(struct routes *r, routes_gone_fn *fn, void *arg)
@@ -165,15 +206,7 @@ void routes_on_gone(struct routes *r, routes_gone_fn *fn, void *arg)
     r->on_gone_arg = arg;
 }
 
-bool routes_has(const struct routes *r, const struct endpoint *ep)
-{
-    const struct route *route;
-    struct key k;
-
-    key_of(&k, ep);
-    route = probe(r, &k);
-    return route != NULL && route->ep == ep;
-}
+/* ---- finding ----------------------------------------------------------------------------------- */
 
 static struct route *find_wildcard(const struct routes *r, const struct space *space,
                                    struct str host)
@@ -197,7 +230,7 @@ static struct route *find_wildcard(const struct routes *r, const struct space *s
     return NULL;
 }
 
-static struct endpoint *find(const struct routes *r, const struct space *space, struct str host)
+static const struct pool *find(const struct routes *r, const struct space *space, struct str host)
 {
     struct key k;
     struct route *found;
@@ -208,19 +241,19 @@ static struct endpoint *find(const struct routes *r, const struct space *space, 
     found = probe(r, &k);
     if (found == NULL && r->wildcards > 0)
         found = find_wildcard(r, space, host);
-    return found == NULL ? NULL : found->ep;
+    return found == NULL ? NULL : &found->pool;
 }
 
-struct endpoint *routes_find(const struct routes *r, enum scheme scheme, struct str host,
-                             uint16_t port)
+const struct pool *routes_pool(const struct routes *r, enum scheme scheme, struct str host,
+                               uint16_t port)
 {
     const struct space space = { .scheme = scheme, .port = port };
 
     return find(r, &space, host);
 }
 
-struct endpoint *routes_find_internal(const struct routes *r, struct str account,
-                                      enum scheme scheme, struct str host, uint16_t port)
+const struct pool *routes_pool_internal(const struct routes *r, struct str account,
+                                        enum scheme scheme, struct str host, uint16_t port)
 {
     const struct space space = { .scheme = scheme, .port = port, .account = account };
 
@@ -228,24 +261,67 @@ struct endpoint *routes_find_internal(const struct routes *r, struct str account
 }
 
 /* Both match one host, so of two wildcards the longer one has the longer suffix. */
-static bool is_more_specific(const struct endpoint *a, const struct endpoint *b)
+static bool is_more_specific(const struct pool *a, const struct pool *b)
 {
-    if (is_wildcard(a) != is_wildcard(b))
-        return is_wildcard(b);
-    return strlen(a->url.host) > strlen(b->url.host);
+    const struct endpoint *of_a = a->members[0];
+    const struct endpoint *of_b = b->members[0];
+
+    if (is_wildcard(of_a) != is_wildcard(of_b))
+        return is_wildcard(of_b);
+    return strlen(of_a->url.host) > strlen(of_b->url.host);
 }
 
-struct endpoint *routes_find_secure(const struct routes *r, struct str host, uint16_t port)
+const struct pool *routes_pool_secure(const struct routes *r, struct str host, uint16_t port)
 {
-    struct endpoint *https = routes_find(r, SCHEME_HTTPS, host, port);
-    struct endpoint *tls = routes_find(r, SCHEME_TLS, host, port);
+    const struct pool *https = routes_pool(r, SCHEME_HTTPS, host, port);
+    const struct pool *tls = routes_pool(r, SCHEME_TLS, host, port);
 
     if (https == NULL || tls == NULL)
         return tls == NULL ? https : tls;
     return is_more_specific(tls, https) ? tls : https;
 }
 
+const struct pool *routes_pool_of(const struct routes *r, const struct endpoint *ep)
+{
+    const struct route *route = route_of(r, ep);
+
+    return route == NULL ? NULL : &route->pool;
+}
+
+/* ---- choosing ---------------------------------------------------------------------------------- */
+
+struct endpoint *routes_choose(const struct routes *r, const struct pool *pool)
+{
+    return pool == NULL ? NULL : pool_choose(pool, rand_next(r->random));
+}
+
+struct endpoint *routes_choose_other(const struct routes *r, const struct endpoint *from,
+                                     struct pool_tried *tried)
+{
+    static const struct pool nobody = { 0 };
+    const struct pool *pool = routes_pool_of(r, from);
+
+    return pool_choose_other(pool != NULL ? pool : &nobody, rand_next(r->random), from, tried);
+}
+
+struct endpoint *routes_find(const struct routes *r, enum scheme scheme, struct str host,
+                             uint16_t port)
+{
+    return routes_choose(r, routes_pool(r, scheme, host, port));
+}
+
+struct endpoint *routes_find_internal(const struct routes *r, struct str account,
+                                      enum scheme scheme, struct str host, uint16_t port)
+{
+    return routes_choose(r, routes_pool_internal(r, account, scheme, host, port));
+}
+
+struct endpoint *routes_find_secure(const struct routes *r, struct str host, uint16_t port)
+{
+    return routes_choose(r, routes_pool_secure(r, host, port));
+}
+
 size_t routes_count(const struct routes *r)
 {
-    return HASH_COUNT(r->table);
+    return r->count;
 }

@@ -40,6 +40,10 @@ static const struct {
                            "443 or 80" },
     [URL_COMMAND_TCP] = { "tcp", SCHEME_TCP, SCHEME_BIT(SCHEME_TCP), "the reserved port" },
     [URL_COMMAND_TLS] = { "tls", SCHEME_TLS, SCHEME_BIT(SCHEME_TLS), "443" },
+    [URL_COMMAND_CLOUD] = { "cloud", SCHEME_HTTPS,
+                            SCHEME_BIT(SCHEME_HTTP) | SCHEME_BIT(SCHEME_HTTPS) |
+                                SCHEME_BIT(SCHEME_TCP) | SCHEME_BIT(SCHEME_TLS),
+                            "443 or 80" },
 };
 
 const char *scheme_name(enum scheme s)
@@ -140,6 +144,9 @@ static int refuse_scheme(struct str name, unsigned allowed, enum url_command com
             n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s", n > 0 ? ", " : "",
                                   schemes[i].name);
     }
+    if (command == URL_COMMAND_CLOUD)
+        return err_set(e, E_CLOUD_SCHEME, "the scheme '%.*s' is not allowed; allowed: %s",
+                       STR_ARG(str_slice(name, 0, 32)), list);
     return err_set(e, E_SCHEME, "the scheme '%.*s' is not allowed with the command %s; allowed: %s",
                    STR_ARG(str_slice(name, 0, 32)), commands[command].name, list);
 }
@@ -200,30 +207,39 @@ static int resolve_binding(struct url *u, enum binding wanted, struct err *e)
     return 0;
 }
 
-static int refuse_missing_port(const struct url *u, struct err *e)
+static int refuse_missing_port(const struct url *u, const struct url_context *ctx, struct err *e)
 {
-    return err_set(e, E_URL_SCHEME_HOST_PORT, "a tcp URL needs a port: tcp://%s:PORT", u->host);
+    enum err_code code =
+        ctx->command == URL_COMMAND_CLOUD ? E_CLOUD_NO_PORT : E_URL_SCHEME_HOST_PORT;
+
+    return err_set(e, code, "a tcp URL needs a port: tcp://%s:PORT", u->host);
 }
 
-static int refuse_range(const struct url *u, struct err *e)
+static enum err_code port_code(const struct url_context *ctx)
+{
+    return ctx->command == URL_COMMAND_CLOUD ? E_CLOUD_PORT : E_PORT_SCHEME;
+}
+
+static int refuse_range(const struct url *u, const struct url_context *ctx, struct err *e)
 {
     if (u->binding == BINDING_INTERNAL)
         return err_set(e, E_INTERNAL_PORT, "the port is out of range; allowed: 1 to 65535");
     if (u->scheme == SCHEME_TCP)
-        return err_set(e, E_PORT_SCHEME, "the port is out of range; allowed for tcp: 1 to 65535");
-    return err_set(e, E_PORT_SCHEME,
+        return err_set(e, port_code(ctx), "the port is out of range; allowed for tcp: 1 to 65535");
+    return err_set(e, port_code(ctx),
                    "the port is out of range; allowed for %s: %u (or leave it out)",
                    scheme_name(u->scheme), (unsigned)scheme_default_port(u->scheme));
 }
 
-static int resolve_port(struct url *u, const struct ask *ask, struct err *e)
+static int resolve_port(struct url *u, const struct ask *ask, const struct url_context *ctx,
+                        struct err *e)
 {
     if (!ask->has_port) {
         u->port = scheme_default_port(u->scheme);
-        return u->scheme == SCHEME_TCP && u->host[0] != '\0' ? refuse_missing_port(u, e) : 0;
+        return u->scheme == SCHEME_TCP && u->host[0] != '\0' ? refuse_missing_port(u, ctx, e) : 0;
     }
     if (ask->port == 0 || ask->port > UINT16_MAX)
-        return refuse_range(u, e);
+        return refuse_range(u, ctx, e);
     u->port = (uint16_t)ask->port;
     if (u->scheme == SCHEME_TCP && u->host[0] == '\0')
         return err_set(e, E_URL_SCHEME_HOST_PORT,
@@ -232,7 +248,7 @@ static int resolve_port(struct url *u, const struct ask *ask, struct err *e)
     if (u->binding == BINDING_PUBLIC && u->scheme != SCHEME_TCP &&
         u->port != scheme_default_port(u->scheme))
         return err_set(
-            e, E_PORT_SCHEME, "port %u is not allowed for %s; allowed: %u (or leave it out)",
+            e, port_code(ctx), "port %u is not allowed for %s; allowed: %u (or leave it out)",
             (unsigned)u->port, scheme_name(u->scheme), (unsigned)scheme_default_port(u->scheme));
     return 0;
 }
@@ -280,11 +296,13 @@ static int complete(const struct ask *ask, const struct url_context *ctx, struct
     struct url u = { .scheme = ask->scheme };
     struct str host;
 
+    if (ask->host.n == 0 && ctx->command == URL_COMMAND_CLOUD)
+        return err_set(e, E_CLOUD_URL, "the URL needs a name; no random one is chosen here");
     if (ask->host.n > 0 && ask->host.p[0] == '[')
         return err_set(e, E_HOST_SYNTAX, "an endpoint needs a name, not an IP address");
     if (ask->host.n > 0 && host_normalize(ask->host, u.host, e) == -1)
         return -1;
-    if (resolve_binding(&u, ctx->binding, e) == -1 || resolve_port(&u, ask, e) == -1)
+    if (resolve_binding(&u, ctx->binding, e) == -1 || resolve_port(&u, ask, ctx, e) == -1)
         return -1;
     host = str_from(u.host);
     if (u.binding == BINDING_INTERNAL && check_internal_host(host, e) == -1)
@@ -305,6 +323,9 @@ static int ask_from_parts(const struct url_parts *parts, enum url_command comman
         .has_port = parts->has_port,
         .host = parts->host,
     };
+    if (!parts->has_scheme && command == URL_COMMAND_CLOUD)
+        return err_set(e, E_CLOUD_SCHEME, "the URL needs a scheme: https://%.*s, for example",
+                       STR_ARG(str_slice(parts->host, 0, 60)));
     if (parts->has_scheme &&
         url_find_scheme(parts->scheme, commands[command].allowed, command, &out->scheme, e) == -1)
         return -1;

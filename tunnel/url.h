@@ -18,8 +18,9 @@
 enum scheme { SCHEME_HTTP, SCHEME_HTTPS, SCHEME_TCP, SCHEME_TLS };
 enum { SCHEME_COUNT = SCHEME_TLS + 1 };
 
-/* The protocol family of an SSH command; it limits the schemes and sets the default one. */
-enum url_command { URL_COMMAND_HTTP, URL_COMMAND_TCP, URL_COMMAND_TLS };
+/* Who gives a URL: an SSH command, whose protocol family limits the schemes and sets the default one,
+ * or the maker of a cloud endpoint, for whom nothing is chosen. */
+enum url_command { URL_COMMAND_HTTP, URL_COMMAND_TCP, URL_COMMAND_TLS, URL_COMMAND_CLOUD };
 
 enum binding { BINDING_UNSET, BINDING_PUBLIC, BINDING_INTERNAL };
 
@@ -43,7 +44,8 @@ uint16_t scheme_default_port(enum scheme s);
 
 /*
  * Reads an endpoint URL in any form of the spec's section 2.1. Returns 0, or -1 with the codes of
- * section 2.3 (E_SCHEME, E_URL_PART, E_PORT_SCHEME, E_HOST_*, E_INTERNAL_*, ...).
+ * section 2.3 (E_SCHEME, E_URL_PART, E_PORT_SCHEME, E_HOST_*, E_INTERNAL_*, ...); for a cloud endpoint
+ * E_CLOUD_SCHEME, E_CLOUD_URL, E_CLOUD_PORT and E_CLOUD_NO_PORT stand for what is left out or not allowed.
  */
 int url_parse(struct str s, const struct url_context *ctx, struct url *out, struct err *e);
 

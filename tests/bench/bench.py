@@ -240,7 +240,7 @@ AllowTcpForwarding remote
 
     def _write_conf(self):
         servers = "\n".join(f"""
-  upstream u{port} {{ server 127.0.0.1:{port}; keepalive 64; keepalive_requests 100000000; }}
+  upstream u{port} {{ server 127.0.0.1:{port}; keepalive 256; keepalive_requests 100000000; }}
   server {{ listen 127.0.0.1:{self.https_port} ssl http2; server_name {host};
     location / {{ proxy_pass http://u{port}; proxy_http_version 1.1; proxy_set_header Connection "";
       proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr;

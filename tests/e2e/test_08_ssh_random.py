@@ -12,6 +12,8 @@ import time
 
 import pytest
 
+from lib.echo import Echo
+from lib.private import internal
 from lib.ssh_peers import Frozen, neighbour, works
 from lib.ssh_raw import (CHANNEL_CLOSE, CHANNEL_DATA, CHANNEL_EOF, CHANNEL_OPEN, CHANNEL_REQUEST,
                          EXTENDED_DATA, GLOBAL_REQUEST, IGNORE, OPEN_CONFIRMATION, WINDOW,
@@ -59,6 +61,10 @@ def channel_request(dice, channel):
     return channel.message(CHANNEL_REQUEST, name, dice.random() < 0.7) + rest
 
 
+#: What channels are asked for; the first two are online.
+REACHED = [("echo.internal", 7), ("web.internal", 80), ("nobody.internal", 7), ("127.0.0.1", 22)]
+
+
 class Client:
     """One session, from its login to its sudden end."""
 
@@ -68,7 +74,7 @@ class Client:
         self.name = name
         self.ssh = RawSsh(gateway, seconds=3)
         self.channels = []
-        #: Session channels that the gateway has not confirmed, by number.
+        #: Channels that the gateway has not confirmed, by number.
         self.asked = {}
         self.visitors = []
 
@@ -125,8 +131,11 @@ class Client:
         if kind < 0.80:
             channel = self.new_channel()
             self.asked[channel.mine] = channel
-            return [message(CHANNEL_OPEN, "session", channel.mine, dice.choice([0, 10, WINDOW]),
-                            32768)]
+            window = dice.choice([0, 10, WINDOW])
+            if dice.random() < 0.3:
+                return [message(CHANNEL_OPEN, "session", channel.mine, window, 32768)]
+            return [message(CHANNEL_OPEN, "direct-tcpip", channel.mine, window, 32768,
+                            *dice.choice(REACHED), "127.0.0.1", 1)]
         if kind < 0.87:
             host = dice.choice([self.name, "x" + self.name, "", "bad..name"])
             return [message(GLOBAL_REQUEST, "tcpip-forward", True, host,
@@ -195,6 +204,8 @@ def test_messages_at_random(scene, window, seconds):
     limits = {**SETTINGS["limits"], "channel_window": window}
     gateway = scene.start_gateway({"limits": limits})
     good = neighbour(scene)
+    internal(scene, "echo.internal", 7, scene.keep(Echo()))
+    internal(scene, "web.internal", 80, scene.app(), "http")
     end = time.monotonic() + seconds
     rounds = 0
     while time.monotonic() < end:

@@ -12,7 +12,9 @@ from contextlib import contextmanager
 import pytest
 
 from lib.content import content, digest, pieces
+from lib.echo import Echo
 from lib.gateway import WORKERS
+from lib.inner_sshd import InnerSshd
 from lib.policy import event_of, stdin_of
 from lib.raw import Conn
 from lib.wait import Deadline, wait_until
@@ -82,27 +84,8 @@ def closed_at_once(scene, tunnel):
 
 @pytest.fixture
 def echo(scene):
-    """A server that sends back what comes, and ends when the visitor ends."""
-    listener = scene.keep(socket.create_server(("127.0.0.1", 0)))
-
-    def serve(sock):
-        with sock:
-            try:
-                while data := sock.recv(65536):
-                    sock.sendall(data)
-                sock.shutdown(socket.SHUT_WR)
-            except OSError:
-                pass
-
-    def accept():
-        try:
-            while True:
-                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
-        except OSError:
-            pass
-
-    threading.Thread(target=accept, daemon=True).start()
-    return listener.getsockname()[1]
+    """The port of a server that sends back what comes."""
+    return scene.keep(Echo()).port
 
 
 # ---- addresses ----
@@ -342,35 +325,17 @@ def test_slow_reader_holds_the_upstream_up(scene):
 
 def test_ssh_inside_a_tcp_tunnel(scene, tmp_path):
     """A real sshd behind the endpoint: log in through it and run something."""
-    hostkey = scene.keys.get("inner_host")
     user_key = scene.keys.alice
-    authorized = tmp_path / "authorized"
-    authorized.write_text(user_key.public + "\n")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    os.makedirs("/run/sshd", exist_ok=True)
-    conf = tmp_path / "sshd_config"
-    conf.write_text(f"Port {port}\nListenAddress 127.0.0.1\nHostKey {hostkey.path}\n"
-                    f"AuthorizedKeysFile {authorized}\nStrictModes no\nPidFile none\n"
-                    "UsePAM no\nPermitRootLogin yes\n")
-    sshd = subprocess.Popen(["/usr/sbin/sshd", "-D", "-e", "-f", str(conf)],
-                            stderr=subprocess.DEVNULL)
-    try:
-        wait_until(lambda: not refused_port(port), "sshd")
-        tunnel = expose(scene, port)
-        done = subprocess.run(
-            ["ssh", "-F", "none", "-p", str(tunnel.port), "-i", str(user_key.path), "-o",
-             "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o",
-             f"UserKnownHostsFile={tmp_path}/known", "-o", "IdentitiesOnly=yes", "127.0.0.1",
-             "head -c 3000000 /dev/zero | sha256sum; cat"],
-            input=b"through\n", capture_output=True, timeout=60, check=False)
-        assert done.returncode == 0, done
-        expected = hashlib.sha256(bytes(3000000)).hexdigest()
-        assert done.stdout == f"{expected}  -\nthrough\n".encode(), done
-    finally:
-        sshd.terminate()
-        sshd.wait()
+    tunnel = expose(scene, scene.keep(InnerSshd(scene.keys, tmp_path, user_key)))
+    done = subprocess.run(
+        ["ssh", "-F", "none", "-p", str(tunnel.port), "-i", str(user_key.path), "-o",
+         "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o",
+         f"UserKnownHostsFile={tmp_path}/known", "-o", "IdentitiesOnly=yes", "127.0.0.1",
+         "head -c 3000000 /dev/zero | sha256sum; cat"],
+        input=b"through\n", capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done
+    expected = hashlib.sha256(bytes(3000000)).hexdigest()
+    assert done.stdout == f"{expected}  -\nthrough\n".encode(), done
 
 
 # ---- the ends of connections ----

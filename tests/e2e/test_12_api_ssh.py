@@ -24,7 +24,7 @@ def gateway(keys, tmp_path_factory):
         keys.alice.line('account="alice"'), keys.bob.line('account="bob"'),
         keys.carol.line('admin,account="ops"'),
         keys.rsa.line('account="alice",bind="only.example.test"'),
-        keys.ecdsa.line('account="alice",bind="*"')])
+        keys.ecdsa.line('account="alice",bind="*",connect="*"')])
     try:
         yield gateway.start()
         assert gateway.terminate() == 0, gateway.process.describe()

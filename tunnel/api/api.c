@@ -437,7 +437,7 @@ static int check_restricted(struct api_call *c, const struct task *t)
         (t->route->resource->is_of_sessions && (t->verb & (API_CAN_LIST | API_CAN_GET)) != 0))
         return 0;
     return api_fail(c, API_CREDENTIAL,
-                    "A key with bind rules may only list and get its own sessions, tunnels and "
+                    "A key with bind or connect rules may only list and get its own sessions, tunnels and "
                     "endpoints.");
 }
 

@@ -19,6 +19,10 @@ h2.connection.H2ConnectionStateMachine._transitions[
     (_OPEN, h2.connection.ConnectionInputs.RECV_GOAWAY)] = (None, _OPEN)
 
 
+class StreamWasReset(Exception):
+    """The peer wants no more of what is sent."""
+
+
 class H2Response:
     """What came on one stream so far."""
 
@@ -103,7 +107,8 @@ class H2Conn:
                        len(data))
             if room == 0:
                 self.read()
-                assert not self.responses[stream].reset, self.responses[stream]
+                if self.responses[stream].reset is not None:
+                    raise StreamWasReset(self.responses[stream])
                 continue
             self.h2.send_data(stream, bytes(data[:room]))
             data = data[room:]

@@ -241,6 +241,7 @@ static void remove_route(struct worker *w, void *arg)
 
 void scene_remove(struct scene *s, unsigned endpoint)
 {
+    endpoint_withdraw(s->endpoints[endpoint]);
     for (unsigned i = 0; i < SCENE_WORKERS; i++) {
         struct removal *r = mem_zalloc(sizeof(*r));
 

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
 #include "gateway/http2_frames.h"
 #include "tests/unit/gateway/http_scene.h"
 
@@ -27,6 +28,7 @@ enum {
     ACK = 1,
     END_STREAM = 1,
     END_HEADERS = 4,
+    PADDED = 8,
     STREAM_CLOSED = 5,
     ENHANCE_YOUR_CALM = 11,
 };
@@ -38,6 +40,9 @@ enum {
     "a.example.com"
 #define GET_B                                                                                      \
     "\x82\x86\x84\x01\x0d"                                                                         \
+    "b.example.com"
+#define POST_B                                                                                     \
+    "\x83\x86\x84\x01\x0d"                                                                         \
     "b.example.com"
 #define POST_A                                                                                     \
     "\x83\x86\x84\x01\x0d"                                                                         \
@@ -55,16 +60,29 @@ static int teardown(void **state)
     return 0;
 }
 
-static void send_frame(int fd, int type, int flags, int stream, const char *payload, size_t n)
+static void add_frame(struct buf *out, int type, int flags, int stream, const char *payload,
+                      size_t n)
 {
     const char head[] = {
         (char)(n >> 16), (char)(n >> 8), (char)n, (char)type, (char)flags, 0, 0, 0, (char)stream
     };
 
-    scene_send_bytes(fd, head, sizeof(head));
-    scene_send_bytes(fd, payload, n);
+    buf_add(out, head, sizeof(head));
+    buf_add(out, payload, n);
 }
 
+static void send_frame(int fd, int type, int flags, int stream, const char *payload, size_t n)
+{
+    struct buf out;
+
+    buf_init(&out, 1024);
+    add_frame(&out, type, flags, stream, payload, n);
+    scene_send_bytes(fd, out.mem, out.len);
+    buf_fini(&out);
+}
+
+#define ADD(out, type, flags, stream, payload)                                                     \
+    add_frame(out, type, flags, stream, payload, sizeof(payload) - 1)
 #define SEND(fd, type, flags, stream, payload)                                                     \
     send_frame(fd, type, flags, stream, payload, sizeof(payload) - 1)
 
@@ -202,6 +220,144 @@ static void streams_of_one_conn_reach_both_workers(void **state)
     (void)close(visitor);
 }
 
+static void answer(int upstream)
+{
+    scene_expect_head(upstream, "GET / HTTP/1.1\r\nhost: b.example.com\r\n");
+    scene_send(upstream, SCENE_OK);
+}
+
+static void first_request_for_another_worker_moves_the_conn(void **state)
+{
+    struct scene *s = *state;
+    int visitor;
+    int upstream;
+
+    scene_start(s);
+    visitor = visit(s);
+    SEND(visitor, HEADERS, END_STREAM | END_HEADERS, 1, GET_B);
+    upstream = scene_accept(s, 1);
+    for (int stream = 1; stream <= 5; stream += 2) {
+        if (stream > 1)
+            SEND(visitor, HEADERS, END_STREAM | END_HEADERS, stream, GET_B);
+        answer(upstream);
+        expect_ok(visitor, stream);
+    }
+    assert_int_equal(scene_metric(s, METRIC_HANDOFFS_TOTAL), 1);
+    assert_int_equal(scene_metric(s, METRIC_RELAYS), 0);
+    (void)close(visitor);
+    (void)close(upstream);
+    scene_wait_metric(s, METRIC_HTTP2_STREAMS, 0);
+}
+
+/* Frames that came together with the request are read behind the move, in their order. */
+static void what_stands_behind_the_moving_request_goes_along(void **state)
+{
+    struct scene *s = *state;
+    struct buf out;
+    int visitor;
+    int upstream[2];
+
+    scene_start(s);
+    buf_init(&out, 1024);
+    visitor = scene_visit(s, 0);
+    buf_add_str(&out, STR(PREFACE));
+    ADD(&out, SETTINGS, 0, 0, "");
+    ADD(&out, HEADERS, END_HEADERS, 1, POST_B);
+    ADD(&out, DATA, 0, 1, "abc");
+    ADD(&out, HEADERS, END_STREAM | END_HEADERS, 3, GET_A);
+    ADD(&out, DATA, END_STREAM, 1, "defg");
+    scene_send_bytes(visitor, out.mem, out.len);
+    buf_fini(&out);
+    upstream[1] = scene_accept(s, 1);
+    upstream[0] = scene_accept(s, 0);
+    scene_expect(upstream[0], SCENE_GET_UP);
+    scene_send(upstream[0], SCENE_OK);
+    expect_ok(visitor, 3);
+    scene_expect_until(upstream[1], "3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n");
+    scene_send(upstream[1], SCENE_OK);
+    expect_ok(visitor, 1);
+    assert_int_equal(scene_metric(s, METRIC_HANDOFFS_TOTAL), 1);
+    assert_int_equal(scene_metric(s, METRIC_RELAYS), 1);
+    (void)close(visitor);
+    for (unsigned i = 0; i < 2; i++)
+        (void)close(upstream[i]);
+}
+
+static void conn_moves_once(void **state)
+{
+    struct scene *s = *state;
+    int visitor;
+    int upstream[2];
+
+    scene_start(s);
+    visitor = visit(s);
+    SEND(visitor, HEADERS, END_STREAM | END_HEADERS, 1, GET_B);
+    upstream[1] = scene_accept(s, 1);
+    answer(upstream[1]);
+    expect_ok(visitor, 1);
+    SEND(visitor, HEADERS, END_STREAM | END_HEADERS, 3, GET_A);
+    upstream[0] = scene_accept(s, 0);
+    scene_expect(upstream[0], SCENE_GET_UP);
+    scene_send(upstream[0], SCENE_OK);
+    expect_ok(visitor, 3);
+    assert_int_equal(scene_metric(s, METRIC_HANDOFFS_TOTAL), 1);
+    (void)close(visitor);
+    for (unsigned i = 0; i < 2; i++)
+        (void)close(upstream[i]);
+}
+
+static void visitor_that_leaves_while_the_conn_moves_is_forgotten(void **state)
+{
+    struct scene *s = *state;
+
+    scene_start(s);
+    for (int i = 0; i < 20; i++) {
+        int visitor = visit(s);
+
+        SEND(visitor, HEADERS, END_HEADERS, 1, POST_B);
+        (void)close(visitor);
+    }
+    scene_wait_metric(s, METRIC_CONNS, 0);
+    scene_wait_metric(s, METRIC_EXCHANGES, 0);
+    assert_int_equal(scene_metric(s, METRIC_HTTP2_STREAMS), 0);
+}
+
+static void draining_waits_for_a_conn_that_moves(void **state)
+{
+    enum { VISITORS = 64 };
+    struct scene *s = *state;
+    int visitors[VISITORS];
+
+    s->config->drain_ms = 20000;
+    atomic_store(&s->agents[1].mode, FAKE_REFUSES);
+    scene_start(s);
+    for (size_t i = 0; i < VISITORS; i++) {
+        visitors[i] = visit(s);
+        SEND(visitors[i], HEADERS, END_STREAM | END_HEADERS, 1, GET_B);
+        if (i == VISITORS / 2)
+            scene_drain(s);
+    }
+    scene_wait_drained(s);
+    for (size_t i = 0; i < VISITORS; i++)
+        (void)close(visitors[i]);
+}
+
+/* The other worker has ended already and finds the connection in its mailbox when it is freed. */
+static void conn_moved_to_a_worker_that_has_ended_is_closed(void **state)
+{
+    struct scene *s = *state;
+    int visitor;
+
+    scene_start(s);
+    scene_cut(s, 1);
+    visitor = visit(s);
+    SEND(visitor, HEADERS, END_STREAM | END_HEADERS, 1, GET_B);
+    scene_wait_metric(s, METRIC_CONNS_TOTAL, 1);
+    scene_wait_metric(s, METRIC_CONNS, 0);
+    scene_cut(s, 0);
+    (void)close(visitor);
+}
+
 static void reset_by_the_visitor_closes_the_upstream(void **state)
 {
     struct scene *s = *state;
@@ -247,6 +403,44 @@ static void flood_ends_the_conn(void **state)
         SEND(visitor, PING, 0, 0, "12345678");
     expect_goaway(visitor, ENHANCE_YOUR_CALM);
     assert_int_equal(scene_metric(s, METRIC_HTTP2_FRAME_FLOODS_TOTAL), 1);
+}
+
+static void flood_of_padding_ends_the_conn(void **state)
+{
+    struct scene *s = *state;
+    int visitor;
+
+    s->config->http2_frames_burst = 16;
+    s->config->http2_frames_per_second = 1;
+    scene_start(s);
+    visitor = visit(s);
+    SEND(visitor, HEADERS, END_HEADERS, 1, POST_A);
+    for (int i = 0; i < 20; i++)
+        SEND(visitor, DATA, PADDED, 1, "\x03ppp");
+    expect_goaway(visitor, ENHANCE_YOUR_CALM);
+    assert_int_equal(scene_metric(s, METRIC_HTTP2_FRAME_FLOODS_TOTAL), 1);
+}
+
+static void padded_data_is_no_flood(void **state)
+{
+    struct scene *s = *state;
+    int visitor;
+    int upstream;
+
+    s->config->http2_frames_burst = 16;
+    s->config->http2_frames_per_second = 1;
+    scene_start(s);
+    visitor = visit(s);
+    SEND(visitor, HEADERS, END_HEADERS, 1, POST_A);
+    for (int i = 0; i < 40; i++)
+        SEND(visitor, DATA, PADDED, 1, "\x03xppp");
+    SEND(visitor, DATA, END_STREAM, 1, "");
+    upstream = scene_accept(s, 0);
+    scene_expect_until(upstream, "\r\n0\r\n\r\n");
+    scene_send(upstream, SCENE_OK);
+    expect_ok(visitor, 1);
+    (void)close(visitor);
+    (void)close(upstream);
 }
 
 static void header_block_that_does_not_end_in_time_ends_the_conn(void **state)
@@ -350,9 +544,17 @@ int main(void)
         CASE(conn_speaks_http2_with_prior_knowledge),
         CASE(conn_takes_the_preface_a_byte_at_a_time),
         CASE(streams_of_one_conn_reach_both_workers),
+        CASE(first_request_for_another_worker_moves_the_conn),
+        CASE(what_stands_behind_the_moving_request_goes_along),
+        CASE(conn_moves_once),
+        CASE(visitor_that_leaves_while_the_conn_moves_is_forgotten),
+        CASE(draining_waits_for_a_conn_that_moves),
+        CASE(conn_moved_to_a_worker_that_has_ended_is_closed),
         CASE(reset_by_the_visitor_closes_the_upstream),
         CASE(data_of_a_closed_stream_ends_the_conn),
         CASE(flood_ends_the_conn),
+        CASE(flood_of_padding_ends_the_conn),
+        CASE(padded_data_is_no_flood),
         CASE(header_block_that_does_not_end_in_time_ends_the_conn),
         CASE(idle_conn_is_told_to_go),
         CASE(conn_that_asks_nothing_is_told_to_go),

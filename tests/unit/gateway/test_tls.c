@@ -61,6 +61,7 @@ struct fixture {
     int client_fd;
     SSL_SESSION *ticket;  /* the last one the client got */
     const char *mintable; /* the name that may be minted; NULL: any */
+    const char *meant;    /* whatever name the client sends; NULL: that one */
 };
 
 /* ---- certificates for the tests ---- */
@@ -311,6 +312,7 @@ static int teardown(void **state)
 /* Makes both ends; no byte has moved yet. */
 static void dial(struct fixture *f, const char *host)
 {
+    struct tls_session *session;
     int fds[2];
 
     hang_up(f);
@@ -328,8 +330,10 @@ static void dial(struct fixture *f, const char *host)
     }
     buf_init(&f->s.got, 8 * BIG_BYTES);
     f->s.take_max = SIZE_MAX;
-    f->s.sock =
-        sock_new(f->worker, fds[0], tls_session_new(f->tls, fds[0], may_mint, f), &events, &f->s);
+    session = tls_session_new(f->tls, fds[0], may_mint, f);
+    if (f->meant != NULL)
+        tls_session_set_host(session, str_from(f->meant));
+    f->s.sock = sock_new(f->worker, fds[0], session, &events, &f->s);
     f->s.stream = sock_stream(f->s.sock);
     sock_on_secure(f->s.sock, on_secure, &f->s);
 }
@@ -472,6 +476,19 @@ static void handshake_refused_sends_an_alert(void **state)
         assert_string_equal(f->s.error, cases[i].error);
     }
     connect_to(f, "app.test");
+}
+
+static void handshake_with_a_name_that_is_set_presents_that_one(void **state)
+{
+    static const char *const sent[] = { NULL, "localhost", "one.test", "meant.test", "a b" };
+    struct fixture *f = *state;
+
+    f->meant = f->mintable = "meant.test";
+    for (size_t i = 0; i < sizeof(sent) / sizeof(sent[0]); i++) {
+        connect_to(f, sent[i]);
+        assert_string_equal(subject_of(f), "meant.test");
+        assert_true(str_eq(tls_server_name(sock_tls(f->s.sock)), STR("meant.test")));
+    }
 }
 
 static void covers_knows_the_names_of_the_certificate(void **state)
@@ -1166,6 +1183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         with_tls(handshake_presents_the_certificate_of_the_name),
         with_tls(handshake_refused_sends_an_alert),
+        with_tls(handshake_with_a_name_that_is_set_presents_that_one),
         with_tls(covers_knows_the_names_of_the_certificate),
         with_tls(handshake_speaks_tls12_and_tls13_only),
         with_tls(handshake_with_weak_ciphers_is_refused),

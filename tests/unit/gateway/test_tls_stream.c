@@ -1,7 +1,7 @@
 /*
  * Unit tests of gateway/tls_stream and gateway/tls_client: against a TLS server in memory, over an
  * inner stream that the test moves by hand.
- * Links: tests/unit/tunnel/fake_stream
+ * Links: tests/unit/tunnel/fake_stream tests/unit/gateway/self_signed
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,12 +16,13 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
+#include <openssl/x509.h>
 
 #include "base/mem.h"
 #include "base/worker.h"
 #include "gateway/tls_client.h"
 #include "gateway/tls_stream.h"
+#include "tests/unit/gateway/self_signed.h"
 #include "tests/unit/tunnel/fake_stream.h"
 #include "tunnel/endpoint.h"
 
@@ -53,7 +54,7 @@ struct fixture {
 };
 
 static EVP_PKEY *key;
-static X509 *cert; /* of up.test and 127.0.0.1, signed by itself */
+static X509 *cert;
 
 /* ---- the owner's events ---- */
 
@@ -116,28 +117,8 @@ static void on_problem(void *arg, struct endpoint *ep, const char *problem)
 
 static int make_certificate(void **state)
 {
-    X509_NAME *name;
-    X509_EXTENSION *alt;
-
     (void)state;
-    key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
-    cert = X509_new();
-    assert_non_null(key);
-    assert_non_null(cert);
-    assert_int_equal(X509_set_version(cert, X509_VERSION_3), 1);
-    (void)ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
-    (void)X509_gmtime_adj(X509_getm_notBefore(cert), -60);
-    (void)X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
-    name = X509_get_subject_name(cert);
-    (void)X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"up", -1, -1,
-                                     0);
-    (void)X509_set_issuer_name(cert, name);
-    (void)X509_set_pubkey(cert, key);
-    alt = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "DNS:up.test,IP:127.0.0.1");
-    assert_non_null(alt);
-    (void)X509_add_ext(cert, alt, -1);
-    X509_EXTENSION_free(alt);
-    assert_int_not_equal(X509_sign(cert, key, EVP_sha256()), 0);
+    self_signed_new(&key, &cert);
     return 0;
 }
 

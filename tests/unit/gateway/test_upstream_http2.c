@@ -31,7 +31,7 @@ enum frame_type {
     FRAME_WINDOW_UPDATE = 8,
 };
 
-enum { FLAG_END_STREAM = 1, FLAG_ACK = 1, FLAG_END_HEADERS = 4 };
+enum { FLAG_END_STREAM = 1, FLAG_ACK = 1, FLAG_END_HEADERS = 4, FLAG_PADDED = 8 };
 
 enum { MIB = 1024 * 1024 };
 
@@ -663,12 +663,12 @@ static void http2_floods_end_the_session(void **state)
         bool on_stream;
         size_t n;
     } cases[] = {
-        { FRAME_PING, 0, false, 8 },
-        { FRAME_PING, FLAG_ACK, false, 8 },
-        { FRAME_SETTINGS, 0, false, 0 },
-        { FRAME_DATA, 0, true, 0 },
+        { FRAME_PING, 0, false, 8 },          { FRAME_PING, FLAG_ACK, false, 8 },
+        { FRAME_SETTINGS, 0, false, 0 },      { FRAME_DATA, 0, true, 0 },
+        { FRAME_DATA, FLAG_PADDED, true, 8 }, { FRAME_DATA, FLAG_PADDED, true, 1 },
     };
-    static const char payload[8];
+    static const char nothing[8];
+    static const char padding[8] = { 7 };
     struct scene *s = *state;
 
     s->config->upstream_http2_control_frames_max = 100;
@@ -681,8 +681,9 @@ static void http2_floods_end_the_session(void **state)
 
         send_frame(upstream, FRAME_HEADERS, FLAG_END_HEADERS, id, STATUS_200, 1);
         scene_expect(visitor, OK_BODY);
-        while (sent < 100000 && try_frame(upstream, cases[i].type, cases[i].flags,
-                                          cases[i].on_stream ? id : 0, payload, cases[i].n))
+        while (sent < 100000 &&
+               try_frame(upstream, cases[i].type, cases[i].flags, cases[i].on_stream ? id : 0,
+                         cases[i].n == 8 ? padding : nothing, cases[i].n))
             sent++;
         if (sent == 100000)
             fail_msg("%u frames of type %d were taken", sent, cases[i].type);

@@ -515,6 +515,110 @@ static void limits_come_with_the_params(void **state)
     policy_problems_free(problems);
 }
 
+static void policy_handles_all_needs_an_end_without_conditions(void **state)
+{
+    static const struct {
+        const char *document;
+        unsigned protocols;
+        bool handles;
+    } cases[] = {
+        { "on_http_request: [{actions: [{type: deny}]}]", POLICY_HTTPS, true },
+        { "on_http_request: [{actions: [{type: deny}]}]", POLICY_HTTP, true },
+        { "on_http_request: [{actions: [{type: log}]}]", POLICY_HTTPS, false },
+        { "on_http_request: [{expressions: [\"req.method == 'GET'\"], actions: [{type: deny}]}]",
+          POLICY_HTTPS, false },
+        { "on_http_request: [{expressions: [\"req.method == 'GET'\"], actions: [{type: deny}]}, "
+          "{actions: [{type: log}, {type: custom-response}]}]",
+          POLICY_HTTPS, true },
+        { "on_http_request: [{actions: [{type: redirect}]}]", POLICY_HTTPS, true },
+        { "on_http_request: [{actions: [{type: forward-internal}]}]", POLICY_HTTPS, true },
+        { "on_http_request: [{actions: [{type: forward-internal, config: {on_error: halt}}]}]",
+          POLICY_HTTPS, true },
+        { "on_http_request: [{actions: [{type: forward-internal, config: {on_error: continue}}]}]",
+          POLICY_HTTPS, false },
+        { "on_http_response: [{actions: [{type: custom-response}]}]", POLICY_HTTPS, false },
+        { "on_tcp_connect: [{actions: [{type: deny}]}]", POLICY_HTTPS, true },
+        { "on_tcp_connect: [{actions: [{type: close-connection}]}]", POLICY_TCP, true },
+        { "on_tcp_connect: [{actions: [{type: restrict-ips}]}]", POLICY_TLS, false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct counted *policy = fake_host_compile(cases[i].document);
+
+        assert_int_equal(policy_handles_all(policy, cases[i].protocols), cases[i].handles);
+        counted_unref(policy);
+    }
+    assert_false(policy_handles_all(NULL, POLICY_HTTPS));
+}
+
+/* ---- digests ---- */
+
+struct digests {
+    uint64_t connect;
+    uint64_t all;
+};
+
+static struct digests digests_of(const char *document)
+{
+    struct counted *policy = fake_host_compile(document);
+    struct digests d = {
+        .connect = policy_phase_digest(policy, POLICY_ON_TCP_CONNECT),
+        .all = policy_digest(policy),
+    };
+
+    counted_unref(policy);
+    return d;
+}
+
+static void digests_of_what_reads_the_same_are_equal(void **state)
+{
+    static const char first[] = "on_tcp_connect: [{actions: [{type: deny, config: {a: 1}}]}]";
+    static const char *const same[] = {
+        first,
+        "# another place\non_tcp_connect:\n- actions:\n  - type: deny\n    config:\n      a: 1",
+        "on_http_request: []\non_tcp_connect: [{actions: [{type: deny, config: {a: 1}}]}]",
+    };
+    static const char *const others[] = {
+        "on_tcp_connect: [{actions: [{type: deny, config: {a: 2}}]}]",
+        "on_tcp_connect: [{actions: [{type: deny, config: {a: '1'}}]}]",
+        "on_tcp_connect: [{actions: [{type: deny, config: {a: [1]}}]}]",
+        "on_tcp_connect: [{actions: [{type: deny, config: {b: 1}}]}]",
+        "on_tcp_connect: [{actions: [{type: deny, config: {a: 1}}, {type: log}]}]",
+        "on_tcp_connect: [{expressions: ['true'], actions: [{type: deny, config: {a: 1}}]}]",
+        "on_tcp_connect: [{actions: [{type: deny, config: {a: 1}}]}, {actions: [{type: log}]}]",
+        "on_http_request: [{actions: [{type: deny, config: {a: 1}}]}]",
+    };
+    const struct digests d = digests_of(first);
+
+    (void)state;
+    assert_int_not_equal(d.connect, 0);
+    assert_int_not_equal(d.all, 0);
+    for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+        assert_int_equal(digests_of(same[i]).connect, d.connect);
+        assert_int_equal(digests_of(same[i]).all, d.all);
+    }
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        assert_int_not_equal(digests_of(others[i]).connect, d.connect);
+        assert_int_not_equal(digests_of(others[i]).all, d.all);
+    }
+}
+
+static void digests_are_of_each_phase(void **state)
+{
+    static const char document[] = "on_tcp_connect: [{actions: [{type: deny}]}]\n"
+                                   "on_http_request: [{actions: [{type: log}]}]";
+    struct counted *policy = fake_host_compile(document);
+
+    (void)state;
+    assert_int_equal(policy_phase_digest(policy, POLICY_ON_TCP_CONNECT),
+                     digests_of("on_tcp_connect: [{actions: [{type: deny}]}]").connect);
+    assert_int_equal(policy_phase_digest(policy, POLICY_ON_HTTP_RESPONSE), 0);
+    assert_int_equal(policy_phase_digest(NULL, POLICY_ON_TCP_CONNECT), 0);
+    assert_int_equal(policy_digest(NULL), 0);
+    counted_unref(policy);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -534,6 +638,9 @@ int main(void)
         cmocka_unit_test(literal_secrets_are_looked_for),
         cmocka_unit_test(documents_have_limits),
         cmocka_unit_test(limits_come_with_the_params),
+        cmocka_unit_test(policy_handles_all_needs_an_end_without_conditions),
+        cmocka_unit_test(digests_of_what_reads_the_same_are_equal),
+        cmocka_unit_test(digests_are_of_each_phase),
     };
 
     return cmocka_run_group_tests_name("policy/policy", tests, NULL, NULL);

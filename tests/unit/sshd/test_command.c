@@ -260,7 +260,6 @@ static void command_parse_refuses_with_the_code_of_the_row(void **state)
         { "Q07", 2, STR_INIT("http --ua-filter-allow=(foo),(bar)"), E_FLAG_UNSUPPORTED, "" },
         { "Q08", 2, STR_INIT("http --circuit-breaker 1.5"), E_BREAKER_RATIO, "--circuit-breaker" },
         { "Q09", 2, STR_INIT("http --inspect=false"), E_FLAG_UNSUPPORTED, "--inspect" },
-        { "Q10", 2, STR_INIT("http --pooling-enabled"), E_FLAG_UNSUPPORTED, "--pooling-enabled" },
         { "Q13", 2, STR_INIT("http --basic-auth a b:c"), E_AUTH_PASSWORD_LENGTH, "user 'a b'" },
         { "Q15", 2, STR_INIT("http --nope"), E_FLAG_SYNTAX,
           "unknown flag --nope; the nearest one is --name" },

@@ -1,5 +1,5 @@
 /*
- * Unit tests of tunnel/acl: the tables of the spec's section 5.9.
+ * Unit tests of tunnel/acl: the tables of the spec's section 5.9, and rules for connecting.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -116,7 +116,7 @@ static void acl_add_refuses_what_is_no_rule(void **state)
 
         assert_int_equal(acl_add(&a, str_from(rows[i].value), &e), -1);
         assert_int_equal(e.code, rows[i].code);
-        assert_int_equal(a.count, 0);
+        assert_int_equal(a.bind.count, 0);
     }
     acl_fini(&a);
 }
@@ -132,7 +132,154 @@ static void acl_add_past_the_limit_is_refused(void **state)
         assert_int_equal(acl_add(&a, STR("a.com"), &e), 0);
     assert_int_equal(acl_add(&a, STR("b.com"), &e), -1);
     assert_int_equal(e.code, E_LIMIT);
-    assert_int_equal(a.count, ACL_RULES_MAX);
+    assert_int_equal(a.bind.count, ACL_RULES_MAX);
+    acl_fini(&a);
+}
+
+struct connect_row {
+    const char *host;
+    uint16_t port;
+    const char *bind[2];
+    const char *connect[3];
+    enum err_code code;
+};
+
+/* clang-format off */
+static const struct connect_row connect_rows[] = {
+    { "db.internal", 5432, { NULL }, { NULL }, E_OK },
+    { "db.internal", 5432, { NULL }, { "*" }, E_OK },
+    { "db.internal", 5432, { NULL }, { "db.internal" }, E_OK },
+    { "db.internal", 5432, { NULL }, { "DB.Internal" }, E_OK },
+    { "db.internal", 5432, { NULL }, { "db.internal:5432" }, E_OK },
+    { "db.internal", 5433, { NULL }, { "db.internal:5432" }, E_ACL_CONNECT },
+    { "db2.internal", 5432, { NULL }, { "db.internal" }, E_ACL_CONNECT },
+    { "x.db.internal", 5432, { NULL }, { "db.internal" }, E_ACL_CONNECT },
+    { "x.db.internal", 5432, { NULL }, { "*.db.internal" }, E_OK },
+    { "y.x.db.internal", 5432, { NULL }, { "*.db.internal" }, E_OK },
+    { "db.internal", 5432, { NULL }, { "*.db.internal" }, E_ACL_CONNECT },
+    { "db.internal", 5432, { NULL }, { "*.internal" }, E_OK },
+    { "b.internal", 1, { NULL }, { "a.internal", "b.internal" }, E_OK },
+    /* Rules are permissions: those of one kind permit nothing of the other. */
+    { "db.internal", 5432, { "db.internal" }, { NULL }, E_ACL_CONNECT },
+    { "db.internal", 5432, { "*" }, { NULL }, E_ACL_CONNECT },
+    { "db.internal", 5432, { "k=v" }, { NULL }, E_ACL_CONNECT },
+    { "db.internal", 5432, { "x.com" }, { "db.internal" }, E_OK },
+};
+/* clang-format on */
+
+static void fill(struct acl *a, const char *const *bind, size_t binds, const char *const *connect,
+                 size_t connects)
+{
+    struct err e = { 0 };
+
+    acl_init(a);
+    for (size_t i = 0; i < binds && bind[i] != NULL; i++)
+        assert_int_equal(acl_add(a, str_from(bind[i]), &e), 0);
+    for (size_t i = 0; i < connects && connect[i] != NULL; i++)
+        assert_int_equal(acl_add_connect(a, str_from(connect[i]), &e), 0);
+}
+
+static void acl_check_connect_table(void **state)
+{
+    unsigned failed = 0;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(connect_rows); i++) {
+        const struct connect_row *row = &connect_rows[i];
+        struct err e = { 0 };
+        struct acl a;
+        struct acl copy;
+        bool may;
+        int rc;
+
+        fill(&a, row->bind, COUNT(row->bind), row->connect, COUNT(row->connect));
+        acl_copy(&copy, &a);
+        may = acl_may_connect(&a);
+        acl_fini(&a);
+        rc = acl_check_connect(&copy, str_from(row->host), row->port, &e);
+        acl_fini(&copy);
+        if ((rc == 0) == (row->code == E_OK) && e.code == row->code && (may || rc == -1))
+            continue;
+        print_error("row %zu, %s:%u: got %d E%u '%s', expected E%u\n", i, row->host,
+                    (unsigned)row->port, rc, err_number(e.code), e.msg, err_number(row->code));
+        failed++;
+    }
+    assert_int_equal(failed, 0);
+}
+
+static void acl_check_with_connect_rules_only_binds_nothing(void **state)
+{
+    static const char *const rules[] = { "*" };
+    const struct url name = { .scheme = SCHEME_HTTPS, .host = "a.example.com", .port = 443 };
+    const struct url random = { .scheme = SCHEME_TCP };
+    struct err e = { 0 };
+    struct acl a;
+
+    (void)state;
+    fill(&a, NULL, 0, rules, 1);
+    assert_int_equal(acl_check(&a, &name, &e), -1);
+    assert_int_equal(e.code, E_ACL_NAME);
+    assert_string_equal(e.msg, "this key may not bind 'a.example.com'; it may bind: nothing");
+    assert_int_equal(acl_check(&a, &random, &e), -1);
+    assert_int_equal(e.code, E_ACL_RANDOM_TCP);
+    acl_fini(&a);
+}
+
+static void acl_check_connect_message_names_what_is_allowed(void **state)
+{
+    static const char *const rules[] = { "a.internal", "b.internal:22" };
+    struct err e = { 0 };
+    struct acl a;
+
+    (void)state;
+    fill(&a, NULL, 0, rules, 2);
+    assert_int_equal(acl_check_connect(&a, STR("c.internal"), 80, &e), -1);
+    assert_string_equal(e.msg, "this key may not connect to 'c.internal:80'; it may connect to: "
+                               "a.internal, b.internal:22");
+    acl_fini(&a);
+}
+
+static void acl_may_connect_without_connect_rule_is_false(void **state)
+{
+    static const char *const rules[] = { "*" };
+    struct acl a;
+
+    (void)state;
+    fill(&a, rules, 1, NULL, 0);
+    assert_false(acl_may_connect(&a));
+    acl_fini(&a);
+}
+
+static void acl_add_connect_refuses_what_is_no_rule(void **state)
+{
+    static const struct {
+        const char *value;
+        enum err_code code;
+    } rows[] = {
+        { "", E_SYNTAX },
+        { "k=v", E_HOST_CHARACTER },
+        { "example.com", E_SYNTAX },
+        { "*.example.com", E_SYNTAX },
+        { "internal", E_SYNTAX },
+        { "127.0.0.1", E_SYNTAX },
+        { "localhost:22", E_SYNTAX },
+        { "db.internal:0", E_PORT_SYNTAX },
+        { "*.internal:80", E_SYNTAX },
+        { "db.internal.", E_HOST_SYNTAX },
+    };
+    struct acl a;
+
+    (void)state;
+    acl_init(&a);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct err e = { 0 };
+
+        assert_int_equal(acl_add_connect(&a, str_from(rows[i].value), &e), -1);
+        if (e.code != rows[i].code)
+            print_error("%s: E%u %s\n", rows[i].value, err_number(e.code), e.msg);
+        assert_int_equal(e.code, rows[i].code);
+        assert_int_equal(a.connect.count, 0);
+    }
     acl_fini(&a);
 }
 
@@ -166,14 +313,41 @@ static void acl_check_message_of_many_rules_is_cut(void **state)
     acl_fini(&a);
 }
 
+static void acl_restricts_unless_all_is_allowed(void **state)
+{
+    struct acl a;
+
+    (void)state;
+    acl_init(&a);
+    assert_false(acl_restricts(&a));
+    assert_int_equal(acl_add(&a, STR("a.com"), NULL), 0);
+    assert_true(acl_restricts(&a));
+    assert_int_equal(acl_add(&a, STR("*"), NULL), 0);
+    assert_true(acl_restricts(&a)); /* to connect is not allowed */
+    assert_int_equal(acl_add_connect(&a, STR("db.internal"), NULL), 0);
+    assert_true(acl_restricts(&a));
+    assert_int_equal(acl_add_connect(&a, STR("*"), NULL), 0);
+    assert_false(acl_restricts(&a));
+    acl_fini(&a);
+    assert_int_equal(acl_add_connect(&a, STR("*"), NULL), 0);
+    assert_true(acl_restricts(&a));
+    acl_fini(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(acl_check_table_of_the_spec),
         cmocka_unit_test(acl_add_refuses_what_is_no_rule),
         cmocka_unit_test(acl_add_past_the_limit_is_refused),
+        cmocka_unit_test(acl_check_connect_table),
+        cmocka_unit_test(acl_check_with_connect_rules_only_binds_nothing),
+        cmocka_unit_test(acl_check_connect_message_names_what_is_allowed),
+        cmocka_unit_test(acl_may_connect_without_connect_rule_is_false),
+        cmocka_unit_test(acl_add_connect_refuses_what_is_no_rule),
         cmocka_unit_test(acl_check_message_names_what_is_allowed),
         cmocka_unit_test(acl_check_message_of_many_rules_is_cut),
+        cmocka_unit_test(acl_restricts_unless_all_is_allowed),
     };
 
     return cmocka_run_group_tests_name("tunnel/acl", tests, NULL, NULL);

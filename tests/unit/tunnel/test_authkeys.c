@@ -114,7 +114,8 @@ static void parse_plain_key_has_defaults(void **state)
     assert_string_equal(key->account, "default");
     assert_string_equal(key->comment, "a comment");
     assert_string_equal(key->where, "f:1");
-    assert_int_equal(key->acl.count, 0);
+    assert_int_equal(key->acl.bind.count, 0);
+    assert_int_equal(key->acl.connect.count, 0);
     assert_int_equal(key->from_count, 0);
     assert_int_equal(key->expires_wall_ms, 0);
     authkeys_unref(set);
@@ -179,15 +180,19 @@ static void parse_options_are_kept(void **state)
 {
     struct authkeys *set = parsed(STR(
         "account=\"team-a.b_1\",bind=\"*.example.com\",bind=\"app.example.org\","
+        "connect=\"DB.internal:5432\",connect=\"*\","
         "expiry-time=\"20300102030405Z\",from=\"10.1.2.3/8,2001:db8::/32,192.0.2.1\" " ED_LINE));
     const struct authkey *key = find_ed(set);
     char text[CIDR_TEXT_BYTES];
 
     (void)state;
     assert_string_equal(key->account, "team-a.b_1");
-    assert_int_equal(key->acl.count, 2);
-    assert_string_equal(key->acl.values[0], "*.example.com");
-    assert_string_equal(key->acl.values[1], "app.example.org");
+    assert_int_equal(key->acl.bind.count, 2);
+    assert_string_equal(key->acl.bind.values[0], "*.example.com");
+    assert_string_equal(key->acl.bind.values[1], "app.example.org");
+    assert_int_equal(key->acl.connect.count, 2);
+    assert_string_equal(key->acl.connect.values[0], "db.internal:5432");
+    assert_string_equal(key->acl.connect.values[1], "*");
     assert_true(key->expires_wall_ms == 1893553445000);
     assert_int_equal(key->from_count, 3);
     assert_string_equal(cidr_format(&key->from[0], text), "10.0.0.0/8");
@@ -220,10 +225,10 @@ static void parse_problems_name_line_and_reason(void **state)
         struct str text;
         const char *problems;
     } cases[] = {
-        { STR_INIT("\n\nno-pty " ED_LINE),
-          "f:3: unknown option 'no-pty'; options are account, admin, bind, expiry-time, from\n" },
-        { STR_INIT("command=\"x\" " ED_LINE),
-          "f:1: unknown option 'command'; options are account, admin, bind, expiry-time, from\n" },
+        { STR_INIT("\n\nno-pty " ED_LINE), "f:3: unknown option 'no-pty'; options are account, "
+                                           "admin, bind, connect, expiry-time, from\n" },
+        { STR_INIT("command=\"x\" " ED_LINE), "f:1: unknown option 'command'; options are account, "
+                                              "bind, connect, expiry-time, from\n" },
         { STR_INIT("account " ED_LINE),
           "f:1: option account needs a value in quotes: account=\"NAME\"\n" },
         { STR_INIT("account=a " ED_LINE),
@@ -241,9 +246,9 @@ static void parse_problems_name_line_and_reason(void **state)
         { STR_INIT("account=\"a\"x " ED_LINE),
           "f:1: a ',' or a space is expected after an option\n" },
         { STR_INIT("account=\"a\""), "f:1: the key is missing after the options\n" },
-        { STR_INIT(",account=\"a\" " ED_LINE), "f:1: an option or a key type is expected; options "
-                                               "are account, admin, bind, expiry-time, "
-                                               "from\n" },
+        { STR_INIT(",account=\"a\" " ED_LINE),
+          "f:1: an option or a key type is expected; options are account, admin, bind, connect, "
+          "expiry-time, from\n" },
         { STR_INIT("from=\"\" " ED_LINE), "f:1: from lists no address\n" },
         { STR_INIT("from=\"!10.0.0.1\" " ED_LINE),
           "f:1: from does not take '!'; list the addresses that are allowed\n" },
@@ -266,14 +271,14 @@ static void parse_problems_name_line_and_reason(void **state)
         { STR_INIT(ED_LINE "\rssh-rsa"), "f:1: control character 0x0d in the line\n" },
         { STR_INIT("a\x1b[2J"), "f:1: control character 0x1b in the line\n" },
         { STR_INIT("x " ED_LINE "\ny " ED_LINE "\n"),
-          "f:1: unknown option 'x'; options are account, admin, bind, expiry-time, from\n"
-          "f:2: unknown option 'y'; options are account, admin, bind, expiry-time, from\n" },
+          "f:1: unknown option 'x'; options are account, admin, bind, connect, expiry-time, from\n"
+          "f:2: unknown option 'y'; options are account, admin, bind, connect, expiry-time, "
+          "from\n" },
         { STR_INIT("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEA\n"),
           "f:1: this is a private key; list public keys here\n" },
         { STR_INIT("b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW"),
-          "f:1: an option or a key type is expected; options are account, admin, bind, "
-          "expiry-time, "
-          "from\n" },
+          "f:1: an option or a key type is expected; options are account, admin, bind, connect, "
+          "expiry-time, from\n" },
     };
 
     (void)state;
@@ -281,10 +286,12 @@ static void parse_problems_name_line_and_reason(void **state)
         assert_problem(cases[i].text, cases[i].problems);
 }
 
-static void parse_bind_rule_that_is_refused_is_a_problem(void **state)
+static void parse_rule_that_is_refused_is_a_problem(void **state)
 {
     static const struct str cases[] = { STR_INIT("bind=\"\" " ED_LINE),
-                                        STR_INIT("bind=\"a..b\" " ED_LINE) };
+                                        STR_INIT("bind=\"a..b\" " ED_LINE),
+                                        STR_INIT("connect=\"\" " ED_LINE),
+                                        STR_INIT("connect=\"example.com\" " ED_LINE) };
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -821,7 +828,7 @@ int main(void)
         cmocka_unit_test(parse_options_are_kept),
         cmocka_unit_test(parse_admin_is_an_option_without_a_value),
         cmocka_unit_test(parse_problems_name_line_and_reason),
-        cmocka_unit_test(parse_bind_rule_that_is_refused_is_a_problem),
+        cmocka_unit_test(parse_rule_that_is_refused_is_a_problem),
         cmocka_unit_test(parse_good_lines_stay_beside_bad_ones),
         cmocka_unit_test(parse_line_at_the_limit),
         cmocka_unit_test(parse_account_at_the_limit),

@@ -31,14 +31,15 @@ struct site {
     struct control *control;
 };
 
-static struct site *site_new(void)
+static struct site *site_with(const struct registry_tcp *tcp)
 {
     struct site *s = mem_zalloc(sizeof(*s));
-    struct control_params params = { .registry = { .base_domain = STR("example.com"),
-                                                   .hold_ms = HOLD_MS },
-                                     .workers = s->workers,
-                                     .routes = s->routes,
-                                     .worker_count = WORKERS };
+    struct control_params params = {
+        .registry = { .base_domain = STR("example.com"), .tcp = *tcp, .hold_ms = HOLD_MS },
+        .workers = s->workers,
+        .routes = s->routes,
+        .worker_count = WORKERS
+    };
 
     for (unsigned i = 0; i < WORKERS; i++) {
         s->workers[i] = worker_new("worker", i);
@@ -49,6 +50,13 @@ static struct site *site_new(void)
         worker_start(s->workers[i]);
     control_start(s->control);
     return s;
+}
+
+static struct site *site_new(void)
+{
+    static const struct registry_tcp none = { .host = STR_INIT("") };
+
+    return site_with(&none);
 }
 
 static void site_stop(struct site *s)
@@ -370,6 +378,117 @@ static void claim_takeover_leaves_no_gap_and_tells_the_old_session(void **state)
     site_end(s);
 }
 
+static void claim_of_pools_is_routed_and_released_one_by_one(void **state)
+{
+    enum { MEMBERS = 8 };
+    struct site *s = site_new();
+    struct endpoint *members[MEMBERS];
+
+    (void)state;
+    notices = 0;
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        members[i] = endpoint_of("a", i % 2 == 0 ? "k" : "l", i + 1, "x.test");
+        members[i]->pooling = true;
+        assert_int_equal(claim(s, members[i]), E_OK);
+        assert_int_equal(online(s), i + 1);
+    }
+    for (unsigned i = 0; i < MEMBERS - 1; i++) {
+        control_release(s->control, members[i], REGISTRY_HOLD);
+        assert_true(endpoint_is_withdrawn(members[i])); /* at once, on all workers */
+    }
+    settle(s);
+    assert_int_equal(count_routes(s, "x.test", members[MEMBERS - 1]), WORKERS);
+    assert_int_equal(notices, 0);
+    for (unsigned i = 0; i < MEMBERS; i++)
+        endpoint_unref(members[i]);
+    site_end(s);
+}
+
+/* ---- the port of a pool ---- */
+
+enum { PORT = 20000 };
+
+struct port {
+    int unused;
+};
+
+static struct port the_port;
+static atomic_int port_opens;
+static atomic_int port_closes;
+static atomic_int port_serves;
+static atomic_int port_stops;
+
+static struct port *open_port(void *ctx, uint16_t number, struct err *e)
+{
+    (void)ctx;
+    (void)e;
+    if (number != PORT)
+        return NULL;
+    port_opens++;
+    return &the_port;
+}
+
+static void close_port(struct port *p)
+{
+    (void)p;
+    port_closes++;
+}
+
+static void serve_port(struct port *p, struct worker *w)
+{
+    (void)p;
+    (void)w;
+    port_serves++;
+}
+
+static void stop_port(struct port *p, struct worker *w)
+{
+    (void)p;
+    (void)w;
+    port_stops++;
+}
+
+static const struct port_ops port_ops = { open_port, serve_port, stop_port, close_port };
+
+static struct endpoint *tcp_member(uint64_t session)
+{
+    struct endpoint *ep = endpoint_of("a", "k", session, "tcp.test");
+
+    ep->url.scheme = SCHEME_TCP;
+    ep->url.port = PORT;
+    ep->pooling = true;
+    return ep;
+}
+
+static void claim_of_a_pool_opens_its_port_once(void **state)
+{
+    enum { MEMBERS = 3 };
+    const struct registry_tcp tcp = { .host = STR("tcp.test"),
+                                      .fixed = { PORT, PORT },
+                                      .source = { .ops = &port_ops } };
+    struct site *s = site_with(&tcp);
+    struct endpoint *members[MEMBERS];
+
+    (void)state;
+    port_opens = port_closes = port_serves = port_stops = 0;
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        members[i] = tcp_member(i + 1);
+        assert_int_equal(claim(s, members[i]), E_OK);
+        assert_int_equal(port_opens, 1);
+        assert_int_equal(port_serves, WORKERS);
+    }
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        if (i == MEMBERS - 1)
+            settle(s); /* also what was released before */
+        assert_int_equal(port_stops, 0);
+        control_release(s->control, members[i], REGISTRY_LET_GO);
+        endpoint_unref(members[i]);
+    }
+    site_end(s);
+    assert_int_equal(port_stops, WORKERS);
+    assert_int_equal(port_closes, 1);
+}
+
 /* ---- claims from many threads ---------------------------------------------------------- */
 
 enum { ROUNDS = 100, HOSTS = 7 };
@@ -492,6 +611,8 @@ int main(void)
         cmocka_unit_test(claim_outside_the_acl_is_refused),
         cmocka_unit_test(configure_replaces_the_reservations),
         cmocka_unit_test(claim_takeover_leaves_no_gap_and_tells_the_old_session),
+        cmocka_unit_test(claim_of_pools_is_routed_and_released_one_by_one),
+        cmocka_unit_test(claim_of_a_pool_opens_its_port_once),
         cmocka_unit_test(claim_from_many_threads_adds_up),
         cmocka_unit_test(stop_while_claims_are_under_way_answers_all),
         cmocka_unit_test(claim_after_stop_is_refused),

@@ -71,12 +71,57 @@ static void endpoint_unref_last_drops_the_policy(void **state)
     endpoint_unref(NULL);
 }
 
+static void endpoint_enter_counts_and_holds(void **state)
+{
+    struct endpoint *ep = endpoint_new();
+
+    (void)state;
+    ep->policy = policy_new();
+    policies_freed = 0;
+    endpoint_enter(ep);
+    endpoint_enter(ep);
+    assert_int_equal(endpoint_outstanding(ep), 2);
+    endpoint_unref(ep);
+    endpoint_leave(ep);
+    assert_int_equal(endpoint_outstanding(ep), 1);
+    assert_int_equal(policies_freed, 0);
+    endpoint_leave(ep);
+    assert_int_equal(policies_freed, 1);
+    endpoint_leave(NULL);
+}
+
+static void endpoint_has_same_address_looks_at_all_of_it(void **state)
+{
+    struct endpoint *a = endpoint_new();
+    struct endpoint *b = endpoint_new();
+
+    (void)state;
+    a->url = (struct url){ SCHEME_HTTPS, BINDING_PUBLIC, 443, "x.test" };
+    b->url = a->url;
+    endpoint_set(&b->account, STR("other"));
+    assert_true(endpoint_has_same_address(a, b));
+    a->url.binding = b->url.binding = BINDING_INTERNAL;
+    assert_false(endpoint_has_same_address(a, b));
+    endpoint_set(&a->account, STR("other"));
+    assert_true(endpoint_has_same_address(a, b));
+    b->url.port = 444;
+    assert_false(endpoint_has_same_address(a, b));
+    b->url = (struct url){ SCHEME_TLS, BINDING_INTERNAL, 443, "x.test" };
+    assert_false(endpoint_has_same_address(a, b));
+    b->url = (struct url){ SCHEME_HTTPS, BINDING_INTERNAL, 443, "y.test" };
+    assert_false(endpoint_has_same_address(a, b));
+    endpoint_unref(a);
+    endpoint_unref(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(endpoint_new_has_empty_strings),
         cmocka_unit_test(endpoint_set_replaces_a_string_by_a_copy),
         cmocka_unit_test(endpoint_unref_last_drops_the_policy),
+        cmocka_unit_test(endpoint_enter_counts_and_holds),
+        cmocka_unit_test(endpoint_has_same_address_looks_at_all_of_it),
     };
 
     return cmocka_run_group_tests_name("tunnel/endpoint", tests, NULL, NULL);

@@ -635,6 +635,158 @@ static void registry_add_takeover_keeps_the_port_open(void **state)
     assert_int_equal(ports_open, 0);
 }
 
+/* ---- pools ----------------------------------------------------------------------------- */
+
+enum pooling { ALONE, POOLS };
+
+static struct endpoint *pooling_of(const char *account, const char *key, uint64_t session,
+                                   enum scheme scheme, enum pooling pooling)
+{
+    struct endpoint *ep = endpoint_of(account, key, session, scheme, "x.test");
+
+    ep->pooling = pooling == POOLS;
+    return ep;
+}
+
+/* Spec endpoints 4.3, creation conflicts, and what a newer session of the key that is online gets. */
+static void registry_add_to_what_is_online_pools_or_conflicts(void **state)
+{
+    enum outcome { JOINS, DISPLACES, ONLINE, TAKEN };
+    static const struct {
+        enum pooling there;
+        const char *account;
+        const char *key;
+        uint64_t session;
+        enum scheme scheme;
+        enum pooling pooling;
+        enum outcome outcome;
+    } cases[] = {
+        { POOLS, "a", "l", 9, SCHEME_HTTPS, POOLS, JOINS },
+        { POOLS, "a", "l", 4, SCHEME_HTTPS, POOLS, JOINS },
+        { POOLS, "a", "k", 9, SCHEME_HTTPS, POOLS, JOINS },
+        { POOLS, "a", "k", 5, SCHEME_HTTPS, POOLS, JOINS }, /* two forwards of one session */
+        { POOLS, "a", "l", 9, SCHEME_HTTPS, ALONE, ONLINE },
+        { POOLS, "a", "k", 9, SCHEME_HTTPS, ALONE, ONLINE },
+        { POOLS, "a", "k", 9, SCHEME_TLS, POOLS, ONLINE },
+        { POOLS, "a", "l", 9, SCHEME_TLS, POOLS, ONLINE },
+        { POOLS, "b", "l", 9, SCHEME_HTTPS, POOLS, TAKEN },
+        { POOLS, "b", "l", 9, SCHEME_HTTP, POOLS, TAKEN },
+        { ALONE, "a", "l", 9, SCHEME_HTTPS, POOLS, ONLINE },
+        { ALONE, "a", "l", 9, SCHEME_HTTPS, ALONE, ONLINE },
+        { ALONE, "a", "k", 5, SCHEME_HTTPS, POOLS, ONLINE },
+        { ALONE, "a", "k", 9, SCHEME_HTTPS, POOLS, DISPLACES },
+        { ALONE, "a", "k", 9, SCHEME_TLS, POOLS, DISPLACES },
+        { ALONE, "a", "k", 9, SCHEME_HTTPS, ALONE, DISPLACES },
+        { ALONE, "b", "k", 9, SCHEME_HTTPS, POOLS, TAKEN },
+    };
+    static const enum err_code codes[] = { E_OK, E_OK, E_ENDPOINT_ONLINE, E_HOST_TAKEN };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct registry *r = registry_with(NULL, 1);
+        struct endpoint *there = added(r, pooling_of("a", "k", 5, SCHEME_HTTPS, cases[i].there), 0);
+        struct endpoint *ep = pooling_of(cases[i].account, cases[i].key, cases[i].session,
+                                         cases[i].scheme, cases[i].pooling);
+        struct endpoint *displaced;
+        struct err e = { .code = E_OK };
+
+        (void)registry_add(r, ep, 0, &displaced, &e);
+        assert_int_equal(e.code, codes[cases[i].outcome]);
+        assert_ptr_equal(displaced, cases[i].outcome == DISPLACES ? there : NULL);
+        assert_int_equal(registry_count(r), cases[i].outcome == JOINS ? 2 : 1);
+        if (cases[i].outcome != DISPLACES)
+            assert_true(pool_has(registry_pool(r, there), there));
+        if (codes[cases[i].outcome] == E_OK)
+            assert_true(pool_has(registry_pool(r, ep), ep));
+        endpoint_unref(displaced);
+        endpoint_unref(ep);
+        registry_free(r);
+    }
+}
+
+static void registry_pool_is_its_accounts_while_a_member_is_left(void **state)
+{
+    struct registry *r = registry_with(NULL, 1);
+    struct endpoint *first = added(r, pooling_of("a", "k", 1, SCHEME_HTTPS, POOLS), 0);
+    struct endpoint *second = added(r, pooling_of("a", "l", 2, SCHEME_HTTPS, POOLS), 0);
+
+    (void)state;
+    drop(r, first, REGISTRY_LET_GO, 0);
+    assert_int_equal(registry_pool(r, second)->count, 1);
+    assert_int_equal(add(r, pooling_of("b", "m", 3, SCHEME_HTTPS, POOLS), 10 * HOLD_MS),
+                     E_HOST_TAKEN);
+    /* The last one is still of a pool: others join, and nobody takes it over. */
+    assert_int_equal(add(r, pooling_of("a", "l", 4, SCHEME_HTTPS, ALONE), 0), E_ENDPOINT_ONLINE);
+    first = added(r, pooling_of("a", "k", 5, SCHEME_HTTPS, POOLS), 0);
+    assert_int_equal(registry_pool(r, first)->count, 2);
+    drop(r, second, REGISTRY_LET_GO, 0);
+    drop(r, first, REGISTRY_HOLD, 0);
+    assert_int_equal(add(r, pooling_of("b", "m", 6, SCHEME_HTTPS, POOLS), HOLD_MS - 1),
+                     E_HOST_TAKEN);
+    assert_int_equal(add(r, pooling_of("b", "m", 7, SCHEME_HTTPS, POOLS), HOLD_MS), E_OK);
+    registry_free(r);
+}
+
+static void registry_remove_of_a_member_twice_takes_no_other(void **state)
+{
+    struct registry *r = registry_with(NULL, 1);
+    struct endpoint *first = added(r, pooling_of("a", "k", 1, SCHEME_HTTPS, POOLS), 0);
+    struct endpoint *second = added(r, pooling_of("a", "k", 2, SCHEME_HTTPS, POOLS), 0);
+
+    (void)state;
+    endpoint_ref(first);
+    drop(r, first, REGISTRY_HOLD, 0);
+    assert_null(registry_remove(r, first, REGISTRY_HOLD, 0));
+    assert_true(pool_has(registry_pool(r, second), second));
+    endpoint_unref(first);
+    registry_free(r);
+}
+
+static struct endpoint *internal_pooling(const char *account, uint64_t session)
+{
+    struct endpoint *ep = internal_of(account, account, "x.internal");
+
+    ep->agent.session = session;
+    ep->pooling = true;
+    return ep;
+}
+
+static void registry_internal_pools_are_each_accounts(void **state)
+{
+    struct registry *r = registry_with(NULL, 1);
+    struct endpoint *a = added(r, internal_pooling("a", 1), 0);
+    struct endpoint *b = added(r, internal_pooling("b", 2), 0);
+
+    (void)state;
+    assert_int_equal(add(r, internal_pooling("a", 3), 0), E_OK);
+    assert_int_equal(registry_pool(r, a)->count, 2);
+    assert_int_equal(registry_pool(r, b)->count, 1);
+    assert_int_equal(add(r, internal_of("a", "a", "x.internal"), 0), E_ENDPOINT_ONLINE);
+    registry_free(r);
+}
+
+static void registry_add_members_share_one_port(void **state)
+{
+    struct registry *r = registry_with(NULL, 1);
+    struct endpoint *members[3];
+    struct endpoint *other = tcp_of("a", FIXED_FIRST);
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        members[i] = tcp_of("a", FIXED_FIRST);
+        members[i]->agent.session = i + 1;
+        members[i]->pooling = true;
+        assert_int_equal(add(r, members[i], 0), E_OK);
+        assert_ptr_equal(members[i]->port, members[0]->port);
+    }
+    assert_int_equal(ports_open, 1);
+    assert_int_equal(add(r, other, 0), E_ENDPOINT_ONLINE);
+    drop(r, members[0], REGISTRY_LET_GO, 0);
+    assert_int_equal(registry_pool(r, members[1])->count, 2);
+    registry_free(r);
+    assert_int_equal(ports_open, 0);
+}
+
 static void registry_take_empties_the_registry(void **state)
 {
     struct registry *r = registry_with(NULL, 1);
@@ -683,6 +835,11 @@ int main(void)
         cmocka_unit_test(registry_add_random_port_is_stable_and_passes_over_busy_ones),
         cmocka_unit_test(registry_add_random_ports_run_out),
         cmocka_unit_test(registry_add_takeover_keeps_the_port_open),
+        cmocka_unit_test(registry_add_to_what_is_online_pools_or_conflicts),
+        cmocka_unit_test(registry_pool_is_its_accounts_while_a_member_is_left),
+        cmocka_unit_test(registry_remove_of_a_member_twice_takes_no_other),
+        cmocka_unit_test(registry_internal_pools_are_each_accounts),
+        cmocka_unit_test(registry_add_members_share_one_port),
         cmocka_unit_test(registry_take_empties_the_registry),
     };
 

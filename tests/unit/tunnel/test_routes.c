@@ -269,17 +269,123 @@ static void routes_on_gone_tells_of_removed_and_replaced(void **state)
     (void)state;
     routes_on_gone(r, count_gone, &gone);
     first = add_https(r, "a.example.com");
-    assert_true(routes_has(r, first));
+    assert_true(pool_has(routes_pool_of(r, first), first));
     endpoint_ref(first);
     second = add_https(r, "a.example.com");
     assert_int_equal(gone, 1);
-    assert_false(routes_has(r, first));
-    assert_true(routes_has(r, second));
+    assert_false(pool_has(routes_pool_of(r, first), first));
+    assert_true(pool_has(routes_pool_of(r, first), second));
     routes_remove(r, first); /* another took its place: nothing happens */
     assert_int_equal(gone, 1);
     routes_remove(r, second);
     assert_int_equal(gone, 2);
     endpoint_unref(first);
+    routes_free(r);
+}
+
+/* ---- pools ---- */
+
+static struct endpoint *add_member(struct routes *r, const char *host)
+{
+    struct endpoint *ep = endpoint_at(SCHEME_HTTPS, host, 443);
+
+    ep->pooling = true;
+    routes_add(r, ep);
+    endpoint_unref(ep);
+    return ep;
+}
+
+static void count_any_gone(void *arg, struct endpoint *ep)
+{
+    (void)ep;
+    (*(unsigned *)arg)++;
+}
+
+static void routes_find_in_a_pool_finds_all_members(void **state)
+{
+    enum { MEMBERS = 5, LOOKUPS = 1000 };
+    struct routes *r = routes_new();
+    struct endpoint *members[MEMBERS];
+    unsigned found[MEMBERS] = { 0 };
+
+    (void)state;
+    for (size_t i = 0; i < MEMBERS; i++)
+        members[i] = add_member(r, "*.example.com");
+    assert_int_equal(routes_count(r), MEMBERS);
+    assert_int_equal(routes_pool_of(r, members[0])->count, MEMBERS);
+    for (size_t n = 0; n < LOOKUPS; n++) {
+        const struct endpoint *ep = routes_find_secure(r, STR("foo.example.com"), 443);
+
+        for (size_t i = 0; i < MEMBERS; i++)
+            found[i] += ep == members[i];
+    }
+    for (size_t i = 0; i < MEMBERS; i++)
+        assert_in_range(found[i], LOOKUPS / MEMBERS / 2, LOOKUPS / MEMBERS * 2);
+    routes_free(r);
+}
+
+static void routes_find_never_finds_a_member_that_left(void **state)
+{
+    enum { MEMBERS = 4, LOOKUPS = 100 };
+    struct routes *r = routes_new();
+    struct endpoint *members[MEMBERS];
+    unsigned gone = 0;
+
+    (void)state;
+    routes_on_gone(r, count_any_gone, &gone);
+    for (size_t i = 0; i < MEMBERS; i++)
+        members[i] = add_member(r, "x.test");
+    for (size_t left = MEMBERS; left > 0; left--) {
+        struct endpoint *leaver = members[left - 1];
+
+        endpoint_ref(leaver);
+        routes_remove(r, leaver);
+        routes_remove(r, leaver);
+        assert_int_equal(gone, MEMBERS - left + 1);
+        for (size_t n = 0; n < LOOKUPS; n++)
+            assert_ptr_not_equal(routes_find(r, SCHEME_HTTPS, STR("x.test"), 443), leaver);
+        endpoint_unref(leaver);
+    }
+    assert_null(routes_pool(r, SCHEME_HTTPS, STR("x.test"), 443));
+    assert_int_equal(routes_count(r), 0);
+    routes_free(r);
+}
+
+static void routes_add_of_one_that_does_not_pool_replaces_all(void **state)
+{
+    struct routes *r = routes_new();
+    unsigned gone = 0;
+    struct endpoint *alone;
+
+    (void)state;
+    routes_on_gone(r, count_any_gone, &gone);
+    (void)add_member(r, "x.test");
+    (void)add_member(r, "x.test");
+    alone = add_https(r, "x.test");
+    assert_int_equal(gone, 2);
+    assert_int_equal(routes_count(r), 1);
+    assert_ptr_equal(routes_find(r, SCHEME_HTTPS, STR("x.test"), 443), alone);
+    (void)add_member(r, "x.test");
+    assert_int_equal(gone, 3);
+    assert_int_equal(routes_count(r), 1);
+    routes_free(r);
+}
+
+static void routes_choose_other_looks_at_the_address_of_the_first(void **state)
+{
+    struct routes *r = routes_new();
+    struct endpoint *first = add_member(r, "x.test");
+    struct endpoint *second = add_member(r, "x.test");
+    struct endpoint *stranger = endpoint_at(SCHEME_HTTPS, "y.test", 443);
+    struct pool_tried tried = { 0 };
+
+    (void)state;
+    (void)add_member(r, "z.test");
+    assert_ptr_equal(routes_choose_other(r, first, &tried), second);
+    assert_null(routes_choose_other(r, second, &tried));
+    tried.count = 0;
+    assert_null(routes_choose_other(r, stranger, &tried));
+    endpoint_unref(stranger);
     routes_free(r);
 }
 
@@ -295,6 +401,10 @@ int main(void)
         cmocka_unit_test(routes_find_longest_host_fits),
         cmocka_unit_test(routes_find_among_many),
         cmocka_unit_test(routes_on_gone_tells_of_removed_and_replaced),
+        cmocka_unit_test(routes_find_in_a_pool_finds_all_members),
+        cmocka_unit_test(routes_find_never_finds_a_member_that_left),
+        cmocka_unit_test(routes_add_of_one_that_does_not_pool_replaces_all),
+        cmocka_unit_test(routes_choose_other_looks_at_the_address_of_the_first),
     };
 
     return cmocka_run_group_tests_name("tunnel/routes", tests, NULL, NULL);

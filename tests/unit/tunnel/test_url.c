@@ -2,8 +2,7 @@
  * Unit tests of tunnel/url and tunnel/upstream_hint: the tables of the spec's sections 2.5, 2.6 and
  * 5.3, a row each, under the ids of the spec.
  *
- * Left out, because what they are about does not exist: cloud endpoints (U026-U028, U096-U099),
- * pools (U100), the kubernetes binding (U101-U108), --subdomain, --hostname and --remote-addr
+ * Left out, because what they are about does not exist: pools (U100), the kubernetes binding (U101-U108), --subdomain, --hostname and --remote-addr
  * (R33-R37). R39 and R40 are about duplicates in a session, which the session refuses.
  */
 #include <setjmp.h>
@@ -40,6 +39,7 @@ static int setup(void **state)
         "example.ngrok.app",    "example.party",           "app.example.com",
         "*.example.com",        "bar.example.com",         "your-subdomain-here.ngrok-free.app",
         "1.tcp.ngrok.io:12345", "1.tcp.eu.ngrok.io:12345", "1.tcp.ngrok.io:27210",
+        "your-name.ngrok.app",  "endpoint-example2.com",
     };
     static struct fixture f;
     struct err e;
@@ -80,6 +80,7 @@ struct url_row {
 #define HTTP     URL_COMMAND_HTTP
 #define TCP      URL_COMMAND_TCP
 #define TLS      URL_COMMAND_TLS
+#define CLOUD    URL_COMMAND_CLOUD
 #define ANY      BINDING_UNSET
 #define PUBLIC   BINDING_PUBLIC
 #define INTERNAL BINDING_INTERNAL
@@ -116,6 +117,9 @@ static const struct url_row url_rows[] = {
     YES("U023", "tcp://example.internal:12345", TCP, ANY, "tcp://example.internal:12345", INTERNAL),
     NO("U024", "tcp://example.internal", TCP, ANY, E_URL_SCHEME_HOST_PORT, "needs a port"),
     NO("U025", "", HTTP, INTERNAL, E_INTERNAL_NO_HOST, "needs a name"),
+    YES("U026", "https://your-name.ngrok.app", CLOUD, ANY, "https://your-name.ngrok.app", PUBLIC),
+    NO("U027", "your-name.ngrok.app", CLOUD, ANY, E_CLOUD_SCHEME, "https://your-name.ngrok.app"),
+    NO("U028", "https://", CLOUD, ANY, E_CLOUD_URL, "needs a name"),
     YES("U029", "https://example.ngrok.app:443", HTTP, ANY, "https://example.ngrok.app", PUBLIC),
     YES("U030", "https://example.party", HTTP, ANY, "https://example.party", PUBLIC),
     NO("U031", "https://example.ngrok.app:8443", HTTP, ANY, E_PORT_SCHEME, "port 8443 is not allowed for https; allowed: 443 (or leave it out)"),
@@ -186,6 +190,14 @@ static const struct url_row url_rows[] = {
     YES("U093", "http://device1.gateway1.internal:443", HTTP, ANY, "http://device1.gateway1.internal:443", INTERNAL),
     YES("U094", "tcp://device1.gateway1.internal:443", TCP, ANY, "tcp://device1.gateway1.internal:443", INTERNAL),
     YES("U095", "tcp://postgres.internal:5432", TCP, ANY, "tcp://postgres.internal:5432", INTERNAL),
+    YES("U096", "https://endpoint-example2.com:443", CLOUD, ANY, "https://endpoint-example2.com", PUBLIC),
+    NO("U097", "tcp://1.tcp.ngrok.io", CLOUD, ANY, E_CLOUD_NO_PORT, "tcp://1.tcp.ngrok.io:PORT"),
+    NO("U098", "https://unowned.example.org", CLOUD, ANY, E_HOST_NOT_RESERVED, "unowned.example.org"), /* 18006 in the API */
+    NO("U099", "https://app.example.com:8443", CLOUD, ANY, E_CLOUD_PORT, "allowed: 443"),
+    YES("cloud tls", "tls://app.example.com", CLOUD, ANY, "tls://app.example.com", PUBLIC),
+    YES("cloud tcp", "tcp://1.tcp.ngrok.io:12345", CLOUD, ANY, "tcp://1.tcp.ngrok.io:12345", PUBLIC),
+    YES("cloud internal", "http://api.internal:81", CLOUD, ANY, "http://api.internal:81", INTERNAL),
+    NO("cloud scheme", "ftp://app.example.com", CLOUD, ANY, E_CLOUD_SCHEME, "allowed: http, https, tcp, tls"),
     YES("U109", "https://api.internal", HTTP, ANY, "https://api.internal", INTERNAL),
     YES("U110", "http://example.ngrok.app", HTTP, ANY, "http://example.ngrok.app", PUBLIC),
     YES("U110", "https://example.ngrok.app", HTTP, ANY, "https://example.ngrok.app", PUBLIC),
