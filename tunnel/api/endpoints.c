@@ -369,7 +369,7 @@ static bool listed(struct api_call *c, const json_t *object)
 
 static int find(struct api_call *c, const struct api_resource *r, struct str id, json_t **object)
 {
-    int rc = api_find_stored(c, r, id, object);
+    int rc = api_call_who(c)->is_restricted ? 0 : api_find_stored(c, r, id, object);
 
     if (rc != 0)
         return rc;
@@ -384,7 +384,7 @@ static int range(struct api_call *c, const struct api_resource *r, struct str be
     json_t *o;
     size_t i;
 
-    if (api_range_stored(c, r, before, max, all) == -1) {
+    if (!api_call_who(c)->is_restricted && api_range_stored(c, r, before, max, all) == -1) {
         json_decref(all);
         return -1;
     }
@@ -405,6 +405,8 @@ static const char *const list_query[] = { "id", "ids", "url", "urls", NULL };
 static const struct api_filter_alias aliases[] = { { "type", "agent", "ephemeral" },
                                                    { NULL, NULL, NULL } };
 
+static const char *const columns[] = { "url", "type", "description", "created_at", NULL };
+
 const struct api_resource api_resource_endpoints = {
     .path = "/endpoints",
     .list_key = "endpoints",
@@ -413,6 +415,8 @@ const struct api_resource api_resource_endpoints = {
     .command = "endpoints",
     .event = "endpoint",
     .text = "public and internal addresses",
+    .columns = columns,
+    .is_of_sessions = true,
     .verbs = API_CAN_ALL,
     API_FIELDS(fields),
     .has_updated = true,

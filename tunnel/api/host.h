@@ -57,6 +57,7 @@ struct api_session {
     const char *id;
     const char *account;
     const char *credential; /* "sshcr_...", or "" */
+    const char *key;        /* SHA-256 fingerprint of its key, in hexadecimal */
     const char *client;     /* software string */
     struct addr peer;
     uint64_t started_wall_ms;
@@ -65,6 +66,7 @@ struct api_session {
 struct api_live_endpoint {
     const char *id;
     const char *account;
+    const char *key; /* as of its session */
     const char *session_id;
     struct url url;
     const char *url_text;

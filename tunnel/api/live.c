@@ -112,6 +112,14 @@ static struct api_live *take_live(struct api_call *c)
     return host->live != NULL ? host->live(host->arg) : NULL;
 }
 
+/* Of its account; and of its key, for one that may see no more. */
+static bool may_see(const struct api_call *c, const char *account, const char *key)
+{
+    const struct api_caller *who = api_call_who(c);
+
+    return api_may_see(c, account) && (!who->is_restricted || strcmp(key, who->key) == 0);
+}
+
 json_t *api_live_sessions(struct api_call *c)
 {
     struct api_live *live = take_live(c);
@@ -120,7 +128,7 @@ json_t *api_live_sessions(struct api_call *c)
     if (live == NULL)
         return list;
     for (size_t i = 0; i < live->session_count; i++) {
-        if (api_may_see(c, live->sessions[i].account))
+        if (may_see(c, live->sessions[i].account, live->sessions[i].key))
             (void)json_array_append_new(list, session_object(&live->sessions[i]));
     }
     live->release(live);
@@ -136,7 +144,7 @@ static json_t *endpoints(struct api_call *c, json_t *(*make)(const struct api_li
     if (live == NULL)
         return list;
     for (size_t i = 0; i < live->endpoint_count; i++) {
-        if (api_may_see(c, live->endpoints[i].account))
+        if (may_see(c, live->endpoints[i].account, live->endpoints[i].key))
             (void)json_array_append_new(list, make(&live->endpoints[i]));
     }
     live->release(live);

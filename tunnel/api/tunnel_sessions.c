@@ -92,6 +92,8 @@ static const struct api_action actions[] = {
       .run = update },
 };
 
+static const char *const columns[] = { "ip", "started_at", "agent_version", NULL };
+
 const struct api_resource api_resource_tunnel_sessions = {
     .path = "/tunnel_sessions",
     .list_key = "tunnel_sessions",
@@ -99,6 +101,8 @@ const struct api_resource api_resource_tunnel_sessions = {
     .prefix = "ts",
     .command = "tunnel-sessions",
     .text = "live SSH sessions",
+    .columns = columns,
+    .is_of_sessions = true,
     .verbs = API_CAN_GET | API_CAN_LIST,
     API_FIELDS(fields),
     .actions = actions,

@@ -34,6 +34,9 @@ static int range(struct api_call *c, const struct api_resource *r, struct str be
 
 static const struct api_provider provider = { .find = find, .range = range };
 
+static const char *const columns[] = { "public_url", "started_at", "tunnel_session", "forwards_to",
+                                       NULL };
+
 const struct api_resource api_resource_tunnels = {
     .path = "/tunnels",
     .list_key = "tunnels",
@@ -41,6 +44,8 @@ const struct api_resource api_resource_tunnels = {
     .prefix = "tn",
     .command = "tunnels",
     .text = "live forwards of SSH sessions",
+    .columns = columns,
+    .is_of_sessions = true,
     .verbs = API_CAN_GET | API_CAN_LIST,
     API_FIELDS(fields),
     .no_uri = true,
