@@ -125,7 +125,6 @@ static struct sshd_settings make_settings(const struct process *p)
         .api_commands_max = c->api_commands_max,
         .api_input_timeout_ms = c->api_input_timeout_ms,
         .api_output_max_bytes = c->api_output_max_bytes,
-        .api_idle_ms = c->api_idle_ms,
         .policy = p->inputs.terms,
     };
 }

@@ -328,7 +328,6 @@ struct exec_api *exec_api_start(struct exec *x, struct session *s, struct termin
     ev_init(&a->wait, on_wait_over);
     a->wait.data = a;
     s->api_commands++;
-    s->had_api = true;
     start(a);
     return a;
 }

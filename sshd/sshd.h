@@ -54,7 +54,6 @@ struct sshd_settings {
     uint64_t api_commands_max;        /* per session, at once */
     uint64_t api_input_timeout_ms;    /* for what the client sends to a command of the API */
     uint64_t api_output_max_bytes;    /* of one command */
-    uint64_t api_idle_ms;             /* between commands, of a session without forwards */
     struct policy_terms *policy;      /* what policies of endpoints may use; counted by its users */
 };
 
