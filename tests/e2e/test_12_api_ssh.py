@@ -394,19 +394,16 @@ def test_a_connection_for_the_api_stays(scene):
 
 def test_commands_of_a_connection_at_once(scene):
     """api_commands_max: N wait for their input, the next is refused, and room comes back."""
-    scene.start_gateway({"limits": {"api_commands_max": 2}})
+    gateway = scene.start_gateway({"limits": {"api_commands_max": 2}})
     master = Master(scene, scene.keys.alice)
+    gateway.wait_gauge("sallyport_ssh_channels", 0)
     waiting = [master.start(f"api vaults create --name w{i} --metadata -") for i in range(2)]
-    wait_until(lambda: error_429(master.run("api vaults list")),
-               lambda: f"the third is refused; {[p.poll() for p in waiting]} {scene.gateway.log}")
+    gateway.wait_gauge("sallyport_ssh_channels", 2)
+    assert error(master.run("api vaults list"), 429, "ERR_NGROK_225")
     for process in waiting:
         process.communicate(b"x", timeout=30)
         assert process.returncode == 0
     assert master.ok("api vaults list")
-
-
-def error_429(answer):
-    return answer.status == 1 and "[ERR_NGROK_225]" in answer.err
 
 
 def test_beside_a_tunnel(scene):
