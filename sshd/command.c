@@ -8,7 +8,6 @@
 enum word_use {
     WORD_WORKS,
     WORD_ALIAS, /* works, and is not suggested */
-    WORD_LATER, /* known, but not on this gateway yet */
 };
 
 static const struct word {
@@ -19,8 +18,10 @@ static const struct word {
     { "http", COMMAND_HTTP, WORD_WORKS },         { "tcp", COMMAND_TCP, WORD_WORKS },
     { "tls", COMMAND_TLS, WORD_WORKS },           { "help", COMMAND_HELP, WORD_WORKS },
     { "version", COMMAND_VERSION, WORD_WORKS },   { "policy", COMMAND_POLICY_CHECK, WORD_WORKS },
+    { "api", COMMAND_API, WORD_WORKS },           { "ls", COMMAND_API, WORD_WORKS },
+    { "whoami", COMMAND_API, WORD_WORKS },        { "kill", COMMAND_API, WORD_WORKS },
     { "--help", COMMAND_HELP, WORD_ALIAS },       { "-h", COMMAND_HELP, WORD_ALIAS },
-    { "--version", COMMAND_VERSION, WORD_ALIAS }, { "api", COMMAND_HTTP, WORD_LATER },
+    { "--version", COMMAND_VERSION, WORD_ALIAS },
 };
 
 enum { WORDS = sizeof(words) / sizeof(words[0]), SHOWN_BYTES = 40 };
@@ -53,10 +54,7 @@ static int find_word(struct str text, const struct word **out, struct err *e)
 
         if (str_eq(text, str_from(w->text))) {
             *out = w;
-            if (w->use != WORD_LATER)
-                return 0;
-            return err_set(e, E_UNKNOWN_COMMAND,
-                           "the command '%s' is not available on this gateway yet", w->text);
+            return 0;
         }
         if (w->use == WORD_WORKS &&
             str_distance(text, str_from(w->text)) < str_distance(text, str_from(nearest->text)))
@@ -65,7 +63,7 @@ static int find_word(struct str text, const struct word **out, struct err *e)
     return err_set(
         e, E_UNKNOWN_COMMAND,
         "unknown command '%.*s'; the nearest one is %s (commands: http, tcp, tls, policy "
-        "check, help, version)",
+        "check, api, ls, whoami, kill, help, version)",
         STR_ARG(str_slice(text, 0, SHOWN_BYTES)), nearest->text);
 }
 
@@ -91,6 +89,7 @@ bool command_serves(enum command_kind kind, enum url_command *out)
         *out = URL_COMMAND_TLS;
         return true;
     case COMMAND_POLICY_CHECK:
+    case COMMAND_API:
     case COMMAND_HELP:
     case COMMAND_VERSION:
         break;
@@ -165,7 +164,8 @@ static int parse_help(struct str rest, struct command *out, struct err *e)
     if (find_word(rest, &about, e) == -1)
         return -1;
     out->kind = about->kind;
-    out->help = command_serves(about->kind, &command);
+    out->help = command_serves(about->kind, &command) || about->kind == COMMAND_API ||
+                about->kind == COMMAND_POLICY_CHECK;
     return 0;
 }
 
@@ -202,6 +202,8 @@ static int parse_line(struct str line, unsigned version, const struct policy_eng
         break;
     case COMMAND_POLICY_CHECK:
         return parse_policy(rest, e);
+    case COMMAND_API:
+        return 0; /* the API reads the line itself */
     case COMMAND_HELP:
         return parse_help(rest, out, e);
     case COMMAND_VERSION:
@@ -291,6 +293,7 @@ void command_help(enum command_kind kind, struct buf *out)
         add_flags(kind, out);
         return;
     case COMMAND_POLICY_CHECK:
+    case COMMAND_API:
     case COMMAND_HELP:
     case COMMAND_VERSION:
         buf_add_fmt(out,
@@ -301,6 +304,10 @@ void command_help(enum command_kind kind, struct buf *out)
                     "  tls            serve it at a name, without reading its TLS\n"
                     "  policy check   check the traffic policy on standard input; nothing is "
                     "opened\n"
+                    "  api            the management API; 'api --help' lists what it has\n"
+                    "  ls             what you have online\n"
+                    "  kill ID        end a session\n"
+                    "  whoami         your account, key and rights\n"
                     "  help           this text\n"
                     "  version        the version of the gateway\n\n"
                     "Examples:\n\n%s%s%s",

@@ -7,6 +7,7 @@ enum command_kind {
     COMMAND_TCP,
     COMMAND_TLS,
     COMMAND_POLICY_CHECK,
+    COMMAND_API, /* and the short ones: ls, whoami, kill */
     COMMAND_HELP,
     COMMAND_VERSION,
 };

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "policy/policy.h"
 #include "sshd/command.h"
+#include "sshd/exec_api.h"
 #include "sshd/exec_policy.h"
 #include "sshd/exec_upstream.h"
 #include "sshd/request_line.h"
@@ -44,6 +45,7 @@ struct exec {
     struct session *session;   /* borrowed */
     struct terminal *terminal; /* borrowed; NULL: nobody reads */
     struct command command;
+    struct exec_api *api; /* owned; NULL: another command */
     struct exec_policy policy;
     struct exec_upstream upstream;
     bool has_command;
@@ -116,6 +118,7 @@ void exec_free(struct exec *x)
     assert(x->state == EXEC_DONE);
     if (x->has_command)
         command_fini(&x->command);
+    exec_api_free(x->api);
     exec_policy_fini(&x->policy);
     exec_upstream_fini(&x->upstream);
     x->magic = 0;
@@ -151,6 +154,8 @@ void exec_abandon(struct exec *x)
         return;
     s = x->session;
     x->state = EXEC_DONE;
+    if (x->api != NULL)
+        exec_api_abandon(x->api);
     ev_timer_stop(worker_loop(s->front->worker), &x->wait);
     DL_FOREACH(s->forwards.list, f)
     {
@@ -168,6 +173,12 @@ void exec_end(struct exec *x, int status)
         terminal_end(x->terminal, status);
     else
         session_end(x->session, CLOSE_DONE, &x->last);
+}
+
+/* What was to be done is done then, but for a call of the API. */
+void exec_quit(struct exec *x)
+{
+    exec_end(x, x->api != NULL ? 1 : 0);
 }
 
 /* ---- making endpoints ------------------------------------------------------------------------ */
@@ -491,10 +502,12 @@ static void on_claimed(void *arg, struct endpoint *ep, const struct err *e)
 
 /* ---- the command ------------------------------------------------------------------------------ */
 
-/* A check of a policy beside it must not keep forwards from the command that they are for. */
+/* A check of a policy beside it, or a call of the API, must not keep forwards from the command that they
+ * are for. */
 static bool serves(const struct exec *x)
 {
-    return !x->has_command || x->command.kind != COMMAND_POLICY_CHECK;
+    return !x->has_command ||
+           (x->command.kind != COMMAND_POLICY_CHECK && x->command.kind != COMMAND_API);
 }
 
 static struct exec *live_exec(const struct session *s)
@@ -669,14 +682,19 @@ static bool take_input(struct exec *x, struct str text)
 
 static void read_input(struct exec *x)
 {
+    const struct sshd_settings *settings = &x->session->front->settings;
+
     x->state = EXEC_READS;
-    start_wait(x, x->session->front->settings.policy_input_timeout_ms);
+    terminal_limit_input(x->terminal, settings->policy_document_max_bytes);
+    start_wait(x, settings->policy_input_timeout_ms);
     exec_read_input(x);
 }
 
 bool exec_reads_input(const struct exec *x)
 {
-    return x != NULL && x->state == EXEC_READS;
+    if (x == NULL)
+        return false;
+    return x->api != NULL ? exec_api_reads(x->api) : x->state == EXEC_READS;
 }
 
 void exec_read_input(struct exec *x)
@@ -685,11 +703,16 @@ void exec_read_input(struct exec *x)
     struct err e;
     bool taken;
 
-    if (x->state != EXEC_READS || (!t->in_complete && !buf_failed(&t->in)))
+    if (x->api != NULL) {
+        exec_api_read(x->api);
+        return;
+    }
+    if (x->state != EXEC_READS || !terminal_input_is_over(t))
         return;
     ev_timer_stop(worker_loop(x->session->front->worker), &x->wait);
-    if (buf_failed(&t->in)) {
-        (void)err_set(&e, E_POLICY_INVALID, "standard input is larger than %zu bytes", t->in.max);
+    if (terminal_input_is_too_long(t)) {
+        (void)err_set(&e, E_POLICY_INVALID, "standard input is larger than %zu bytes",
+                      t->in_max_bytes);
         exec_refused(x, &e);
         taken = false;
     } else {
@@ -701,6 +724,16 @@ void exec_read_input(struct exec *x)
         exec_end(x, taken ? 0 : 1);
     else
         open_forwards(x);
+}
+
+bool exec_feed(struct exec *x)
+{
+    return x != NULL && x->api != NULL && exec_api_feed(x->api);
+}
+
+struct exec_api *exec_api_of(struct exec *x)
+{
+    return x != NULL ? x->api : NULL;
 }
 
 /* ---- start ---------------------------------------------------------------------------------- */
@@ -735,6 +768,10 @@ static void run(struct exec *x)
         return;
     case COMMAND_POLICY_CHECK:
         read_input(x);
+        return;
+    case COMMAND_API:
+        x->state = EXEC_RUNS;
+        x->api = exec_api_start(x, x->session, x->terminal);
         return;
     case COMMAND_HELP:
         show_text(x, SESSION_STDOUT, make_help);

@@ -14,6 +14,7 @@
 struct err;
 struct event;
 struct exec;
+struct exec_api;
 struct session;
 struct slot;
 struct terminal;
@@ -30,6 +31,8 @@ struct exec *exec_start_bare(struct session *s);
 void exec_end(struct exec *x, int status);
 /* As exec_end(), when nobody is left to be told. NULL is fine. */
 void exec_abandon(struct exec *x);
+/* The user wants it to end: Ctrl-C, or a signal. */
+void exec_quit(struct exec *x);
 /* After exec_end() or exec_abandon(). */
 void exec_free(struct exec *x);
 
@@ -37,6 +40,12 @@ void exec_free(struct exec *x);
  * reads nothing. */
 bool exec_reads_input(const struct exec *x);
 void exec_read_input(struct exec *x);
+
+/* Gives the terminal more of what waits to be written; true if there was any, or if it ended. NULL has
+ * none. */
+bool exec_feed(struct exec *x);
+/* The command of the API that it runs, or NULL; NULL has none. */
+struct exec_api *exec_api_of(struct exec *x);
 
 /* An exchange over one of its endpoints ended: a request line, if the user wants them. */
 void exec_show_event(struct exec *x, const struct event *ev);

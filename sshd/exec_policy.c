@@ -51,6 +51,7 @@ static unsigned protocols_of(const struct command *c)
     case COMMAND_TLS:
         return POLICY_TLS;
     case COMMAND_POLICY_CHECK:
+    case COMMAND_API:
     case COMMAND_HELP:
     case COMMAND_VERSION:
         break;

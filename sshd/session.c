@@ -35,6 +35,7 @@
 #include "sshd/exec.h"
 #include "sshd/farewell.h"
 #include "sshd/requests.h"
+#include "sshd/session_event.h"
 #include "sshd/sshd_int.h"
 #include "sshd/terminal.h"
 #include "tunnel/acl.h"
@@ -142,12 +143,22 @@ static bool all_terminals_wait(const struct session *s)
     return true;
 }
 
+/* How long nothing need run. A connection for the API alone, shared by one command after the other,
+ * has nothing open to anyone. */
+static uint64_t idle_ms(const struct session *s)
+{
+    if (!s->had_terminal)
+        return s->front->settings.command_wait_ms;
+    if (s->had_api && s->forwards.count == 0)
+        return s->front->settings.api_idle_ms;
+    return SESSION_LAST_REQUESTS_MS;
+}
+
 void session_await_command(struct session *s)
 {
     if (!all_terminals_wait(s) || s->bare != NULL || s->ending)
         return;
-    timer_set(s, &s->phase,
-              s->had_terminal ? SESSION_LAST_REQUESTS_MS : s->front->settings.command_wait_ms);
+    timer_set(s, &s->phase, idle_ms(s));
 }
 
 /* ---- the end ------------------------------------------------------------------------------------ */
@@ -169,7 +180,8 @@ static void session_note_death(struct session *s)
     (void)snprintf(s->end_text, sizeof(s->end_text), "%s", text);
 }
 
-static void log_end(struct session *s)
+/* The log, and who subscribed to it, hear of the end. */
+static void tell_end(struct session *s)
 {
     const char *version = s->ssh != NULL ? ssh_get_clientbanner(s->ssh) : NULL;
     uint64_t suppressed;
@@ -178,6 +190,7 @@ static void log_end(struct session *s)
         log_info("ssh.closed", LS("session", s->id), LS("account", s->auth.key->account),
                  LADDR("client", &s->client), LS("reason", close_name(s->end_why)),
                  LS("detail", s->end_text));
+        session_event_stop(s);
         return;
     }
     sshd_count(s->front, METRIC_SSH_REFUSED_TOTAL, 1);
@@ -258,7 +271,7 @@ void session_finish(struct session *s, enum session_manner manner)
     enum farewell_to to = s->state == SESSION_UP ? FAREWELL_TO_USER : FAREWELL_TO_STRANGER;
 
     session_stop(s);
-    log_end(s);
+    tell_end(s);
     terminals_detach(s, talk, s->end_is_told ? s->end_text : NULL);
     exec_abandon(s->bare);
     chans_detach(s);
@@ -292,6 +305,7 @@ static void session_login_done(struct session *s)
     log_info("ssh.login", LS("session", s->id), LS("account", s->auth.key->account),
              LS("key", s->auth.key->where), LS("user", s->auth.user), LADDR("client", &s->client),
              LS("version", version != NULL ? version : ""));
+    session_event_start(s);
     timer_set(s, &s->phase, settings->command_wait_ms);
     timer_set(s, &s->keepalive, tick_ms(settings));
 }

@@ -65,6 +65,8 @@ struct session {
     enum session_state state;
     struct sshd *front; /* borrowed */
     struct addr client;
+    struct addr server; /* since the login, as what follows */
+    uint64_t login_wall_ms;
     int fd; /* borrowed: libssh closes it */
     UT_hash_handle hh;
 
@@ -93,8 +95,10 @@ struct session {
 
     struct terminal *terminals; /* owned */
     bool had_terminal;
-    struct exec *bare;  /* owned: the command of a session without one (`ssh -N`) */
-    struct buf notices; /* for the first terminal that shows something */
+    bool had_api;        /* it ran a command of the API */
+    size_t api_commands; /* under way; also those whose terminal is gone, until they are done */
+    struct exec *bare;   /* owned: the command of a session without one (`ssh -N`) */
+    struct buf notices;  /* for the first terminal that shows something */
 
     /* Channels that carry bytes, each on `channels`, and on the other lists as its state says. */
     struct chan *channels; /* borrowed: owned by the users of the streams */

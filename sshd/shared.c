@@ -156,6 +156,11 @@ struct sshd_shared *sshd_shared_new(const char *const *host_keys, size_t host_ke
     return sh;
 }
 
+void sshd_shared_set_api(struct sshd_shared *sh, const struct sshd_api *api)
+{
+    sh->api = *api;
+}
+
 void sshd_shared_free(struct sshd_shared *sh)
 {
     struct tally *t;

@@ -29,6 +29,7 @@ struct sshd_shared {
     struct authkeys *keys;                /* counted */
     const struct host_suffixes *suffixes; /* borrowed: outlives us */
     struct control *control;              /* borrowed: outlives us */
+    struct sshd_api api;
     _Atomic uint64_t serial;
     pthread_mutex_t lock;  /* guards tallies */
     struct tally *tallies; /* owned */

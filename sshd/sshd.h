@@ -17,9 +17,11 @@
 #include "base/job.h"
 #include "base/worker.h"
 
+struct api;
 struct authkeys;
 struct cidr_set;
 struct control;
+struct event_sink;
 struct host_suffixes;
 struct inside;
 struct policy_terms;
@@ -50,6 +52,11 @@ struct sshd_settings {
     uint64_t rekey_bytes;     /* 0: libssh's default */
     uint64_t policy_document_max_bytes;
     uint64_t policy_input_timeout_ms; /* for a policy that the client sends */
+    struct event_sink *events;        /* borrowed: outlives every sshd; NULL: nobody listens */
+    uint64_t api_commands_max;        /* per session, at once */
+    uint64_t api_input_timeout_ms;    /* for what the client sends to a command of the API */
+    uint64_t api_output_max_bytes;    /* of one command */
+    uint64_t api_idle_ms;             /* between commands, of a session without forwards */
     struct policy_terms *policy;      /* what policies of endpoints may use; counted by its users */
 };
 
@@ -63,6 +70,15 @@ struct sshd_shared *sshd_shared_new(const char *const *host_keys, size_t host_ke
                                     struct err *e);
 /* Frees it; every sshd made with it must be gone. */
 void sshd_shared_free(struct sshd_shared *s);
+
+/* The management API, for the command `api`. All is borrowed and outlives every sshd. */
+struct sshd_api {
+    struct api *api;       /* NULL: the command is refused */
+    struct job_pool *jobs; /* where it is called */
+    const char *base_url;  /* of the uris of objects, without a slash at the end */
+};
+/* Before the first sshd is made. */
+void sshd_shared_set_api(struct sshd_shared *s, const struct sshd_api *api);
 
 /* Makes the host keys that are missing in dir (Ed25519, ECDSA P-256, RSA 3072; mode 0600), and
  * writes the paths of all to out. Returns how many, or -1 with a reason. */

@@ -88,17 +88,23 @@ static void on_signal(ssh_session ssh, ssh_channel ch, const char *name, void *a
     session_wake(t->session);
 }
 
+/* For the tables that are to come. */
+static void set_width(struct terminal *t, int width)
+{
+    t->width = width > 0 ? (size_t)width : 0;
+}
+
 static int on_pty(ssh_session ssh, ssh_channel ch, const char *term, int width, int height,
                   int pixel_width, int pixel_height, void *arg)
 {
     (void)ssh;
     (void)ch;
     (void)term;
-    (void)width;
     (void)height;
     (void)pixel_width;
     (void)pixel_height;
     terminal_of(arg)->pty = true;
+    set_width(terminal_of(arg), width);
     return 0;
 }
 
@@ -107,12 +113,11 @@ static int on_window_change(ssh_session ssh, ssh_channel ch, int width, int heig
 {
     (void)ssh;
     (void)ch;
-    (void)width;
     (void)height;
     (void)pixel_width;
     (void)pixel_height;
-    (void)arg;
-    return 0; /* lines are not laid out */
+    set_width(terminal_of(arg), width);
+    return 0;
 }
 
 /* line NULL: a shell. A second request on the channel is refused. */
@@ -194,7 +199,10 @@ ssh_channel terminal_on_open(ssh_session ssh, void *arg)
     }
     buf_init(&t->out, TERMINAL_BYTES);
     buf_init(&t->err, TERMINAL_BYTES);
-    buf_init(&t->in, s->front->settings.policy_document_max_bytes);
+    t->in_max_bytes = s->front->settings.policy_document_max_bytes;
+    if (t->in_max_bytes < TERMINAL_INPUT_BYTES)
+        t->in_max_bytes = TERMINAL_INPUT_BYTES;
+    buf_init(&t->in, t->in_max_bytes);
     t->cb.userdata = t;
     t->cb.channel_data_function = on_data;
     t->cb.channel_eof_function = on_eof;
@@ -297,6 +305,34 @@ void terminal_error(struct terminal *t, const struct err *e)
     terminal_line(t, SESSION_STDERR, "%s", text);
 }
 
+size_t terminal_feed(struct terminal *t, enum session_output to, struct str text)
+{
+    struct buf *b = output_of(t, to);
+    size_t n = 0;
+
+    for (; n < text.n && buf_room(b) >= 2; n++) {
+        if (text.p[n] == '\n' && t->pty)
+            buf_add_char(b, '\r');
+        buf_add_char(b, text.p[n]);
+    }
+    return n;
+}
+
+void terminal_limit_input(struct terminal *t, size_t max_bytes)
+{
+    t->in_max_bytes = max_bytes;
+}
+
+bool terminal_input_is_too_long(const struct terminal *t)
+{
+    return buf_failed(&t->in) || t->in.len > t->in_max_bytes;
+}
+
+bool terminal_input_is_over(const struct terminal *t)
+{
+    return t->in_complete || terminal_input_is_too_long(t);
+}
+
 void terminal_ignore_input(struct terminal *t)
 {
     t->in_unread = true;
@@ -358,10 +394,12 @@ static bool terminal_settle(struct terminal *t)
         t->exec = exec_start(t->session, t);
     }
     if (t->quit && t->state == TERMINAL_RUNS)
-        exec_end(t->exec, 0);
+        exec_quit(t->exec);
     if (t->state == TERMINAL_RUNS)
         exec_read_input(t->exec);
     terminal_flush(t);
+    while (exec_feed(t->exec))
+        terminal_flush(t);
     return !t->peer_closed && !(t->state == TERMINAL_ENDS && t->out.len == 0 && t->err.len == 0);
 }
 

@@ -4,7 +4,7 @@
  * Thread: its worker's.
  * Limits: TERMINAL_BYTES of unsent output each for stdout and stderr; request lines are dropped
  *         above TERMINAL_LINES_BYTES, so that URLs and errors always fit. Input for a command that
- *         reads it: policy_document_max_bytes.
+ *         reads it: TERMINAL_INPUT_BYTES, or policy_document_max_bytes when that is more.
  */
 #ifndef SSHD_TERMINAL_H
 #define SSHD_TERMINAL_H
@@ -21,11 +21,13 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "sshd/session_int.h"
+#include "tunnel/api/command.h"
 
 enum {
     TERMINAL_MAGIC = 0x5465726d,
     TERMINAL_BYTES = 128 * 1024,
     TERMINAL_LINES_BYTES = 64 * 1024,
+    TERMINAL_INPUT_BYTES = API_COMMAND_INPUT_MAX_BYTES,
     TERMINAL_FLUSH_MS = 3000, /* for the last words to a client that does not read */
 };
 
@@ -44,13 +46,15 @@ struct terminal {
     struct ssh_channel_callbacks_struct cb;
     bool checked; /* the client's packet size is known to be fine */
     bool pty;
-    bool quit; /* the user typed Ctrl-C or Ctrl-D, or sent a signal */
+    size_t width; /* of the pty, in characters; 0: unknown */
+    bool quit;    /* the user typed Ctrl-C or Ctrl-D, or sent a signal */
     bool peer_closed;
-    struct buf in;     /* what the client sent, until the command says that it does not read it */
-    bool in_complete;  /* the client has sent all */
-    bool in_unread;    /* the command does not read: it is dropped */
-    char *line;        /* owned: the command line; NULL: a shell was asked for */
-    struct exec *exec; /* owned; NULL before it runs */
+    struct buf in;       /* what the client sent, until the command says that it does not read it */
+    bool in_complete;    /* the client has sent all */
+    size_t in_max_bytes; /* what the command takes of it */
+    bool in_unread;      /* the command does not read: it is dropped */
+    char *line;          /* owned: the command line; NULL: a shell was asked for */
+    struct exec *exec;   /* owned; NULL before it runs */
     struct buf out;
     struct buf err;
     uint64_t dropped; /* request lines */
@@ -73,6 +77,14 @@ void terminal_request_line(struct terminal *t, enum session_output to, struct st
 /* "ERR_SALLYPORT_<n>: text" on stderr. */
 void terminal_error(struct terminal *t, const struct err *e);
 
+/* Appends what fits of a text, for one that is larger than the room; returns how much that was. */
+size_t terminal_feed(struct terminal *t, enum session_output to, struct str text);
+
+/* The command takes up to so much input. */
+void terminal_limit_input(struct terminal *t, size_t max_bytes);
+/* Has the client sent all, or more than the command takes? */
+bool terminal_input_is_over(const struct terminal *t);
+bool terminal_input_is_too_long(const struct terminal *t);
 /* The command reads no input: what came and comes is dropped. */
 void terminal_ignore_input(struct terminal *t);
 

@@ -1,6 +1,6 @@
 /*
  * authkeys: the allow-list of SSH keys, read from authorized_keys files.
- * The format is OpenSSH's; options before the key: account="NAME", bind="RULE" and
+ * The format is OpenSSH's; options before the key: account="NAME", admin, bind="RULE" and
  * connect="RULE" (both repeatable), expiry-time="YYYYMMDD[HHMM[SS]][Z]", from="CIDR,..." ; others are
  * errors. A key without account belongs to account "default".
  * Immutable once loaded and counted: a session keeps the set it logged in with until a newer set
@@ -32,6 +32,7 @@ struct authkey {
     char *type;    /* owned: "ssh-ed25519", ... */
     char *account; /* owned */
     char *comment; /* owned */
+    bool is_admin; /* sees all accounts in the API */
     struct acl acl;
     struct cidr *from; /* owned; none: any address */
     size_t from_count;

@@ -28,6 +28,15 @@ static int set_account(struct authkey *key, struct str value, struct err *e)
     return 0;
 }
 
+/* Takes no value. */
+static int set_admin(struct authkey *key, struct str value, struct err *e)
+{
+    (void)value;
+    (void)e;
+    key->is_admin = true;
+    return 0;
+}
+
 static int set_bind(struct authkey *key, struct str value, struct err *e)
 {
     return acl_add(&key->acl, value, e);
@@ -118,11 +127,12 @@ static int set_expiry(struct authkey *key, struct str value, struct err *e)
 
 static const struct option {
     const char *name;
-    const char *form;
+    const char *form; /* NULL: it takes no value */
     bool repeatable;
     int (*set)(struct authkey *key, struct str value, struct err *e);
 } options[] = {
     { "account", "account=\"NAME\"", false, set_account },
+    { "admin", NULL, false, set_admin },
     { "bind", "bind=\"RULE\"", true, set_bind },
     { "connect", "connect=\"RULE\"", true, set_connect },
     { "expiry-time", "expiry-time=\"YYYYMMDD[HHMM[SS]][Z]\"", false, set_expiry },
@@ -172,6 +182,10 @@ static const struct option *find_option(struct str name)
 /* Takes ="VALUE"; as in OpenSSH, \" is a quote and any other backslash is itself. */
 static int take_value(struct str *rest, const struct option *o, struct buf *value, struct err *e)
 {
+    if (o->form == NULL)
+        return str_starts(*rest, STR("="))
+                   ? err_set(e, E_SYNTAX, "option %s takes no value", o->name)
+                   : 0;
     if (!str_starts(*rest, STR("=\"")))
         return err_set(e, E_SYNTAX, "option %s needs a value in quotes: %s", o->name, o->form);
     *rest = str_skip(*rest, 2);

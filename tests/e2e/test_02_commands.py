@@ -116,17 +116,6 @@ def test_unknown_word_names_itself_and_the_nearest(scene, command, code, named, 
     assert ssh.out == []
 
 
-LATER = ["api"]
-
-
-@pytest.mark.parametrize("command", LATER)
-def test_command_of_a_later_release_is_refused(scene, command):
-    """api is not there yet: refused by name, not taken as http."""
-    ssh = scene.ssh("0:127.0.0.1:9", command=command)
-    assert ssh.wait_exit() not in (0, None)
-    assert re.search(rf"\b{command}\b", "\n".join(ssh.err)), ssh.describe()
-
-
 UNSUPPORTED = [
     "--oauth=google", "--oauth-allow-email a@example.com", "--oidc https://issuer.example",
     "--traffic-policy-url https://example.com/p.yml",

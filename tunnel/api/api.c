@@ -430,6 +430,17 @@ static int fail_refused(struct api_call *c)
     return -1;
 }
 
+/* A key that may bind only some names sees what it has online, and changes nothing (spec 5.4). */
+static int check_restricted(struct api_call *c, const struct task *t)
+{
+    if (!api_call_who(c)->is_restricted ||
+        (t->route->resource->is_of_sessions && (t->verb & (API_CAN_LIST | API_CAN_GET)) != 0))
+        return 0;
+    return api_fail(c, API_CREDENTIAL,
+                    "A key with bind rules may only list and get its own sessions, tunnels and "
+                    "endpoints.");
+}
+
 static int run(struct api_call *c)
 {
     struct str method = c->request->method;
@@ -455,6 +466,8 @@ static int run(struct api_call *c)
         task.verb = find_verb(&route, method);
     if (task.action == NULL && task.verb == 0)
         return api_fail(c, API_NO_ROUTE, "There is no such path, or not with this method.");
+    if (check_restricted(c, &task) == -1)
+        return -1;
     if (c->request->body.n > API_BODY_MAX_BYTES)
         return api_fail(c, API_BODY_TOO_LARGE, "The body has more than %d bytes.",
                         API_BODY_MAX_BYTES);
@@ -463,11 +476,12 @@ static int run(struct api_call *c)
     return run_task(c, &task);
 }
 
-/* The path as it can stand in JSON. */
+/* The path as it can stand in JSON that every parser takes. */
 static struct str shown_path(struct api_call *c)
 {
     struct str path = str_slice(c->request->path, 0, API_PATH_MAX_BYTES);
 
+    path = str_slice(path, 0, str_find_char(path, '\0'));
     return arena_str(&c->arena, str_slice(path, 0, utf8_good(path)));
 }
 

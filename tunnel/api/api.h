@@ -33,6 +33,7 @@ enum {
     API_PATH_MAX_BYTES = 1024,
     API_SECRET_BYTES = 32,
     API_ACCOUNT_BYTES = ENDPOINT_ACCOUNT_MAX_BYTES + 1,
+    API_KEY_HEX_BYTES = 65, /* a SHA-256 in hexadecimal, and a NUL */
 };
 
 struct api_params {
@@ -59,6 +60,8 @@ struct api_caller {
     char credential[ID_BYTES]; /* "ak_...", "sshcr_..."; "": a key of the configuration */
     bool is_admin;             /* sees and changes the objects of all accounts */
     bool can_write;
+    bool is_restricted;          /* sees what its key has online, and no more (spec 5.4) */
+    char key[API_KEY_HEX_BYTES]; /* of SSH: its key's fingerprint; "": none */
     enum api_source source;
 };
 

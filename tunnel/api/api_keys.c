@@ -31,6 +31,8 @@ static int check(struct api_call *c, struct api_change *ch)
     return 0;
 }
 
+static const char *const columns[] = { "description", "owner_id", "created_at", NULL };
+
 const struct api_resource api_resource_api_keys = {
     .path = "/api_keys",
     .list_key = "keys",
@@ -39,6 +41,7 @@ const struct api_resource api_resource_api_keys = {
     .command = "api-keys",
     .event = "api_key",
     .text = "keys of this API",
+    .columns = columns,
     .verbs = API_CAN_ALL,
     API_FIELDS(fields),
     .empty_update = API_CREDENTIAL_EMPTY,

@@ -73,6 +73,8 @@ static int before_delete(struct api_call *c, struct api_change *ch)
     return 0;
 }
 
+static const char *const columns[] = { "description", "created_at", NULL };
+
 const struct api_resource api_resource_ip_policies = {
     .path = "/ip_policies",
     .list_key = "ip_policies",
@@ -81,6 +83,7 @@ const struct api_resource api_resource_ip_policies = {
     .command = "ip-policies",
     .event = "ip_policy",
     .text = "named sets of networks, for the action restrict-ips",
+    .columns = columns,
     .verbs = API_CAN_ALL,
     API_FIELDS(fields),
     .empty_update = API_IP_POLICY_EMPTY,

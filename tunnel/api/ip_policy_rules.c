@@ -96,6 +96,8 @@ static size_t keys(const json_t *object, struct api_key out[API_KEYS_MAX])
     return 1;
 }
 
+static const char *const columns[] = { "cidr", "action", "ip_policy", "description", NULL };
+
 const struct api_resource api_resource_ip_policy_rules = {
     .path = "/ip_policy_rules",
     .list_key = "ip_policy_rules",
@@ -104,6 +106,7 @@ const struct api_resource api_resource_ip_policy_rules = {
     .command = "ip-policy-rules",
     .event = "ip_policy_rule",
     .text = "networks of IP policies",
+    .columns = columns,
     .verbs = API_CAN_ALL,
     API_FIELDS(fields),
     .empty_update = API_IP_RULE_EMPTY,

@@ -84,15 +84,20 @@ const struct api_param *api_query_find(const struct api_query *q, struct str nam
     return NULL;
 }
 
-void api_query_add(struct buf *out, char separator, const char *name, struct str value)
+void api_query_encode(struct buf *out, struct str text)
 {
-    buf_add_fmt(out, "%c%s=", separator, name);
-    for (size_t i = 0; i < value.n; i++) {
-        char c = value.p[i];
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
 
         if (char_is_alpha(c) || char_is_digit(c) || (c != '\0' && strchr("-._~", c) != NULL))
             buf_add_char(out, c);
         else
             buf_add_fmt(out, "%%%02X", (unsigned)(unsigned char)c);
     }
+}
+
+void api_query_add(struct buf *out, char separator, const char *name, struct str value)
+{
+    buf_add_fmt(out, "%c%s=", separator, name);
+    api_query_encode(out, value);
 }

@@ -32,6 +32,8 @@ const struct api_param *api_query_find(const struct api_query *q, struct str nam
 /* Decodes percent escapes of one path segment. Returns 0, or -1 when one is bad. */
 int api_segment_decode(struct str text, struct arena *a, struct str *out);
 
+/* Appends the text percent-encoded, so that it is one segment of a path, or one value. */
+void api_query_encode(struct buf *out, struct str text);
 /* Appends "name=value", with "?" or "&" in front, percent-encoded. */
 void api_query_add(struct buf *out, char separator, const char *name, struct str value);
 

@@ -61,6 +61,7 @@ struct api_field {
     enum api_code missing;      /* the same, for API_REQUIRED */
     const char *const *choices; /* NULL-terminated words; NULL: any text */
     enum api_code bad_choice;   /* API_OK: API_FIELD_VALUE */
+    const char *item_key;       /* of API_OBJECTS: the member that a word of the command line is */
     const char *text;           /* for people: the OpenAPI description, the help of ssh */
 };
 
@@ -171,12 +172,15 @@ struct api_resource {
     const char *command;  /* the group of the ssh front: "api-keys" */
     const char *event;    /* "api_key" of api_key_created.v0; NULL: no audit event */
     const char *text;     /* for people */
-    unsigned verbs;       /* API_CAN_... */
+    const char *const
+        *columns;   /* of its table, behind "id"; NULL-terminated; NULL: the first fields */
+    unsigned verbs; /* API_CAN_... */
     const struct api_field *fields;
     size_t field_count;
-    bool no_uri;                /* its objects have no member "uri" */
-    bool no_filter;             /* its list takes none */
-    bool has_updated;           /* stored "updated_at" changes with each update */
+    bool no_uri;         /* its objects have no member "uri" */
+    bool is_of_sessions; /* restricted callers may list and get what is theirs (api_caller.key) */
+    bool no_filter;      /* its list takes none */
+    bool has_updated;    /* stored "updated_at" changes with each update */
     enum api_code empty_update; /* API_OK: API_FIELD_VALUE; see also allows_empty_update */
     bool allows_empty_update;
     const struct api_filter_alias *filter_aliases; /* NULL: none */

@@ -120,6 +120,8 @@ static size_t keys(const json_t *object, struct api_key out[API_KEYS_MAX])
     return 1;
 }
 
+static const char *const columns[] = { "name", "vault_name", "description", "updated_at", NULL };
+
 const struct api_resource api_resource_secrets = {
     .path = "/vault_secrets",
     .list_key = "secrets",
@@ -128,6 +130,7 @@ const struct api_resource api_resource_secrets = {
     .command = "secrets",
     .event = "secret",
     .text = "values for policies",
+    .columns = columns,
     .verbs = API_CAN_ALL,
     API_FIELDS(fields),
     .has_updated = true,

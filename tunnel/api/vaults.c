@@ -79,6 +79,8 @@ static const struct api_action actions[] = {
       .run = list_secrets },
 };
 
+static const char *const columns[] = { "name", "description", "created_at", NULL };
+
 const struct api_resource api_resource_vaults = {
     .path = "/vaults",
     .list_key = "vaults",
@@ -87,6 +89,7 @@ const struct api_resource api_resource_vaults = {
     .command = "vaults",
     .event = "vault",
     .text = "containers of secrets",
+    .columns = columns,
     .verbs = API_CAN_ALL,
     API_FIELDS(fields),
     .has_updated = true,

@@ -201,14 +201,32 @@ static void parse_options_are_kept(void **state)
     authkeys_unref(set);
 }
 
+static void parse_admin_is_an_option_without_a_value(void **state)
+{
+    struct authkeys *set = parsed(STR("admin,account=\"ops\" " ED_LINE));
+
+    (void)state;
+    assert_true(find_ed(set)->is_admin);
+    assert_string_equal(find_ed(set)->account, "ops");
+    authkeys_unref(set);
+    set = parsed(STR("account=\"ops\",Admin " ED_LINE));
+    assert_true(find_ed(set)->is_admin);
+    authkeys_unref(set);
+    set = parsed(STR(ED_LINE));
+    assert_false(find_ed(set)->is_admin);
+    authkeys_unref(set);
+    assert_problem(STR("admin=\"yes\" " ED_LINE), "f:1: option admin takes no value\n");
+    assert_problem(STR("admin,admin " ED_LINE), "f:1: option admin is given twice\n");
+}
+
 static void parse_problems_name_line_and_reason(void **state)
 {
     static const struct {
         struct str text;
         const char *problems;
     } cases[] = {
-        { STR_INIT("\n\nno-pty " ED_LINE),
-          "f:3: unknown option 'no-pty'; options are account, bind, connect, expiry-time, from\n" },
+        { STR_INIT("\n\nno-pty " ED_LINE), "f:3: unknown option 'no-pty'; options are account, "
+                                           "admin, bind, connect, expiry-time, from\n" },
         { STR_INIT("command=\"x\" " ED_LINE), "f:1: unknown option 'command'; options are account, "
                                               "bind, connect, expiry-time, from\n" },
         { STR_INIT("account " ED_LINE),
@@ -229,7 +247,7 @@ static void parse_problems_name_line_and_reason(void **state)
           "f:1: a ',' or a space is expected after an option\n" },
         { STR_INIT("account=\"a\""), "f:1: the key is missing after the options\n" },
         { STR_INIT(",account=\"a\" " ED_LINE),
-          "f:1: an option or a key type is expected; options are account, bind, connect, "
+          "f:1: an option or a key type is expected; options are account, admin, bind, connect, "
           "expiry-time, from\n" },
         { STR_INIT("from=\"\" " ED_LINE), "f:1: from lists no address\n" },
         { STR_INIT("from=\"!10.0.0.1\" " ED_LINE),
@@ -253,12 +271,13 @@ static void parse_problems_name_line_and_reason(void **state)
         { STR_INIT(ED_LINE "\rssh-rsa"), "f:1: control character 0x0d in the line\n" },
         { STR_INIT("a\x1b[2J"), "f:1: control character 0x1b in the line\n" },
         { STR_INIT("x " ED_LINE "\ny " ED_LINE "\n"),
-          "f:1: unknown option 'x'; options are account, bind, connect, expiry-time, from\n"
-          "f:2: unknown option 'y'; options are account, bind, connect, expiry-time, from\n" },
+          "f:1: unknown option 'x'; options are account, admin, bind, connect, expiry-time, from\n"
+          "f:2: unknown option 'y'; options are account, admin, bind, connect, expiry-time, "
+          "from\n" },
         { STR_INIT("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEA\n"),
           "f:1: this is a private key; list public keys here\n" },
         { STR_INIT("b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW"),
-          "f:1: an option or a key type is expected; options are account, bind, connect, "
+          "f:1: an option or a key type is expected; options are account, admin, bind, connect, "
           "expiry-time, from\n" },
     };
 
@@ -807,6 +826,7 @@ int main(void)
         cmocka_unit_test(parse_odd_but_good_layouts),
         cmocka_unit_test(parse_empty_text_has_no_keys),
         cmocka_unit_test(parse_options_are_kept),
+        cmocka_unit_test(parse_admin_is_an_option_without_a_value),
         cmocka_unit_test(parse_problems_name_line_and_reason),
         cmocka_unit_test(parse_rule_that_is_refused_is_a_problem),
         cmocka_unit_test(parse_good_lines_stay_beside_bad_ones),
