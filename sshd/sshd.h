@@ -20,6 +20,7 @@
 struct api;
 struct authkeys;
 struct cidr_set;
+struct census_roll;
 struct control;
 struct event_sink;
 struct host_suffixes;
@@ -94,6 +95,11 @@ void sshd_start(struct sshd *s);
 /* A reload: sessions whose key is gone or expired end with a reason, the others go on. `keys` may
  * be the same set; both are copied or counted. */
 void sshd_configure(struct sshd *s, const struct sshd_settings *settings, struct authkeys *keys);
+
+/* For a census of sessions that are logged in (tunnel/census.h); `front` is a struct sshd. */
+void sshd_census(void *front, struct census_roll *roll);
+/* Ends the session with this id, soon. False: there is none. */
+bool sshd_end_session(void *front, const char *id);
 
 /* Stops accepting. Sessions live on so that running exchanges can finish. */
 void sshd_drain(struct sshd *s);
