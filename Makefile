@@ -29,7 +29,8 @@ DEPS_RUN   := openssh-client=ssh curl=curl
 DEPS_CHECK := libcmocka-dev python3 python3-pytest python3-paramiko python3-asyncssh python3-h2 \
               python3-grpcio python3-websockets chromium nghttp2-client \
               openssh-client=ssh openssh-server dropbear-bin putty-tools curl=curl nginx-light \
-              nodejs=node npm=npm iproute2 procps ca-certificates sslscan
+              nodejs=node npm=npm iproute2 procps ca-certificates sslscan \
+              python3-prometheus-client
 DEPS_LINT  := clang clang-tidy clang-format libclang-rt-14-dev python3
 DEPS_BENCH := wrk nghttp2-client valgrind openssh-server nginx-light python3
 

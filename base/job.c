@@ -20,6 +20,7 @@ struct job_pool {
     pthread_cond_t filled;
     struct job *first;
     struct job **tail;
+    size_t queued;
     bool stopping;
 
     unsigned threads;
@@ -41,6 +42,7 @@ static void *pool_main(void *arg)
             continue;
         }
         p->first = j->next;
+        p->queued--;
         if (p->first == NULL)
             p->tail = &p->first;
         (void)pthread_mutex_unlock(&p->lock);
@@ -94,6 +96,16 @@ void job_pool_free(struct job_pool *p)
     mem_free(p);
 }
 
+size_t job_pool_queued(struct job_pool *p)
+{
+    size_t n;
+
+    (void)pthread_mutex_lock(&p->lock);
+    n = p->queued;
+    (void)pthread_mutex_unlock(&p->lock);
+    return n;
+}
+
 void job_submit(struct job_pool *p, struct worker *w, job_fn *work, worker_fn *done, void *arg)
 {
     struct job *j = mem_zalloc(sizeof(*j));
@@ -105,6 +117,7 @@ void job_submit(struct job_pool *p, struct worker *w, job_fn *work, worker_fn *d
     (void)pthread_mutex_lock(&p->lock);
     *p->tail = j;
     p->tail = &j->next;
+    p->queued++;
     (void)pthread_cond_signal(&p->filled);
     (void)pthread_mutex_unlock(&p->lock);
 }

@@ -18,13 +18,12 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/json_text.h"
 #include "base/mem.h"
-#include "base/utf8.h"
 
 enum {
     LOG_LINE_MAX_BYTES = 128 * 1024,   /* some 60 fields, each at its limit */
     LOG_THREAD_MAX_BYTES = 256 * 1024, /* a thread hands over before it holds more */
-    LOG_PATH_MAX_DEPTH = 8,            /* dots in a field name */
 };
 
 static struct {
@@ -60,59 +59,6 @@ static const char *const level_names[] = {
 
 /* ---- formatting ------------------------------------------------------------------------ */
 
-static void add_escaped_char(struct buf *b, unsigned char c)
-{
-    switch (c) {
-    case '"':
-    case '\\':
-        buf_add_char(b, '\\');
-        buf_add_char(b, (char)c);
-        return;
-    case '\n':
-        buf_add_str(b, STR("\\n"));
-        return;
-    case '\r':
-        buf_add_str(b, STR("\\r"));
-        return;
-    case '\t':
-        buf_add_str(b, STR("\\t"));
-        return;
-    default:
-        buf_add_fmt(b, "\\u%04x", (unsigned)c);
-    }
-}
-
-/* True for U+0080 to U+009F, which some terminals obey like the controls below U+0020. */
-static bool is_c1_control(struct str s)
-{
-    return s.n >= 2 && (unsigned char)s.p[0] == 0xc2 && (unsigned char)s.p[1] < 0xa0;
-}
-
-/* What is written, and not what is read, has the limit: so a line has one too. */
-static void add_escaped(struct buf *b, struct str s)
-{
-    size_t end = b->len + LOG_VALUE_MAX_BYTES;
-
-    while (s.n > 0) {
-        size_t n = utf8_length(s);
-        unsigned char c = (unsigned char)s.p[0];
-
-        if (b->len >= end) {
-            buf_add_str(b, STR("..."));
-            return;
-        }
-        if (n == 2 && is_c1_control(s)) {
-            add_escaped_char(b, (unsigned char)s.p[1]);
-        } else if (n == 0 || c < 0x20 || c == 0x7f || c == '"' || c == '\\') {
-            add_escaped_char(b, c);
-            n = 1;
-        } else {
-            buf_add(b, s.p, n);
-        }
-        s = str_skip(s, n);
-    }
-}
-
 /* In text, a value of harmless characters stands without quotes. */
 static bool is_bare(struct str s)
 {
@@ -134,7 +80,7 @@ static void add_string(struct buf *b, enum log_format format, struct str s)
         return;
     }
     buf_add_char(b, '"');
-    add_escaped(b, s);
+    json_text_escape(b, s, LOG_VALUE_MAX_BYTES);
     buf_add_char(b, '"');
 }
 
@@ -182,44 +128,18 @@ static void format_text(struct buf *b, const struct log_field *fields, size_t co
     }
 }
 
-/* Splits a dotted name; returns how many parts. */
-static size_t split_path(const char *name, struct str part[LOG_PATH_MAX_DEPTH])
-{
-    struct str rest = str_from(name);
-    size_t n = 0;
-
-    while (n < LOG_PATH_MAX_DEPTH && str_next(&rest, '.', &part[n]))
-        n++;
-    return n;
-}
-
+/* "time" and the rest came before. */
 static void format_json(struct buf *b, const struct log_field *fields, size_t count)
 {
-    struct str open[LOG_PATH_MAX_DEPTH];
-    size_t depth = 0;
+    struct json_text_object object = { .has_members = true };
 
     for (size_t i = 0; i < count; i++) {
-        struct str part[LOG_PATH_MAX_DEPTH];
-        size_t parts;
-        size_t common = 0;
-
         if (fields[i].name == NULL)
             continue;
-        parts = split_path(fields[i].name, part);
-        while (common < depth && common + 1 < parts && str_eq(open[common], part[common]))
-            common++;
-        for (; depth > common; depth--)
-            buf_add_char(b, '}');
-        buf_add_char(b, ','); /* "time" and the rest came before */
-        for (; depth + 1 < parts; depth++) {
-            open[depth] = part[depth];
-            buf_add_fmt(b, "\"%.*s\":{", STR_ARG(part[depth]));
-        }
-        buf_add_fmt(b, "\"%.*s\":", STR_ARG(part[parts - 1]));
+        json_text_name(b, &object, str_from(fields[i].name));
         add_value(b, LOG_JSON, &fields[i]);
     }
-    for (; depth > 0; depth--)
-        buf_add_char(b, '}');
+    json_text_close(b, &object);
 }
 
 static void format_line(struct buf *b, enum log_format format, uint64_t wall_ms,
@@ -403,6 +323,16 @@ void log_flush(void)
     local.count = 0;
     /* Drops the memory too, so that a thread that ends leaves nothing behind. */
     buf_fini(&local.lines);
+}
+
+size_t log_queued_bytes(void)
+{
+    size_t n;
+
+    (void)pthread_mutex_lock(&sink.lock);
+    n = sink.queue.len;
+    (void)pthread_mutex_unlock(&sink.lock);
+    return n;
 }
 
 uint64_t log_dropped(void)

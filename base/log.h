@@ -88,6 +88,8 @@ void log_write(enum log_level level, const char *event, const struct log_field *
 bool log_enabled(enum log_level level);
 /* Hands this thread's lines to the writer; the worker runtime calls it once a loop turn. */
 void log_flush(void);
+/* What waits for the writer thread. */
+size_t log_queued_bytes(void);
 /* Lines dropped so far, over all threads. */
 uint64_t log_dropped(void);
 

@@ -7,10 +7,10 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/mem.h"
-#include "base/metrics.h"
 #include "gateway/api_http.h"
 #include "gateway/gateway_int.h"
 #include "gateway/http1.h"
+#include "gateway/metrics_page.h"
 #include "gateway/outbuf.h"
 #include "gateway/sock.h"
 
@@ -83,19 +83,6 @@ static void start_timer(struct admin_conn *c, unsigned ms)
 
 /* ---- answers from memory ---------------------------------------------------------------------- */
 
-static void add_metrics(struct gateway *g, struct buf *body)
-{
-    for (int id = 0; id < METRIC_COUNT; id++) {
-        const char *name = metrics_name((enum metric)id);
-        const char *kind = metrics_kind((enum metric)id) == METRIC_GAUGE ? "gauge" : "counter";
-
-        buf_add_fmt(
-            body, "# HELP %s %s\n# TYPE %s %s\n%s %lld\n", name, metrics_text((enum metric)id),
-            name, kind, name,
-            (long long)metrics_sum(g->peers->metrics, g->peers->metrics_count, (enum metric)id));
-    }
-}
-
 struct admin_route {
     const char *path;
     void (*fill)(struct gateway *g, struct buf *body, unsigned *status);
@@ -104,7 +91,7 @@ struct admin_route {
 static void fill_metrics(struct gateway *g, struct buf *body, unsigned *status)
 {
     (void)status;
-    add_metrics(g, body);
+    metrics_page_add(g, body);
 }
 
 static void fill_health(struct gateway *g, struct buf *body, unsigned *status)

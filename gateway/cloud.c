@@ -239,6 +239,7 @@ static struct endpoint *make_endpoint(struct cloud *c, const struct api_endpoint
     ep->rules = policy_digest(policy);
     ep->connect_rules = policy_phase_digest(policy, POLICY_ON_TCP_CONNECT);
     ep->pooling = spec->pooling;
+    ep->created_wall_ms = clock_wall_ms();
     return ep;
 }
 

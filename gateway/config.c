@@ -248,6 +248,7 @@ static const struct key root_keys[] = {
     { .name = "geo", .read = reader_group, MEMBERS(geo_keys), .example = "geo = { databases = [ \"/var/lib/GeoIP/GeoLite2-City.mmdb\" ]; };" },
     { .name = "ip_categories", .read = reader_string, AT(ip_categories), .example = "ip_categories = \"/etc/sallyport/ip_categories\";" },
     { .name = "policies", .read = config_read_policies, .max = CONFIG_POLICIES_MAX, MEMBERS(policy_keys), .example = "policies = ( { account = \"alice\"; file = \"/etc/sallyport/policy.yml\"; } );" },
+    { .name = "events", .read = reader_group, .members = config_event_keys, .member_count = CONFIG_EVENT_KEYS, .example = "events = { destinations = ( ... ); subscriptions = ( ... ); };" },
     { .name = "limits", .read = reader_group, MEMBERS(limit_keys), .example = "limits = { hold_ms = 60000; };" },
 };
 /* clang-format on */
@@ -306,6 +307,7 @@ static void config_free(struct config *c)
     }
     mem_free(c->certificates);
     config_policy_fini(c);
+    config_events_fini(c);
     mem_free(c);
 }
 
@@ -359,6 +361,7 @@ static void read_root(struct reader *r, const config_setting_t *root)
 {
     reader_members(r, root, root_keys, COUNT(root_keys), r->c);
     config_finish_policies(r);
+    config_finish_events(r);
     config_finish_tcp(r, root);
     check_listeners(r, root);
     if (r->problem_count == 0)
@@ -572,6 +575,8 @@ void config_keep_fixed(struct config *c, const struct config *old, config_kept_f
     }
     keep_api(c, old, kept, arg);
     keep_number(&c->policy_threads, old->policy_threads, "limits.policy_threads", kept, arg);
+    keep_number(&c->metrics_endpoints_max, old->metrics_endpoints_max,
+                "limits.metrics_endpoints_max", kept, arg);
     keep_number(&c->workers, old->workers, "workers", kept, arg);
 }
 

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/ref.h"
 #include "policy/policy.h"
+#include "tunnel/event_plan.h"
 #include "tunnel/url.h"
 
 struct cidr_set;
@@ -37,6 +38,9 @@ enum {
     CONFIG_PROXIES_MAX = 1024,   /* blocks of balancers, or of trusted proxies */
     CONFIG_POLICIES_MAX = 1024,
     CONFIG_GEO_MAX = 8,
+    CONFIG_EVENT_DESTINATIONS_MAX = 64,
+    CONFIG_EVENT_HEADERS_MAX = 32, /* of one destination */
+    CONFIG_EVENT_SUBSCRIPTIONS_MAX = 1024,
     CONFIG_FILE_MAX_BYTES = 8 * 1024 * 1024,
 };
 
@@ -75,6 +79,28 @@ struct config_domain {
 struct config_strings {
     char **items; /* owned */
     size_t count;
+};
+
+/* Of events.destinations. */
+struct config_destination {
+    char *name; /* owned; so are the others, NULL when not given */
+    enum event_target target;
+    char *path;
+    char *url;
+    struct config_strings headers; /* "Name: value" */
+    uint64_t queue_max;
+    uint64_t batch_max;
+    uint64_t timeout_ms;
+    char *where; /* owned: "FILE:LINE"; NULL: it had a problem */
+};
+
+/* Of events.subscriptions. */
+struct config_subscription {
+    struct config_strings destinations;
+    struct config_strings types; /* names, or the beginning of some and "*" */
+    char *filter;                /* owned; NULL: none */
+    struct config_strings fields;
+    char *where; /* owned: "FILE:LINE"; NULL: it had a problem */
 };
 
 struct config_cidrs {
@@ -141,6 +167,14 @@ struct config {
     char *ip_categories;            /* owned: a folder; NULL: none */
     struct config_policy *policies; /* owned */
     size_t policy_count;
+
+    /* Where events go. */
+    struct config_destination *destinations; /* owned */
+    size_t destination_count;
+    struct config_subscription *subscriptions; /* owned */
+    size_t subscription_count;
+    struct event_plan *events; /* counted: what both say; may be empty */
+    enum event_header_case event_headers;
 
 /* One member a row: limits.NAME of the file. */
 #define LIMIT(name, unit, min, max, preset, text) uint64_t name;

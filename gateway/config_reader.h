@@ -83,6 +83,15 @@ key_fn config_read_addresses; /* struct config_listen with port 0, in place of w
 /* When all keys were read: sets what has a default of its own and checks the ranges. */
 void config_finish_tcp(struct reader *r, const config_setting_t *root);
 
+/* ---- of events (config_events.c) ---- */
+
+enum { CONFIG_EVENT_KEYS = 3 };
+extern const struct key config_event_keys[CONFIG_EVENT_KEYS];
+/* When all keys were read: makes the plan. */
+void config_finish_events(struct reader *r);
+/* Frees what those have put into c. */
+void config_events_fini(struct config *c);
+
 /* ---- of traffic policies (config_policy.c) ---- */
 
 key_fn config_read_fetch_allow; /* into c->fetch_rules */

@@ -20,6 +20,7 @@
 #include "gateway/preface.h"
 #include "gateway/sock.h"
 #include "gateway/tls.h"
+#include "gateway/visit_event.h"
 #include "tunnel/endpoint.h"
 #include "tunnel/routes.h"
 
@@ -87,6 +88,7 @@ static void free_conn(struct worker *w, void *arg)
     conn_members_free(c->members);
     inside_unref(c->inside);
     endpoint_unref(c->tls_endpoint);
+    endpoint_unref(c->endpoint);
     mem_free(c->server_name);
     mem_free(c);
 }
@@ -104,6 +106,34 @@ static void let_go(struct conn *c, enum close_reason why)
     c->fd = -1;
 }
 
+void conn_note_endpoint(struct conn *c, struct endpoint *ep)
+{
+    if (c->endpoint != NULL)
+        return;
+    endpoint_ref(ep);
+    c->endpoint = ep;
+}
+
+/* Of connections that carried requests; a raw one has told its end itself. In the log each of their
+ * requests has a line already. */
+static void publish(const struct conn *c, enum close_reason why)
+{
+    const struct gateway *g = c->gateway;
+    struct event *ev;
+
+    if (g == NULL || c->endpoint == NULL ||
+        (!visit_event_is_subscribed(g, EVENT_TCP_CLOSED) && !log_enabled(LOG_DEBUG)))
+        return;
+    ev = visit_event_new(EVENT_TCP_CLOSED, &c->origin, c->endpoint);
+    if (ev->server_name.n == 0)
+        ev->server_name = arena_str(&ev->arena, str_from(c->endpoint->url.host));
+    ev->conn_bytes_in = c->origin.bytes_in;
+    ev->conn_bytes_out = c->origin.bytes_out;
+    ev->close_reason = str_from(close_name(why));
+    ev->duration_us = (ev->wall_ms - c->origin.conn_start_wall_ms) * 1000;
+    visit_event_publish(g, ev, c->endpoint, LOG_DEBUG);
+}
+
 static void end(struct conn *c, enum close_reason why)
 {
     const struct tls_session *tls = c->sock != NULL ? sock_tls(c->sock) : NULL;
@@ -114,6 +144,7 @@ static void end(struct conn *c, enum close_reason why)
     c->state = CONN_CLOSED;
     if (c->protocol != NULL)
         c->protocol->lost(c->protocol_state, why);
+    publish(c, why);
     conn_policy_forget(&c->connect);
     conn_policies_cancel(c->connects);
     let_go(c, why);

@@ -12,6 +12,7 @@
 #include "tunnel/url.h"
 
 struct conn;
+struct endpoint;
 struct gateway;
 struct inside_visit;
 
@@ -28,6 +29,9 @@ void conn_open_inside(struct gateway *g, int fd, struct inside_visit *v, const s
 void conn_drain(struct conn *c);
 /* Ends it in any state. */
 void conn_close(struct conn *c, enum close_reason why);
+
+/* It carried a request to an endpoint: the first one is told of when it closes. */
+void conn_note_endpoint(struct conn *c, struct endpoint *ep);
 
 /* The gateway's list of connections. */
 struct conn *conn_next(const struct conn *c);

@@ -8,8 +8,9 @@
  * thereby is bounded by windows, streams, and the budgets of conn_http2_abuse.c.
  *
  * Streams may be for sessions of any worker, but most visitors ask one endpoint. So the connection
- * goes to the worker of the session that its first lone request is for, as one of HTTP/1.1 does, and
- * stays there; later requests for other workers use a relay (relay.c).
+ * goes to the worker of the session that its first request is for, and stays there; later requests for
+ * other workers use a relay (relay.c). Only the first, since what an earlier one has left, such as an
+ * on_tcp_connect that still runs, belongs to the worker.
  */
 #include <assert.h>
 
@@ -277,10 +278,12 @@ static void http2_pump(struct http2_conn *h)
 
 bool http2_try_move(struct http2_conn *h, struct h2_stream *s)
 {
-    if (h->moved || h->state != HTTP2_OPEN || h->stream_count != 1 ||
+    bool is_first = !h->settled;
+
+    h->settled = true;
+    if (!is_first || h->state != HTTP2_OPEN || h->stream_count != 1 ||
         conn_worker_for(h->conn, s->exchange) == NULL)
         return false;
-    h->moved = true;
     h->mover =
         s; /* move_now() follows at the end of the loop turn: the sock's event is on the stack */
     return true;

@@ -110,8 +110,8 @@ struct http2_conn {
     size_t stream_count;
     struct h2_stream *due;   /* those whose exchange is to hear something */
     size_t stream_window;    /* as announced */
-    struct h2_stream *mover; /* the one whose request moves the connection; NULL: it stays here */
-    bool moved;              /* once is enough */
+    struct h2_stream *mover; /* whose request takes the connection along; NULL: it stays here */
+    bool settled;            /* the first request has come, and with it the worker */
 
     int32_t last_id;    /* of the visitor's streams */
     int32_t skipped_id; /* the first that it left out; 0: none */
@@ -135,8 +135,8 @@ struct http2_conn {
 
 void http2_set_state(struct http2_conn *h, enum http2_state next);
 /*
- * Holds back the request of s, whose head is whole, if the connection is to go to another worker with
- * it; h2_stream_start() follows there. Nothing is read meanwhile.
+ * Holds back the request of s, whose head is whole, if it is the first and the connection is to go to
+ * another worker with it; h2_stream_start() follows there. Nothing is read meanwhile.
  */
 bool http2_try_move(struct http2_conn *h, struct h2_stream *s);
 /* No further request is taken: the last GOAWAY. */

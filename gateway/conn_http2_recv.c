@@ -3,7 +3,9 @@
  * is found out here makes nghttp2 stop, and http2_on_data() does the rest.
  */
 #include "base/clock.h"
+#include "gateway/config.h"
 #include "gateway/conn_http2_int.h"
+#include "gateway/gateway_int.h"
 
 enum { RESET_FORGIVEN_MS = 60 * 1000 };
 
@@ -60,6 +62,16 @@ bool http2_on_frame_head(struct http2_conn *h, const struct http2_frame *frame)
     return go_on(h) == 0;
 }
 
+/* nghttp2 counts the streams that it has open; those that it has closed and whose tunnel still passes
+ * on what came count here. */
+static void begin_request(struct http2_conn *h, int32_t id)
+{
+    if (h->stream_count < h->conn->gateway->config->http2_streams_max)
+        h2_stream_new(h, id);
+    else
+        (void)nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
+}
+
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
 {
     struct http2_conn *h = arg;
@@ -67,7 +79,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     (void)session;
     h->head_ms = clock_mono_ms();
     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
-        h2_stream_new(h, frame->hd.stream_id);
+        begin_request(h, frame->hd.stream_id);
     return go_on(h);
 }
 

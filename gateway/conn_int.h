@@ -58,12 +58,13 @@ struct conn {
     struct conn_policy_use connect; /* of on_tcp_connect before the handshake */
     void (*secured)(void *arg);     /* of conn_terminate_tls() */
     void *secured_arg;
-    char *server_name;                    /* owned: of the ClientHello; NULL: none was read */
-    char ja4[JA4_BYTES];                  /* of the same; "" */
-    uint16_t port;                        /* of the endpoints of its listener */
-    struct inside_visit *inside;          /* counted; NULL: it came from outside */
-    struct conn_policy *connects;         /* owned: of origin */
-    struct conn_member *members;          /* the same */
+    struct endpoint *endpoint;    /* counted: of the first request; NULL: none came to one */
+    char *server_name;            /* owned: of the ClientHello; NULL: none was read */
+    char ja4[JA4_BYTES];          /* of the same; "" */
+    uint16_t port;                /* of the endpoints of its listener */
+    struct inside_visit *inside;  /* counted; NULL: it came from outside */
+    struct conn_policy *connects; /* owned: of origin */
+    struct conn_member *members;  /* the same */
     const struct conn_protocol *protocol; /* borrowed: static; NULL before it begins */
     void *protocol_state;                 /* owned */
     void (*arrived)(void *state);         /* of conn_move() */

@@ -21,6 +21,7 @@
 #include "gateway/config.h"
 #include "gateway/conn_int.h"
 #include "gateway/conn_policy.h"
+#include "gateway/endpoint_stats.h"
 #include "gateway/gateway_int.h"
 #include "gateway/sock.h"
 #include "gateway/upstream_dial.h"
@@ -97,7 +98,7 @@ static void prepare_event(struct raw_conn *r)
     const struct policy_outcome *o;
     struct event *ev;
 
-    if (r->event != NULL || !visit_event_is_wanted(r->endpoint))
+    if (r->event != NULL || !visit_event_is_wanted(r->conn->gateway, EVENT_TCP_CLOSED, r->endpoint))
         return;
     ev = visit_event_new(EVENT_TCP_CLOSED, &r->conn->origin, r->endpoint);
     if (run != NULL) {
@@ -110,8 +111,14 @@ static void prepare_event(struct raw_conn *r)
 
 static void publish(struct raw_conn *r, enum close_reason why)
 {
+    const uint64_t duration_us = clock_mono_us() - r->start_us;
+    const struct endpoint_visit visit = { .connections = 1,
+                                          .bytes_in = r->stats.from_a,
+                                          .bytes_out = r->stats.from_b,
+                                          .duration_us = duration_us };
     struct event *ev;
 
+    visit_event_count(r->conn->gateway, r->endpoint, &visit);
     prepare_event(r);
     ev = r->event;
     r->event = NULL;
@@ -121,9 +128,9 @@ static void publish(struct raw_conn *r, enum close_reason why)
     ev->conn_bytes_in = r->stats.from_a;
     ev->conn_bytes_out = r->stats.from_b;
     ev->close_reason = str_from(close_name(why));
-    ev->duration_us = clock_mono_us() - r->start_us;
+    ev->duration_us = duration_us;
     ev->upstream_us = r->upstream_us;
-    visit_event_publish(ev, r->endpoint);
+    visit_event_publish(r->conn->gateway, ev, r->endpoint, LOG_INFO);
 }
 
 /* ---- bytes pass ----------------------------------------------------------------------------------- */
@@ -202,8 +209,7 @@ static bool move_on(struct raw_conn *r, enum close_reason why)
         stream_close(r->upstream, why);
     r->upstream = NULL;
     endpoint_enter(other);
-    endpoint_leave(r->endpoint);
-    r->endpoint = other;
+    r->endpoint = other; /* the one before stays with those that were tried */
     dial(r);
     return true;
 }
@@ -350,6 +356,7 @@ static void raw_free(void *state)
 
     conn_policy_leave(&r->connect);
     endpoint_leave(r->endpoint);
+    pool_tried_fini(&r->tried);
     mem_free(r);
 }
 

@@ -97,6 +97,7 @@ static void free_exchange(struct worker *w, void *arg)
     gather_fini(&x->response_body);
     buf_fini(&x->pending);
     endpoint_leave(x->endpoint);
+    pool_tried_fini(&x->tried);
     arena_fini(&x->arena);
     mem_free(x);
 }
@@ -154,7 +155,6 @@ void exchange_finish(struct exchange *x, enum exchange_end how, enum close_reaso
     upstream_close(x->upstream, why);
     exchange_publish(x);
     metrics_add(exchange_metrics(x), METRIC_EXCHANGES, -1);
-    metrics_add(exchange_metrics(x), METRIC_REQUESTS_TOTAL, 1);
     x->down->ops->finished(x->down, how);
     worker_defer(x->gateway->worker, free_exchange, x); /* callers may be on the stack */
 }
@@ -166,6 +166,7 @@ static void begin(struct exchange *x)
     x->client = forwarded_for_client(&x->request.headers, x->gateway->config->trusted_proxies,
                                      &x->origin->client);
     metrics_add(exchange_metrics(x), METRIC_EXCHANGES, 1);
+    exchange_note_request(x);
 }
 
 /* True while the visitor still owes bytes of its request. */

@@ -30,12 +30,13 @@ static void send_whole(struct exchange *x, struct str body)
     x->response.body = has_body && body.n > 0 ? HTTP_BODY_LENGTH : HTTP_BODY_NONE;
     x->response.keep_alive =
         !exchange_is_body_awaited(x); /* unread bytes would be taken for a request */
-    x->status = x->response.status;
+    exchange_note_head(x);
     x->down->ops->send_head(x->down, &x->response, false);
     if (x->response.body == HTTP_BODY_LENGTH) {
         assert(body.n <= OUTBUF_HIGH_BYTES); /* pages and policies' answers are far below */
         x->down->ops->send_body(x->down, body);
         x->response_bytes += body.n;
+        metrics_add(exchange_metrics(x), METRIC_BYTES_OUT_TOTAL, (int64_t)body.n);
     }
     x->down->ops->send_end(x->down, NULL);
     exchange_finish(x, EXCHANGE_COMPLETE, x->why);

@@ -1,8 +1,18 @@
-/* The event of a finished exchange. */
+/* What is told of a finished exchange: metrics, and its event. */
+#include <string.h>
+
 #include "base/clock.h"
+#include "base/metrics.h"
+#include "gateway/config.h"
+#include "gateway/conn.h"
+#include "gateway/endpoint_stats.h"
 #include "gateway/exchange_int.h"
+#include "gateway/gateway_int.h"
 #include "gateway/upstream.h"
 #include "gateway/visit_event.h"
+#include "tunnel/event_json.h"
+
+enum { STATUS_END = 1000 }; /* of METRIC_GROUP_RESPONSES */
 
 static struct str lower(struct event *ev, struct str s)
 {
@@ -56,10 +66,11 @@ static void add_connect_outcome(struct event *ev, const struct policy_outcome *o
     ev->policy_logs = join_lists(ev, arena_str(&ev->arena, o->logs), ev->policy_logs);
 }
 
-static struct event *make_event(const struct exchange *x)
+static struct event *make_event(const struct exchange *x, uint64_t duration_us)
 {
     struct event *ev = visit_event_new(EVENT_HTTP_REQUEST, x->origin, x->endpoint);
 
+    ev->wall_ms = clock_wall_ms();
     ev->client = x->client;
     ev->url_scheme = str_from(scheme_name(x->origin->scheme));
     copy_request(ev, &x->request);
@@ -68,7 +79,7 @@ static struct event *make_event(const struct exchange *x)
     ev->response_body_bytes = x->response_bytes;
     ev->error_number = x->error_number;
     ev->close_reason = str_from(close_name(x->why));
-    ev->duration_us = clock_mono_us() - x->start_us;
+    ev->duration_us = duration_us;
     ev->upstream_us = x->upstream_us;
     ev->connection_reused = x->upstream != NULL && upstream_is_reused(x->upstream);
     if (x->run != NULL)
@@ -78,8 +89,95 @@ static struct event *make_event(const struct exchange *x)
     return ev;
 }
 
+/* ---- what a destination may get ---------------------------------------------------------------- */
+
+void exchange_note_request(struct exchange *x)
+{
+    const struct http_headers *h = &x->request.headers;
+    struct http_header *items;
+
+    if (h->count == 0 || !visit_event_is_subscribed(x->gateway, EVENT_HTTP_REQUEST))
+        return;
+    /* The texts stay in the arena, whatever policies put into the list in their place. */
+    items = arena_alloc(&x->arena, h->count * sizeof(*items));
+    memcpy(items, h->items, h->count * sizeof(*items));
+    x->seen = (struct http_headers){ .items = items, .count = h->count };
+}
+
+void exchange_note_head(struct exchange *x)
+{
+    x->status = x->response.status;
+    x->head_sent_ms = clock_wall_ms();
+}
+
+static void copy_headers(const struct exchange *x, struct event *ev, struct event_headers *out,
+                         const struct http_headers *h)
+{
+    for (size_t i = 0; i < h->count; i++)
+        event_add_header(ev, out, h->items[i].name, h->items[i].value,
+                         x->gateway->config->event_headers);
+}
+
+static struct str url_raw(struct event *ev, const struct http_request *r)
+{
+    if (r->method.n == 0)
+        return STR_NONE;
+    return arena_fmt(&ev->arena, "%.*s://%.*s%.*s", STR_ARG(ev->url_scheme), STR_ARG(r->authority),
+                     STR_ARG(str_slice(r->target, 0, EVENT_TEXT_MAX_BYTES)));
+}
+
+static void add_whole(const struct exchange *x, struct event *ev)
+{
+    uint64_t start_ms = ev->wall_ms - ev->duration_us / 1000;
+
+    if (ev->server_name.n == 0)
+        ev->server_name = ev->url_host;
+    ev->url_raw = url_raw(ev, &x->request);
+    if (x->request.authority.n > 0)
+        event_add_header(ev, &ev->request_headers, STR("Host"), x->request.authority,
+                         x->gateway->config->event_headers);
+    copy_headers(x, ev, &ev->request_headers, &x->seen);
+    ev->request_first_byte_ms = start_ms;
+    ev->request_last_byte_ms = x->request.body == HTTP_BODY_NONE ? start_ms : x->body_received_ms;
+    if (x->status == 0)
+        return;
+    copy_headers(x, ev, &ev->response_headers, &x->response.headers);
+    ev->response_first_byte_ms = x->head_sent_ms;
+    ev->response_last_byte_ms = ev->wall_ms;
+}
+
+/* ---- the end ----------------------------------------------------------------------------------- */
+
+static void count(struct exchange *x, uint64_t duration_us)
+{
+    const struct endpoint_visit visit = { .requests = 1,
+                                          .bytes_in = x->request_bytes,
+                                          .bytes_out = x->response_bytes,
+                                          .duration_us = duration_us };
+    struct metrics *m = exchange_metrics(x);
+
+    metrics_add(m, METRIC_REQUESTS_TOTAL, 1);
+    metrics_add_to_group(m, METRIC_GROUP_RESPONSES, x->status < STATUS_END ? x->status : 0, 1);
+    metrics_observe(m, HISTOGRAM_REQUEST, duration_us);
+    if (x->upstream_us > 0)
+        metrics_observe(m, HISTOGRAM_FIRST_BYTE, x->upstream_us);
+    visit_event_count(x->gateway, x->endpoint, &visit);
+}
+
+/* All that is told of an exchange is told here, so that metrics, log and events agree. */
 void exchange_publish(struct exchange *x)
 {
-    if (visit_event_is_wanted(x->endpoint))
-        visit_event_publish(make_event(x), x->endpoint);
+    const struct gateway *g = x->gateway;
+    uint64_t duration_us = clock_mono_us() - x->start_us;
+    struct event *ev;
+
+    count(x, duration_us);
+    if (x->endpoint != NULL && x->origin->conn != NULL)
+        conn_note_endpoint(x->origin->conn, x->endpoint);
+    if (!visit_event_is_wanted(g, EVENT_HTTP_REQUEST, x->endpoint))
+        return;
+    ev = make_event(x, duration_us);
+    if (visit_event_is_subscribed(g, EVENT_HTTP_REQUEST))
+        add_whole(x, ev);
+    visit_event_publish(g, ev, x->endpoint, LOG_INFO);
 }

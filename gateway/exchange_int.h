@@ -83,6 +83,8 @@ struct exchange {
     bool response_ended; /* the upstream has sent all; the end waits for `pending` */
 
     /* For the event. */
+    struct http_headers seen; /* the request's as the visitor sent them, if anybody wants them */
+    uint64_t head_sent_ms;    /* when the response head was sent, wall clock; 0: it was not */
     uint64_t start_us;
     uint64_t upstream_start_us;
     uint64_t upstream_us;
@@ -171,7 +173,12 @@ void exchange_cancel_waits(struct exchange *x);
 
 /* ---- exchange_event.c --------------------------------------------------------------------------- */
 
-/* Makes the event of a finished exchange and hands it to the access log and the session. */
+/* The request is as it came: what the event will tell of it is kept. */
+void exchange_note_request(struct exchange *x);
+/* The head in x->response is about to be sent, the final one. */
+void exchange_note_head(struct exchange *x);
+/* Counts a finished exchange, makes its event and hands that to the access log, the session and event
+ * destinations. */
 void exchange_publish(struct exchange *x);
 
 #endif

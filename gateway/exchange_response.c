@@ -20,7 +20,7 @@ static void start_tunnel(struct exchange *x)
 {
     exchange_set_state(x, EXCHANGE_TUNNEL);
     x->request_done = false; /* from now on: the visitor half-closed */
-    x->status = 101;
+    exchange_note_head(x);
     x->down->ops->send_head(x->down, &x->response, false);
     exchange_arm_timer(x);
     x->down->ops->resume(x->down);
@@ -66,7 +66,7 @@ static void start_response(struct exchange *x)
     x->response_ended = false; /* not before filters have made the end of theirs */
     exchange_frame_response(x);
     exchange_set_state(x, EXCHANGE_RESPONSE);
-    x->status = x->response.status;
+    exchange_note_head(x);
     x->down->ops->send_head(x->down, &x->response, false);
     exchange_arm_timer(x);
     x->response_body.data = (struct buf){ 0 };
@@ -268,9 +268,9 @@ static bool retry(struct exchange *x, enum close_reason why)
 }
 
 /*
- * A request that is still whole may go to another member of the pool if it was never sent, or if it
- * changes nothing (RFC 9110 section 9.2.2) and the session that it went to has ended: then no other
- * answer can come. What an upstream itself did to a request is its answer.
+ * A request that is still whole may go to another member of the pool if it was never sent, or if it may
+ * be repeated (RFC 9110 section 9.2.2) and the session that it went to has ended: then no other answer
+ * can come. What an upstream itself did to a request is its answer.
  */
 static bool may_move(const struct exchange *x, enum close_reason why)
 {
@@ -300,8 +300,7 @@ static bool move(struct exchange *x, enum close_reason why)
     metrics_add(exchange_metrics(x), METRIC_POOL_MOVES_TOTAL, 1);
     upstream_close(x->upstream, why);
     endpoint_enter(other);
-    endpoint_leave(x->endpoint);
-    x->endpoint = other;
+    x->endpoint = other; /* the one before stays with those that were tried */
     send_again(x, false);
     return true;
 }

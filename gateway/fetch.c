@@ -33,9 +33,10 @@ enum { HOPS_LINE_BYTES = 64 };
 static const struct str hops_name = STR_INIT("sallyport-req-hops");
 
 struct fetcher {
-    struct worker *worker; /* borrowed: outlives us */
-    CURLM *multi;          /* owned */
-    ev_timer timer;        /* of libcurl */
+    struct worker *worker;               /* borrowed: outlives us */
+    const struct fetch_purpose *purpose; /* borrowed: static */
+    CURLM *multi;                        /* owned */
+    ev_timer timer;                      /* of libcurl */
     size_t running;
 };
 
@@ -78,9 +79,20 @@ struct fetch {
     void *arg;
 };
 
+const struct fetch_purpose fetch_for_policies = { "http-request", METRIC_FETCHES,
+                                                  METRIC_FETCHES_TOTAL };
+const struct fetch_purpose fetch_for_events = { "event delivery", METRIC_EVENT_POSTS,
+                                                METRIC_EVENT_POSTS_TOTAL };
+
 static struct ev_loop *loop_of(const struct fetcher *f)
 {
     return worker_loop(f->worker);
+}
+
+/* Sets the error. Returns -1. */
+static int fail_with(struct fetch *f, enum err_code code, const char *text)
+{
+    return err_set(&f->error, code, "%s: %s", f->fetcher->purpose->name, text);
 }
 
 /* ---- the end of a fetch ---------------------------------------------------------------------- */
@@ -100,7 +112,7 @@ static void leave(struct fetch *f)
         return;
     f->is_over = true;
     f->fetcher->running--;
-    metrics_add(worker_metrics(f->fetcher->worker), METRIC_FETCHES, -1);
+    metrics_add(worker_metrics(f->fetcher->worker), f->fetcher->purpose->running, -1);
 }
 
 static void finish(struct fetch *f)
@@ -147,21 +159,21 @@ static int check_target(struct fetch *f, CURLU *url)
     bool is_http;
 
     if (curl_url_get(url, CURLUPART_SCHEME, &part, 0) != CURLUE_OK)
-        return err_set(&f->error, E_FETCH_FAILED, "http-request: the URL has no scheme");
+        return fail_with(f, E_FETCH_FAILED, "the URL has no scheme");
     is_http = strcmp(part, "http") == 0 || strcmp(part, "https") == 0;
     curl_free(part);
     if (!is_http)
-        return err_set(&f->error, E_FETCH_FAILED, "http-request: the URL is not http or https");
+        return fail_with(f, E_FETCH_FAILED, "the URL is not http or https");
     if (curl_url_get(url, CURLUPART_HOST, &part, 0) != CURLUE_OK)
-        return err_set(&f->error, E_FETCH_FAILED, "http-request: the URL has no host");
+        return fail_with(f, E_FETCH_FAILED, "the URL has no host");
     fold_host(part, host);
     curl_free(part);
     if (host_is_below_or_equal(str_from(host), STR("internal")))
-        return err_set(&f->error, E_FETCH_FAILED, "http-request: the internal endpoint is offline");
+        return fail_with(f, E_FETCH_FAILED, "the internal endpoint is offline");
     f->reach = fetch_rules_reach(f->rules, str_from(host));
     if (f->reach == FETCH_NOWHERE)
-        return err_set(&f->error, E_FETCH_FAILED,
-                       "http-request: requests to this host are not allowed by the operator");
+        return fail_with(f, E_FETCH_FAILED,
+                         "requests to this host are not allowed by the operator");
     return 0;
 }
 
@@ -330,7 +342,7 @@ static int set_headers(struct fetch *f)
         char *line;
 
         if (!http_is_token(name) || !http_is_field_value(value))
-            return err_set(&f->error, E_FETCH_FAILED, "http-request: a header cannot be sent");
+            return fail_with(f, E_FETCH_FAILED, "a header cannot be sent");
         if (is_framing(name) || str_eq_nocase(name, hops_name))
             continue;
         /* "Name;" is libcurl's way to say an empty value, "Name:" would take the field away. */
@@ -398,9 +410,9 @@ static int begin_hop(struct fetch *f)
     assert(url != NULL); /* only memory can be missing */
     f->is_refused = false;
     if (now_ms >= f->deadline_ms)
-        (void)err_set(&f->error, E_FETCH_TIMEOUT, "http-request: the request timed out");
+        (void)fail_with(f, E_FETCH_TIMEOUT, "the request timed out");
     else if (curl_url_set(url, CURLUPART_URL, text, 0) != CURLUE_OK)
-        (void)err_set(&f->error, E_FETCH_FAILED, "http-request: the URL is malformed");
+        (void)fail_with(f, E_FETCH_FAILED, "the URL is malformed");
     else if (check_target(f, url) == 0)
         rc = set_headers(f);
     if (rc == 0) {
@@ -410,7 +422,7 @@ static int begin_hop(struct fetch *f)
         SET(CURLOPT_TIMEOUT_MS, (long)(f->deadline_ms - now_ms));
         f->is_added = curl_multi_add_handle(f->fetcher->multi, f->easy) == CURLM_OK;
         if (!f->is_added)
-            rc = err_set(&f->error, E_FETCH_FAILED, "http-request: the request cannot be made");
+            rc = fail_with(f, E_FETCH_FAILED, "the request cannot be made");
     }
     curl_url_cleanup(url);
     mem_free(text);
@@ -470,7 +482,7 @@ static int follow(struct fetch *f, long status, const char *location)
     struct str url = arena_str(&f->arena, str_from(location));
 
     if (f->redirects == 0)
-        return err_set(&f->error, E_FETCH_REDIRECTS, "http-request: too many redirects");
+        return fail_with(f, E_FETCH_REDIRECTS, "too many redirects");
     f->redirects--;
     if (!str_eq_nocase(origin_of(url), origin_of(f->url)))
         drop_fields(f, is_credential);
@@ -484,14 +496,14 @@ static int follow(struct fetch *f, long status, const char *location)
 static void fail(struct fetch *f, CURLcode code)
 {
     if (f->is_too_large)
-        (void)err_set(&f->error, E_FETCH_TOO_LARGE, "http-request: the response is too large");
+        (void)fail_with(f, E_FETCH_TOO_LARGE, "the response is too large");
     else if (code == CURLE_OPERATION_TIMEDOUT)
-        (void)err_set(&f->error, E_FETCH_TIMEOUT, "http-request: the request timed out");
+        (void)fail_with(f, E_FETCH_TIMEOUT, "the request timed out");
     else if (f->is_refused)
-        (void)err_set(&f->error, E_FETCH_FAILED,
-                      "http-request: the address of the host is not allowed by the operator");
+        (void)fail_with(f, E_FETCH_FAILED,
+                        "the address of the host is not allowed by the operator");
     else
-        (void)err_set(&f->error, E_FETCH_FAILED, "http-request: %s", curl_easy_strerror(code));
+        (void)fail_with(f, E_FETCH_FAILED, curl_easy_strerror(code));
 }
 
 static void on_transfer_end(struct fetch *f, CURLcode code)
@@ -604,13 +616,14 @@ static void init_curl(void)
     (void)code;
 }
 
-struct fetcher *fetcher_new(struct worker *w)
+struct fetcher *fetcher_new(struct worker *w, const struct fetch_purpose *purpose)
 {
     static once_flag once = ONCE_FLAG_INIT;
     struct fetcher *f = mem_zalloc(sizeof(*f));
 
     call_once(&once, init_curl);
     f->worker = w;
+    f->purpose = purpose;
     f->multi = curl_multi_init();
     assert(f->multi != NULL); /* only memory can be missing */
     (void)curl_multi_setopt(f->multi, CURLMOPT_SOCKETFUNCTION, on_set_socket);
@@ -677,12 +690,12 @@ struct fetch *fetch_start(struct fetcher *fetcher, const struct fetch_params *pa
     assert(f->easy != NULL); /* only memory can be missing */
     set_options(f);
     fetcher->running++;
-    metrics_add(worker_metrics(fetcher->worker), METRIC_FETCHES, 1);
-    metrics_add(worker_metrics(fetcher->worker), METRIC_FETCHES_TOTAL, 1);
+    metrics_add(worker_metrics(fetcher->worker), fetcher->purpose->running, 1);
+    metrics_add(worker_metrics(fetcher->worker), fetcher->purpose->total, 1);
     if (is_full)
-        (void)err_set(&f->error, E_FETCH_FAILED, "http-request: too many requests are under way");
+        (void)fail_with(f, E_FETCH_FAILED, "too many requests are under way");
     else if (f->hops >= FETCH_HOPS_MAX)
-        (void)err_set(&f->error, E_FETCH_LOOP, "http-request: the request goes round in circles");
+        (void)fail_with(f, E_FETCH_LOOP, "the request goes round in circles");
     if (f->error.code != E_OK || begin_hop(f) == -1)
         ev_timer_start(loop_of(fetcher), &f->soon);
     return f;

@@ -1,5 +1,6 @@
 /*
- * fetch: HTTP requests of the gateway itself, for traffic policies, by libcurl on the worker's loop.
+ * fetch: HTTP requests of the gateway itself, by libcurl on the worker's loop: for traffic policies, and
+ * to event destinations.
  * http and https only; no proxies of the environment, no cookies. Redirects are followed here, so that
  * each target meets the rules (gateway/fetch_rules.h): its name before it is looked up, its address
  * before a byte is sent. Names are resolved on threads of libcurl.
@@ -15,6 +16,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "base/metrics.h"
 #include "base/worker.h"
 #include "policy/host.h"
 
@@ -36,7 +38,16 @@ enum {
  */
 unsigned fetch_hops(const struct http_headers *h);
 
-struct fetcher *fetcher_new(struct worker *w);
+/* What the requests of a fetcher are for: how errors begin, and what they are counted as. */
+struct fetch_purpose {
+    const char *name;
+    enum metric running;
+    enum metric total;
+};
+extern const struct fetch_purpose fetch_for_policies;
+extern const struct fetch_purpose fetch_for_events;
+
+struct fetcher *fetcher_new(struct worker *w, const struct fetch_purpose *purpose);
 /* Every fetch of it must be gone. NULL is fine. */
 void fetcher_free(struct fetcher *f);
 struct worker *fetcher_worker(const struct fetcher *f);

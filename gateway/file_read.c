@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { PIECE_BYTES = 16 * 1024 };
@@ -34,4 +35,9 @@ int file_read(const char *path, struct buf *out, struct err *e)
     rc = read_all(fd, out, e);
     (void)close(fd); /* only read from */
     return rc;
+}
+
+int file_read_or_stdin(const char *path, struct buf *out, struct err *e)
+{
+    return strcmp(path, "-") == 0 ? read_all(STDIN_FILENO, out, e) : file_read(path, out, e);
 }

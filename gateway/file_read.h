@@ -1,6 +1,6 @@
 /*
- * file_read: a whole file, for configuration and what it names.
- * Thread: any; blocks on the file, so for start and reload.
+ * file_read: a whole file, for configuration and what it names, and for commands.
+ * Thread: any; blocks on the file, so for start, reload and commands.
  */
 #ifndef GATEWAY_FILE_READ_H
 #define GATEWAY_FILE_READ_H
@@ -13,5 +13,7 @@
  * passed; the message does not name the file.
  */
 int file_read(const char *path, struct buf *out, struct err *e);
+/* The same; "-" is standard input. */
+int file_read_or_stdin(const char *path, struct buf *out, struct err *e);
 
 #endif

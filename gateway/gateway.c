@@ -12,6 +12,7 @@
 #include "gateway/config.h"
 #include "gateway/conn.h"
 #include "gateway/conn_raw.h"
+#include "gateway/event_hub.h"
 #include "gateway/fetch.h"
 #include "gateway/fetch_shared.h"
 #include "gateway/gateway_int.h"
@@ -121,6 +122,11 @@ bool gateway_may_mint(void *arg, struct str host)
            (host.n == base.n || str_find_char(host, '.') == host.n - base.n - 1);
 }
 
+struct event_sink *gateway_events(const struct gateway *g)
+{
+    return g->peers->events == NULL ? NULL : event_hub_sink(g->peers->events);
+}
+
 struct policy_local *gateway_policy_local(struct gateway *g)
 {
     if (g->policy_local == NULL)
@@ -162,7 +168,7 @@ struct gateway *gateway_new(const struct gateway_params *params)
     g->policy_data = params->policy_data;
     g->jobs = params->jobs;
     g->api_http = params->api_http;
-    g->fetcher = fetcher_new(g->worker);
+    g->fetcher = fetcher_new(g->worker, &fetch_for_policies);
     g->shared = fetch_shared_new(g->fetcher);
     add_listeners(g, params);
     routes_on_gone(g->routes, on_endpoint_gone, g);

@@ -14,6 +14,8 @@
 
 struct api_http;
 struct config;
+struct endpoint_stats;
+struct event_hub;
 struct gateway;
 struct host_suffixes;
 struct job_pool;
@@ -27,6 +29,8 @@ struct gateway_peers {
     struct gateway **gateways; /* one a worker, by worker_id(); filled by gateway_new() */
     const struct metrics *const *metrics; /* one a thread that counts */
     size_t metrics_count;
+    struct event_hub *events; /* borrowed: outlives the gateways; NULL: there is none */
+    struct endpoint_stats *endpoint_stats; /* borrowed: the same */
 };
 
 struct gateway_params {

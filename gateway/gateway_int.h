@@ -19,6 +19,7 @@
 struct admin_conn;
 struct api_http;
 struct conn;
+struct event_sink;
 struct fetch_shared;
 struct fetcher;
 struct idle_pool;
@@ -91,6 +92,8 @@ void gateway_on_conn_gone(struct gateway *g);
 bool gateway_expect_conn(struct gateway *g);
 /* The connection is on the list now. */
 void gateway_on_conn_arrived(struct gateway *g);
+/* Where events go; NULL: nowhere but to the log and the sessions. */
+struct event_sink *gateway_events(const struct gateway *g);
 /* What policies keep for this worker; made when the first one runs. */
 struct policy_local *gateway_policy_local(struct gateway *g);
 /* May the local CA make a certificate for this host? `arg` is the gateway. */

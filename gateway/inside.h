@@ -5,7 +5,7 @@
  * is joined to. So nothing that visitors can do, and no rule for them, is written a second time.
  * What a socket cannot say, that one side is over and why, passes beside it; therefore such a
  * connection stays on its worker, and reaches sessions of others through a relay.
- * Owns:   an inside is counted: by its stream, its connection, and a message under way.
+ * Owns:   a visit is counted: by its stream, its connection, and a message under way.
  * Thread: that of its worker.
  */
 #ifndef GATEWAY_INSIDE_H

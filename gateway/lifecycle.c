@@ -28,6 +28,7 @@ struct lifecycle {
     ev_signal terminated;
     ev_signal interrupted;
     ev_signal hung_up;
+    ev_signal moved; /* files were */
 };
 
 /* Starts what a phase does on every worker. */
@@ -123,9 +124,19 @@ static void on_hung_up(struct ev_loop *loop, ev_signal *w, int revents)
     if (l->phase != PHASE_SERVE)
         return;
     (void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)clock_mono_us());
+    l->params.reopen(l->params.arg);
     l->params.reload(l->params.arg);
     (void)sd_notify(0, "READY=1"); /* nobody listens outside systemd, and that is fine */
     log_flush();
+}
+
+static void on_moved(struct ev_loop *loop, ev_signal *w, int revents)
+{
+    struct lifecycle *l = w->data;
+
+    (void)loop;
+    (void)revents;
+    l->params.reopen(l->params.arg);
 }
 
 static void start_signal(struct lifecycle *l, ev_signal *w,
@@ -151,6 +162,7 @@ struct lifecycle *lifecycle_new(const struct lifecycle_params *params)
     start_signal(l, &l->terminated, on_terminated, SIGTERM);
     start_signal(l, &l->interrupted, on_terminated, SIGINT);
     start_signal(l, &l->hung_up, on_hung_up, SIGHUP);
+    start_signal(l, &l->moved, on_moved, SIGUSR1);
     return l;
 }
 
@@ -169,5 +181,6 @@ void lifecycle_free(struct lifecycle *l)
     ev_signal_stop(l->params.loop, &l->terminated);
     ev_signal_stop(l->params.loop, &l->interrupted);
     ev_signal_stop(l->params.loop, &l->hung_up);
+    ev_signal_stop(l->params.loop, &l->moved);
     mem_free(l);
 }

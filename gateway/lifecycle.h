@@ -1,6 +1,7 @@
 /*
  * lifecycle: from signals to the phases of the process: serve, drain, close, end.
- * SIGHUP asks for a reload. SIGTERM or SIGINT begins the end: every worker drains, then every worker
+ * SIGHUP asks for a reload; SIGUSR1 for files that were moved away to be opened anew, and so does SIGHUP.
+ * SIGTERM or SIGINT begins the end: every worker drains, then every worker
  * closes what is left, and a phase that lasts too long is not waited for. A second signal while
  * draining cuts the wait short.
  * Owns:   its watchers on the main loop.
@@ -24,8 +25,9 @@ struct lifecycle_params {
     worker_fn *drain; /* runs on each worker; its end is lifecycle_on_drained(w, l) */
     worker_fn *close; /* runs on each worker; its end is lifecycle_on_closed(w, l) */
     void (*reload)(void *arg);
+    void (*reopen)(void *arg);
     uint64_t (*drain_max_ms)(void *arg); /* how long the workers may take to drain */
-    void *arg;                           /* of all four */
+    void *arg;                           /* of all five */
 };
 
 struct lifecycle *lifecycle_new(const struct lifecycle_params *params);

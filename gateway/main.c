@@ -22,9 +22,13 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "base/worker.h"
+#include "gateway/api_host.h"
 #include "gateway/api_setup.h"
 #include "gateway/apikey_command.h"
+#include "gateway/cloud.h"
 #include "gateway/config.h"
+#include "gateway/endpoint_stats.h"
+#include "gateway/event_hub.h"
 #include "gateway/file_watch.h"
 #include "gateway/gateway.h"
 #include "gateway/inputs.h"
@@ -40,6 +44,7 @@
 #include "policy/policy.h"
 #include "sshd/sshd.h"
 #include "tunnel/authkeys.h"
+#include "tunnel/census.h"
 #include "tunnel/control.h"
 #include "tunnel/domains.h"
 #include "tunnel/host.h"
@@ -73,7 +78,9 @@ struct process {
     struct control *control;        /* owned */
     struct sshd_shared *shared;     /* owned */
     struct job_pool *jobs;          /* owned: what policies must not do on a loop */
+    struct event_hub *events;       /* owned: delivers events */
     struct api_setup api;           /* the database and the management API */
+    struct api_host_parts api_host; /* what the API gets of us */
     char *api_url;                  /* owned: of uris that the SSH front shows */
     int operator_fd;                /* the operator's socket; -1 once a worker has it */
     struct gateway_peers peers;     /* its arrays: owned */
@@ -122,11 +129,31 @@ static struct sshd_settings make_settings(const struct process *p)
         .rekey_bytes = c->rekey_bytes,
         .policy_document_max_bytes = c->policy_document_max_bytes,
         .policy_input_timeout_ms = c->policy_input_timeout_ms,
+        .events = event_hub_sink(p->events),
         .api_commands_max = c->api_commands_max,
         .api_input_timeout_ms = c->api_input_timeout_ms,
         .api_output_max_bytes = c->api_output_max_bytes,
         .policy = p->inputs.terms,
     };
+}
+
+static struct event_hub_limits event_limits(const struct config *c)
+{
+    return (struct event_hub_limits){
+        .backlog_max_bytes = c->event_backlog_max_bytes,
+        .retry_min_ms = c->event_retry_min_ms,
+        .retry_max_ms = c->event_retry_max_ms,
+    };
+}
+
+/* The filters were compiled once to check them, so this only fails if that was wrong. */
+static void plan_events(struct process *p)
+{
+    struct event_sink *sink = event_hub_sink(p->events);
+    struct err e;
+
+    if (sink->ops->configure(sink, EVENT_ORIGIN_CONFIG, p->inputs.config->events, &e) == -1)
+        log_error("events.refused", LERR(&e));
 }
 
 /* What a reload brings to one worker. */
@@ -197,16 +224,28 @@ static void watch_geo_files(struct process *p)
     file_watch_start(p->geo_files);
 }
 
+static void reopen(void *arg)
+{
+    struct process *p = arg;
+
+    event_hub_reopen(p->events);
+}
+
 static void reload(void *arg)
 {
     struct process *p = arg;
     const struct config *c;
+    struct event_hub_limits limits;
 
     if (inputs_reload(&p->inputs, p->engine) == -1)
         return;
     c = p->inputs.config;
+    limits = event_limits(c);
     log_configure(c->log_level, c->log_format);
     control_configure(p->control, c->hold_ms, config_domains_new(c));
+    event_hub_set_limits(p->events, &limits);
+    plan_events(p);
+    cloud_configure(p->api_host.cloud, p->inputs.terms);
     post_change(p);
     watch_key_files(p);
     watch_geo_files(p);
@@ -289,6 +328,7 @@ static int build_control(struct process *p, struct err *e)
     params.registry.tcp = registry_tcp(p);
     params.workers = p->workers;
     params.routes = p->routes;
+    params.events = event_hub_sink(p->events);
     p->control = control_new(&params);
     mem_wipe(&params, sizeof(params));
     return 0;
@@ -366,16 +406,38 @@ static void build_node(struct process *p, size_t i)
         sshd_new(n->worker, p->shared, &inside, fds[LISTEN_SSH], p->listen[LISTEN_SSH].bound.count);
 }
 
+/* What the management API can do, and what it has left in the store. */
+static void build_api_host(struct process *p)
+{
+    struct census_source *sources = mem_zalloc_array(p->node_count, sizeof(*sources));
+
+    for (size_t i = 0; i < p->node_count; i++)
+        sources[i] = (struct census_source){
+            .worker = p->nodes[i].worker,
+            .ctx = p->nodes[i].sshd,
+            .sessions = sshd_census,
+            .end = sshd_end_session,
+        };
+    api_host_init(&p->api_host, p->api.host, p->control, p->suffixes, p->inputs.terms, sources,
+                  p->node_count);
+    api_host_load(&p->api_host, p->api.store, p->suffixes);
+    mem_free(sources);
+}
+
 static void build_nodes(struct process *p)
 {
-    const struct metrics **metrics = mem_zalloc_array(p->node_count + 1, sizeof(*metrics));
+    const struct metrics **metrics = mem_zalloc_array(p->node_count + 2, sizeof(*metrics));
 
     for (size_t i = 0; i < p->node_count; i++)
         metrics[i] = worker_metrics(p->nodes[i].worker);
     metrics[p->node_count] = worker_metrics(control_worker(p->control));
     p->peers.gateways = mem_zalloc_array(p->node_count, sizeof(*p->peers.gateways));
     p->peers.metrics = metrics;
-    p->peers.metrics_count = p->node_count + 1;
+    metrics[p->node_count + 1] = worker_metrics(event_hub_worker(p->events));
+    p->peers.metrics_count = p->node_count + 2;
+    p->peers.events = p->events;
+    p->peers.endpoint_stats =
+        endpoint_stats_new(p->node_count, (size_t)p->inputs.config->metrics_endpoints_max);
     for (size_t i = 0; i < p->node_count; i++)
         build_node(p, i);
 }
@@ -398,6 +460,9 @@ static void process_free(struct process *p)
         worker_free(p->nodes[i].worker);
     for (size_t i = 0; i < p->node_count; i++)
         routes_free(p->nodes[i].routes);
+    event_hub_free(p->events); /* whatever the others did in their end was posted to it */
+    endpoint_stats_free(p->peers.endpoint_stats);
+    api_host_fini(&p->api_host);
     api_setup_fini(&p->api);
     lifecycle_free(p->lifecycle);
     sshd_shared_free(p->shared);
@@ -424,6 +489,7 @@ static void process_free(struct process *p)
 static struct process *process_new(const char *path, struct buf *problems)
 {
     struct process *p = mem_zalloc(sizeof(*p));
+    struct event_hub_limits limits;
     struct err e = { .code = E_OK };
 
     p->lock = -1;
@@ -441,12 +507,16 @@ static struct process *process_new(const char *path, struct buf *problems)
     p->node_count = p->inputs.config->workers > 0 ? (size_t)p->inputs.config->workers
                                                   : process_cpu_count(CONFIG_WORKERS_MAX);
     p->nodes = mem_zalloc_array(p->node_count, sizeof(*p->nodes));
+    limits = event_limits(p->inputs.config);
+    p->events = event_hub_new(&limits);
+    plan_events(p);
     if (build_api(p, &e) == -1 || bind_listeners(p, &e) == -1 || build_suffixes(p, &e) == -1 ||
         build_control(p, &e) == -1 || build_shared(p, &e) == -1)
         goto fail;
     offer_api(p);
     p->jobs = job_pool_new((unsigned)p->inputs.config->policy_threads);
     build_nodes(p);
+    build_api_host(p);
     return p;
 fail:
     if (e.code != E_OK)
@@ -522,12 +592,14 @@ static void process_run(struct process *p)
         .drain = drain_here,
         .close = close_here,
         .reload = reload,
+        .reopen = reopen,
         .drain_max_ms = drain_max_ms,
         .arg = p,
     };
 
     /* The signals are caught before anything runs that they could end. */
     p->lifecycle = lifecycle_new(&life);
+    event_hub_start(p->events);
     control_start(p->control);
     for (size_t i = 0; i < p->node_count; i++) {
         worker_post(p->nodes[i].worker, start_here, p);
@@ -537,11 +609,13 @@ static void process_run(struct process *p)
     lifecycle_run(p->lifecycle);
     file_watch_stop(p->key_files);
     file_watch_stop(p->geo_files);
+    api_host_stop(&p->api_host);
     control_stop(p->control);
     for (size_t i = 0; i < p->node_count; i++)
         worker_stop(p->nodes[i].worker);
     for (size_t i = 0; i < p->node_count; i++)
         worker_join(p->nodes[i].worker);
+    event_hub_drain(p->events, p->inputs.config->event_drain_ms);
     log_info("sallyport stopped", LNONE);
 }
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "gateway/text_file.h"
+#include "gateway/file_read.h"
 #include "policy/policy.h"
 
 enum { PROBLEMS_MAX_BYTES = 1024 * 1024 };
@@ -68,9 +68,8 @@ static void check_file(struct check *c, const char *path)
     struct err e;
 
     c->files++;
-    /* One byte more than a document may have: the loader then says that it is too large. */
-    buf_init(&text, policy_default_limits.policy_document_max_bytes + 1);
-    if (text_file_read(path, &text, &e) == -1) {
+    buf_init(&text, policy_default_limits.policy_document_max_bytes);
+    if (file_read_or_stdin(path, &text, &e) == -1) {
         (void)printf("%s: error: %s\n", path, e.msg);
         c->errors++;
     } else {

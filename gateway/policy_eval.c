@@ -9,8 +9,8 @@
 
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "gateway/file_read.h"
 #include "gateway/policy_command.h"
-#include "gateway/text_file.h"
 #include "policy/cel/cel.h"
 #include "policy/cel/fn_policy.h"
 #include "policy/cel/zone.h"
@@ -135,7 +135,7 @@ static int read_vars(struct eval *x, const char *path, struct err *e)
     int rc = -1;
 
     buf_init(&text, VARS_MAX_BYTES);
-    if (text_file_read(path, &text, e) == -1) {
+    if (file_read_or_stdin(path, &text, e) == -1) {
         (void)err_prefix(e, "%s", path);
         goto done;
     }

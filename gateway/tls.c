@@ -1,10 +1,4 @@
 /*
- * OpenSSL talks to the socket through a BIO of our own. What the socket does not take is held here,
- * encrypted, so a write is either taken or not: with OpenSSL's socket BIO a record that was cut
- * short must be offered again byte for byte, which a caller that frames its data anew (chunks, other
- * buffers) could not promise. It also lets the records of one large write, or of one flight of the
- * handshake, go out in one system call.
- *
  * The certificate is chosen in two steps: the ClientHello callback, which comes before everything
  * else and may send any alert, decides by the server name; the certificate callback, which comes
  * only when the handshake is not a resumption, loads (or mints) it.
@@ -15,35 +9,26 @@
 #include "gateway/tls.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 
-#include <openssl/bio.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <openssl/rand.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "base/ref.h"
 #include "gateway/config.h"
 #include "gateway/local_ca.h"
-#include "gateway/tls_cert.h"
 #include "gateway/tls_certs.h"
 #include "gateway/tls_hello.h"
+#include "gateway/tls_int.h"
 #include "gateway/tls_profile.h"
 #include "gateway/tls_tickets.h"
 #include "tunnel/host.h"
 
 enum {
-    TLS_RECORD_BYTES = SSL3_RT_MAX_PLAIN_LENGTH,
-    TLS_RECORD_ROOM_BYTES = SSL3_RT_MAX_ENCRYPTED_LENGTH + SSL3_RT_HEADER_LENGTH,
-    TLS_STAGE_BYTES = 4 * TLS_RECORD_ROOM_BYTES,
     TLS_READ_AHEAD_BYTES = 4 * TLS_RECORD_ROOM_BYTES, /* exists only while a read is under way */
     TLS_CONTEXT_BYTES = SSL_MAX_SID_CTX_LENGTH,
 };
@@ -56,148 +41,6 @@ enum {
 static const char tls12_ciphers[] = "ECDHE+AESGCM+AES128:ECDHE+AESGCM:ECDHE+CHACHA20";
 static const char tls13_ciphers[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
                                     "TLS_CHACHA20_POLY1305_SHA256";
-
-struct tls {
-    struct ref ref;
-    SSL_CTX *ctx;                /* counted */
-    BIO_METHOD *bio;             /* owned */
-    EVP_CIPHER *ticket_cipher;   /* counted */
-    struct tls_certs *certs;     /* owned */
-    struct local_ca *ca;         /* counted */
-    struct tls_tickets *tickets; /* counted */
-};
-
-struct tls_session {
-    struct tls *tls; /* counted */
-    SSL *ssl;        /* owned */
-    int fd;          /* borrowed: closed after us */
-    tls_may_mint_fn *may_mint;
-    void *arg;
-    struct tls_profile *profile; /* counted; NULL: the gateway's own settings */
-    bool is_raw;                 /* no ALPN */
-    char *default_host;          /* owned: for clients that name none; NULL: they are refused */
-    char *only_host;             /* owned: for all clients, whatever they name; NULL: none */
-    char *host;                  /* owned: folded; NULL before the ClientHello */
-    const struct tls_pair *pair; /* borrowed: of tls; NULL: minted, or none yet */
-    const char *error;           /* borrowed: static; NULL: none */
-    int sys_errno;               /* of the socket; 0: none */
-    bool peer_gone;              /* the socket came to its end */
-    bool staging;                /* writes gather in the stage */
-    struct tls_cert *client;     /* in the arena; NULL: the visitor has sent none */
-    struct arena arena;
-    struct buf held; /* encrypted, not yet taken by the socket */
-};
-
-/* Encrypted bytes on their way to the socket, within one call only. */
-static _Thread_local struct {
-    size_t n;
-    char bytes[TLS_STAGE_BYTES];
-} stage;
-
-/* ---- the socket under OpenSSL ----------------------------------------------------------- */
-
-/* Sends what the socket takes, holds the rest. */
-static void session_send(struct tls_session *s, const char *p, size_t n)
-{
-    while (n > 0 && s->sys_errno == 0) {
-        ssize_t sent = send(s->fd, p, n, MSG_NOSIGNAL);
-
-        if (sent >= 0) {
-            p += sent;
-            n -= (size_t)sent;
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            buf_add(&s->held, p, n);
-            return;
-        } else if (errno != EINTR) {
-            s->sys_errno = errno;
-        }
-    }
-}
-
-static void stage_flush(struct tls_session *s)
-{
-    size_t n = stage.n;
-
-    stage.n = 0;
-    session_send(s, stage.bytes, n);
-}
-
-static int bio_write(BIO *bio, const char *p, int n)
-{
-    struct tls_session *s = BIO_get_data(bio);
-    size_t size = (size_t)n;
-
-    BIO_clear_retry_flags(bio);
-    if (s->staging && s->held.len == 0 && size > sizeof(stage.bytes) - stage.n)
-        stage_flush(s);
-    if (s->sys_errno != 0)
-        return -1;
-    if (s->held.len > 0) {
-        if (size > buf_room(&s->held)) {
-            BIO_set_retry_write(bio);
-            return -1;
-        }
-        buf_add(&s->held, p, size);
-    } else if (s->staging && size <= sizeof(stage.bytes)) {
-        memcpy(stage.bytes + stage.n, p, size);
-        stage.n += size;
-    } else {
-        session_send(s, p, size);
-    }
-    return n;
-}
-
-static int bio_read(BIO *bio, char *p, int room)
-{
-    struct tls_session *s = BIO_get_data(bio);
-    ssize_t n;
-
-    BIO_clear_retry_flags(bio);
-    do {
-        n = recv(s->fd, p, (size_t)room, 0);
-    } while (n == -1 && errno == EINTR);
-    if (n == 0)
-        s->peer_gone = true;
-    else if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK))
-        BIO_set_retry_read(bio);
-    else if (n == -1)
-        s->sys_errno = errno;
-    return (int)n;
-}
-
-static long bio_ctrl(BIO *bio, int cmd, long num, void *p)
-{
-    struct tls_session *s = BIO_get_data(bio);
-
-    (void)num;
-    (void)p;
-    switch (cmd) {
-    case BIO_CTRL_FLUSH: /* at the end of a flight: tls_handshake() sends it */
-        return 1;
-    case BIO_CTRL_EOF:
-        return s->peer_gone ? 1 : 0;
-    default:
-        return 0;
-    }
-}
-
-static int bio_create(BIO *bio)
-{
-    BIO_set_init(bio, 1);
-    return 1;
-}
-
-static BIO_METHOD *bio_method_new(void)
-{
-    BIO_METHOD *m = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "sallyport socket");
-
-    assert(m != NULL);
-    (void)BIO_meth_set_write(m, bio_write); /* setters of a method cannot fail */
-    (void)BIO_meth_set_read(m, bio_read);
-    (void)BIO_meth_set_ctrl(m, bio_ctrl);
-    (void)BIO_meth_set_create(m, bio_create);
-    return m;
-}
 
 /* ---- choosing the certificate ----------------------------------------------------------- */
 
@@ -253,7 +96,7 @@ static int read_name(struct tls_session *s, int *alert, char host[HOST_MAX_BYTES
     return 0;
 }
 
-static bool has_own_certificate(const struct tls_session *s)
+bool tls_has_own_certificate(const struct tls_session *s)
 {
     return s->profile != NULL && tls_profile_has_certificate(s->profile);
 }
@@ -270,8 +113,8 @@ static int on_client_hello(SSL *ssl, int *alert, void *arg)
     name = str_from(host);
     mem_free(s->host); /* after a HelloRetryRequest there is a second ClientHello */
     s->host = str_dup(name);
-    s->pair = has_own_certificate(s) ? NULL : tls_certs_find(s->tls->certs, name);
-    if (!has_own_certificate(s) && s->pair == NULL &&
+    s->pair = tls_has_own_certificate(s) ? NULL : tls_certs_find(s->tls->certs, name);
+    if (!tls_has_own_certificate(s) && s->pair == NULL &&
         (s->may_mint == NULL || !s->may_mint(s->arg, name)))
         return refuse(s, alert, SSL_AD_UNRECOGNIZED_NAME, "no certificate for the server name");
     if (set_context(ssl, name, s->profile) != 1)
@@ -297,7 +140,7 @@ static int on_certificate(SSL *ssl, void *arg)
     struct tls_session *s = SSL_get_app_data(ssl);
 
     (void)arg;
-    if (has_own_certificate(s))
+    if (tls_has_own_certificate(s))
         return 1;
     if (s->pair != NULL)
         return tls_pair_use(s->pair, ssl) == 0;
@@ -416,7 +259,7 @@ static int ctx_configure(SSL_CTX *ctx)
 /* Makes what does not depend on files; -1 when this OpenSSL cannot do what is asked of it. */
 static int tls_prepare(struct tls *t, struct tls *previous)
 {
-    t->bio = bio_method_new();
+    t->bio = tls_bio_method_new();
     t->ctx = SSL_CTX_new(TLS_server_method());
     t->ticket_cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
     if (t->ctx == NULL || t->ticket_cipher == NULL || ctx_configure(t->ctx) == -1)
@@ -487,324 +330,4 @@ void tls_unref(struct tls *t)
     local_ca_unref(t->ca);
     tls_tickets_unref(t->tickets);
     mem_free(t);
-}
-
-/* ---- sessions --------------------------------------------------------------------------- */
-
-struct tls_session *tls_session_new(struct tls *t, int fd, tls_may_mint_fn *may_mint, void *arg)
-{
-    struct tls_session *s = mem_zalloc(sizeof(*s));
-    BIO *bio = BIO_new(t->bio);
-
-    s->ssl = SSL_new(t->ctx);
-    assert(bio != NULL && s->ssl != NULL); /* only memory can be missing */
-    tls_ref(t);
-    s->tls = t;
-    s->fd = fd;
-    s->may_mint = may_mint;
-    s->arg = arg;
-    buf_init(&s->held, TLS_HELD_MAX_BYTES);
-    arena_init(&s->arena);
-    BIO_set_data(bio, s);
-    SSL_set_bio(s->ssl, bio, bio);
-    (void)SSL_set_app_data(s->ssl, s); /* fails only without memory */
-    SSL_set_accept_state(s->ssl);
-    return s;
-}
-
-void tls_session_free(struct tls_session *s)
-{
-    if (s == NULL)
-        return;
-    SSL_free(s->ssl);
-    tls_unref(s->tls);
-    tls_profile_unref(s->profile);
-    mem_free(s->default_host);
-    mem_free(s->only_host);
-    mem_free(s->host);
-    arena_fini(&s->arena);
-    buf_fini(&s->held);
-    mem_free(s);
-}
-
-int tls_session_set_profile(struct tls_session *s, struct tls_profile *profile, size_t max_bytes,
-                            struct err *e)
-{
-    assert(s->profile == NULL && SSL_in_before(s->ssl));
-    if (profile == NULL)
-        return 0;
-    if (tls_profile_apply(profile, s->ssl, max_bytes, e) == -1)
-        return -1;
-    tls_profile_ref(profile);
-    s->profile = profile;
-    return 0;
-}
-
-void tls_session_set_raw(struct tls_session *s, struct str name)
-{
-    assert(s->default_host == NULL && name.n <= HOST_MAX_BYTES);
-    s->is_raw = true;
-    if (name.n > 0)
-        s->default_host = str_dup(name);
-}
-
-void tls_session_set_host(struct tls_session *s, struct str name)
-{
-    assert(s->only_host == NULL && name.n <= HOST_MAX_BYTES);
-    s->only_host = str_dup(name);
-}
-
-/* Keeps the first reason (NULL: the socket's, or unknown). */
-static enum tls_status session_fail(struct tls_session *s, const char *why)
-{
-    if (why == NULL && s->sys_errno != 0)
-        why = strerrordesc_np(s->sys_errno);
-    if (s->error == NULL)
-        s->error = why != NULL ? why : "TLS failed";
-    return TLS_FAILED;
-}
-
-/* What a call that returned rc <= 0 came to. */
-static enum tls_status session_status(struct tls_session *s, int rc)
-{
-    enum tls_status status = TLS_FAILED;
-
-    switch (SSL_get_error(s->ssl, rc)) {
-    case SSL_ERROR_WANT_READ:
-        return TLS_WANT_READ;
-    case SSL_ERROR_WANT_WRITE:
-        return TLS_WANT_WRITE;
-    case SSL_ERROR_ZERO_RETURN:
-        return TLS_EOF;
-    case SSL_ERROR_SYSCALL:
-        if (s->sys_errno == 0 && s->peer_gone)
-            status = TLS_EOF;
-        else
-            status = session_fail(s, NULL);
-        break;
-    default:
-        status = session_fail(s, ERR_reason_error_string(ERR_peek_error()));
-        break;
-    }
-    ERR_clear_error(); /* the queue is the thread's and would spoil the next session's call */
-    return status;
-}
-
-/* What is held goes out first; then whether all of it went. */
-enum tls_status tls_flush(struct tls_session *s)
-{
-    struct str held = buf_str(&s->held);
-
-    while (held.n > 0 && s->sys_errno == 0) {
-        ssize_t sent = send(s->fd, held.p, held.n, MSG_NOSIGNAL);
-
-        if (sent >= 0)
-            held = str_skip(held, (size_t)sent);
-        else if (errno == EAGAIN || errno == EWOULDBLOCK)
-            break;
-        else if (errno != EINTR)
-            s->sys_errno = errno;
-    }
-    if (s->sys_errno != 0)
-        return session_fail(s, NULL);
-    buf_consume(&s->held, s->held.len - held.n);
-    if (s->held.len > 0)
-        return TLS_WANT_WRITE;
-    buf_fini(&s->held);
-    return TLS_OK;
-}
-
-static void stage_start(struct tls_session *s)
-{
-    assert(stage.n == 0);
-    s->staging = true;
-}
-
-static void stage_stop(struct tls_session *s)
-{
-    s->staging = false;
-    if (stage.n > 0)
-        stage_flush(s);
-}
-
-/* Once, so that what a visitor sent is looked through once, however many requests follow. */
-static void read_client(struct tls_session *s)
-{
-    X509 *x509 = SSL_get0_peer_certificate(s->ssl);
-
-    if (x509 == NULL || s->client != NULL)
-        return;
-    s->client = arena_zalloc(&s->arena, sizeof(*s->client));
-    tls_cert_read(x509, &s->arena, s->client);
-    s->client->pem = tls_cert_pem(x509, &s->arena);
-}
-
-enum tls_status tls_handshake(struct tls_session *s)
-{
-    enum tls_status status = TLS_OK;
-    enum tls_status flushed;
-    int rc;
-
-    stage_start(s);
-    ERR_clear_error(); /* others on this thread may have left something */
-    rc = SSL_do_handshake(s->ssl);
-    if (rc != 1)
-        status = session_status(s, rc);
-    else
-        read_client(s);
-    stage_stop(s);
-    if (status == TLS_EOF)
-        return session_fail(s, "the peer closed the connection in the handshake");
-    /* An alert goes out as far as the socket takes it; anything else must go out whole. */
-    if (status == TLS_FAILED)
-        return status;
-    flushed = tls_flush(s);
-    return flushed == TLS_OK ? status : flushed;
-}
-
-enum tls_status tls_read(struct tls_session *s, char *p, size_t *n)
-{
-    size_t room = *n;
-    int rc;
-
-    ERR_clear_error();
-    rc = SSL_read_ex(s->ssl, p, room, n);
-    if (rc == 1)
-        return TLS_OK;
-    *n = 0;
-    return session_status(s, rc);
-}
-
-/* One record; *n: in, bytes offered, out, taken. */
-static enum tls_status write_record(struct tls_session *s, const char *p, size_t *n)
-{
-    size_t size = *n < TLS_RECORD_BYTES ? *n : TLS_RECORD_BYTES;
-    int rc = SSL_write_ex(s->ssl, p, size, n);
-
-    if (rc == 1)
-        return TLS_OK;
-    *n = 0;
-    return session_status(s, rc);
-}
-
-enum tls_status tls_write(struct tls_session *s, const char *p, size_t *n)
-{
-    size_t offered = *n;
-    enum tls_status status = TLS_OK;
-
-    *n = 0;
-    if (s->held.len > 0) {
-        status = tls_flush(s);
-        if (status != TLS_OK)
-            return status;
-    }
-    ERR_clear_error();
-    /* A single record goes out without the copy to the stage. */
-    if (offered > TLS_RECORD_BYTES)
-        stage_start(s);
-    while (*n < offered && status == TLS_OK && s->held.len == 0) {
-        size_t piece = offered - *n;
-
-        status = write_record(s, p + *n, &piece);
-        *n += piece;
-    }
-    stage_stop(s);
-    if (status != TLS_OK)
-        return status;
-    if (s->sys_errno != 0)
-        return session_fail(s, NULL);
-    return s->held.len > 0 ? TLS_WANT_WRITE : TLS_OK;
-}
-
-enum tls_status tls_shutdown(struct tls_session *s)
-{
-    int rc;
-
-    /* Inside a handshake OpenSSL has no close_notify to give. */
-    if ((SSL_get_shutdown(s->ssl) & SSL_SENT_SHUTDOWN) != 0 || SSL_in_init(s->ssl))
-        return tls_flush(s);
-    ERR_clear_error();
-    rc = SSL_shutdown(s->ssl);
-    if (rc < 0) {
-        enum tls_status status = session_status(s, rc);
-
-        if (status == TLS_FAILED)
-            return status;
-    }
-    return tls_flush(s);
-}
-
-bool tls_has_pending(const struct tls_session *s)
-{
-    return SSL_has_pending(s->ssl) == 1;
-}
-
-struct str tls_server_name(const struct tls_session *s)
-{
-    return str_from(s->host);
-}
-
-const char *tls_version(const struct tls_session *s)
-{
-    return SSL_get_version(s->ssl);
-}
-
-const char *tls_cipher(const struct tls_session *s)
-{
-    const SSL_CIPHER *cipher = SSL_get_current_cipher(s->ssl);
-
-    return cipher == NULL ? "" : SSL_CIPHER_standard_name(cipher);
-}
-
-bool tls_server_cert(const struct tls_session *s, struct arena *a, struct tls_cert *out)
-{
-    X509 *x509 = SSL_get_certificate(s->ssl);
-
-    if (x509 == NULL)
-        return false;
-    tls_cert_read(x509, a, out);
-    return true;
-}
-
-const struct tls_cert *tls_client_cert(const struct tls_session *s)
-{
-    return s->client;
-}
-
-const struct tls_profile *tls_session_profile(const struct tls_session *s)
-{
-    return s->profile;
-}
-
-struct str tls_alpn(const struct tls_session *s)
-{
-    const unsigned char *name;
-    unsigned n;
-
-    SSL_get0_alpn_selected(s->ssl, &name, &n);
-    return str_of((const char *)name, n);
-}
-
-const char *tls_session_error(const struct tls_session *s)
-{
-    return s->error != NULL ? s->error : "";
-}
-
-int tls_session_errno(const struct tls_session *s)
-{
-    return s->sys_errno;
-}
-
-bool tls_is_cut(const struct tls_session *s)
-{
-    return s->peer_gone;
-}
-
-bool tls_covers(const struct tls_session *s, struct str host)
-{
-    if (has_own_certificate(s))
-        return X509_check_host(SSL_get_certificate(s->ssl), host.p, host.n, 0, NULL) == 1;
-    if (s->pair != NULL)
-        return tls_pair_covers(s->pair, host);
-    return str_eq(tls_server_name(s), host);
 }

@@ -53,14 +53,10 @@ void request_line_text(const struct event *ev, struct buf *out)
 
     clock_format_rfc3339(ev->wall_ms, time);
     buf_add_fmt(out, "%s ", time);
-    switch (ev->kind) {
-    case EVENT_HTTP_REQUEST:
+    if (ev->type == EVENT_HTTP_REQUEST)
         add_exchange(out, ev);
-        break;
-    case EVENT_TCP_CLOSED:
+    else
         add_connection(out, ev);
-        break;
-    }
     buf_add_fmt(out, " %.1fms\n", (double)ev->duration_us / 1000.0);
 }
 

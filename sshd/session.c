@@ -35,6 +35,7 @@
 #include "sshd/exec.h"
 #include "sshd/farewell.h"
 #include "sshd/requests.h"
+#include "sshd/session_event.h"
 #include "sshd/sshd_int.h"
 #include "sshd/terminal.h"
 #include "tunnel/acl.h"
@@ -169,7 +170,8 @@ static void session_note_death(struct session *s)
     (void)snprintf(s->end_text, sizeof(s->end_text), "%s", text);
 }
 
-static void log_end(struct session *s)
+/* The log, and who subscribed to it, hear of the end. */
+static void tell_end(struct session *s)
 {
     const char *version = s->ssh != NULL ? ssh_get_clientbanner(s->ssh) : NULL;
     uint64_t suppressed;
@@ -178,6 +180,7 @@ static void log_end(struct session *s)
         log_info("ssh.closed", LS("session", s->id), LS("account", s->auth.key->account),
                  LADDR("client", &s->client), LS("reason", close_name(s->end_why)),
                  LS("detail", s->end_text));
+        session_event_stop(s);
         return;
     }
     sshd_count(s->front, METRIC_SSH_REFUSED_TOTAL, 1);
@@ -258,7 +261,7 @@ void session_finish(struct session *s, enum session_manner manner)
     enum farewell_to to = s->state == SESSION_UP ? FAREWELL_TO_USER : FAREWELL_TO_STRANGER;
 
     session_stop(s);
-    log_end(s);
+    tell_end(s);
     terminals_detach(s, talk, s->end_is_told ? s->end_text : NULL);
     exec_abandon(s->bare);
     chans_detach(s);
@@ -292,6 +295,7 @@ static void session_login_done(struct session *s)
     log_info("ssh.login", LS("session", s->id), LS("account", s->auth.key->account),
              LS("key", s->auth.key->where), LS("user", s->auth.user), LADDR("client", &s->client),
              LS("version", version != NULL ? version : ""));
+    session_event_start(s);
     timer_set(s, &s->phase, settings->command_wait_ms);
     timer_set(s, &s->keepalive, tick_ms(settings));
 }

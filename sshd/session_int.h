@@ -65,6 +65,8 @@ struct session {
     enum session_state state;
     struct sshd *front; /* borrowed */
     struct addr client;
+    struct addr server; /* since the login, as what follows */
+    uint64_t login_wall_ms;
     int fd; /* borrowed: libssh closes it */
     UT_hash_handle hh;
 

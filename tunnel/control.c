@@ -21,6 +21,7 @@
 #include "base/metrics.h"
 #include "tunnel/acl.h"
 #include "tunnel/domains.h"
+#include "tunnel/endpoint_event.h"
 
 struct control {
     struct worker *worker;             /* owned */
@@ -31,7 +32,8 @@ struct control {
     struct worker *const *workers;     /* borrowed: outlive us */
     struct routes *const *routes;      /* borrowed: outlive us */
     size_t worker_count;
-    size_t changes; /* that not all workers have applied */
+    struct event_sink *events; /* borrowed: outlives us; may be NULL */
+    size_t changes;            /* that not all workers have applied */
     bool stopping;
 };
 
@@ -139,6 +141,16 @@ static void on_change(struct worker *w, void *arg)
         worker_post(ch->control->worker, on_applied, ch);
 }
 
+/* The metrics, and who subscribed to it, hear of an endpoint that comes or goes. */
+static void tell_endpoint(struct control *c, const struct endpoint *ep, int n)
+{
+    if (ep == NULL)
+        return;
+    metrics_add(worker_metrics(c->worker), METRIC_ENDPOINTS, n);
+    metrics_add_to_group(worker_metrics(c->worker), METRIC_GROUP_ENDPOINTS, endpoint_metric(ep), n);
+    endpoint_event_publish(c->events, ep, n > 0 ? EVENT_CREATED : EVENT_DELETED);
+}
+
 /*
  * What the change does to ports, once the registry has made it: members of a pool, and an endpoint and
  * the one it displaces, have the same port.
@@ -169,7 +181,8 @@ static void publish(struct control *c, struct endpoint *added, struct endpoint *
     if (removed != NULL)
         endpoint_withdraw(removed);
     atomic_init(&ch->pending, c->worker_count);
-    metrics_add(worker_metrics(c->worker), METRIC_ENDPOINTS, (added != NULL) - (removed != NULL));
+    tell_endpoint(c, added, 1);
+    tell_endpoint(c, removed, -1);
     c->changes++;
     for (size_t i = 0; i < c->worker_count; i++) {
         ch->parts[i] = (struct change_part){ .change = ch, .routes = c->routes[i] };
@@ -356,6 +369,7 @@ struct control *control_new(const struct control_params *params)
     c->workers = params->workers;
     c->routes = params->routes;
     c->worker_count = params->worker_count;
+    c->events = params->events;
     return c;
 }
 

@@ -19,6 +19,7 @@
 
 struct acl;
 struct control;
+struct event_sink;
 
 enum { CONTROL_EXPIRE_MS = 5000 }; /* how often ended holds are forgotten */
 
@@ -27,6 +28,7 @@ struct control_params {
     struct worker *const *workers;   /* borrowed: outlive c; at least one */
     struct routes *const *routes;    /* borrowed: one a worker, in the same order */
     size_t worker_count;
+    struct event_sink *events; /* borrowed: outlives c; NULL: nobody listens */
 };
 
 struct control *control_new(const struct control_params *params);

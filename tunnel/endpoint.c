@@ -48,6 +48,28 @@ void endpoint_unref(struct endpoint *ep)
     mem_free(ep);
 }
 
+/* ---- for the metrics ------------------------------------------------------------------- */
+
+static const char *const type_words[] = { "agent", "cloud" };
+static const char *const binding_words[] = { "public", "internal" };
+
+enum { TYPES = 2, BINDINGS = 2 };
+
+size_t endpoint_metric(const struct endpoint *ep)
+{
+    size_t is_cloud = !endpoint_has_agent(ep);
+    size_t is_internal = ep->url.binding == BINDING_INTERNAL;
+
+    return (is_cloud * BINDINGS + is_internal) * SCHEME_COUNT + ep->url.scheme;
+}
+
+void endpoint_metric_words(size_t index, const char *words[ENDPOINT_METRIC_WORDS])
+{
+    words[0] = type_words[index / SCHEME_COUNT / BINDINGS % TYPES];
+    words[1] = binding_words[index / SCHEME_COUNT % BINDINGS];
+    words[2] = scheme_name((enum scheme)(index % SCHEME_COUNT));
+}
+
 /*
  * What follows is a hint for choosing and orders nothing, so it is relaxed; a worker that was told of
  * the end by a message sees what was set before that.

@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/ref.h"
@@ -52,14 +53,22 @@ struct endpoint {
     uint64_t connect_rules; /* the same of its rules for connections; 0: none */
     bool pooling;           /* others with this may have the address too (tunnel/pool.h) */
     bool wants_events;      /* the session shows request lines */
+    uint64_t created_wall_ms;
     char session_id[ID_BYTES];
     char key[ENDPOINT_KEY_BYTES]; /* SHA-256 fingerprint of the SSH key, hexadecimal */
     struct agent agent;           /* zeroed: it is a cloud endpoint */
+    /* Where the metrics count it (gateway/endpoint_stats.h); 0: not asked for yet. Changes later. */
+    _Atomic uint64_t stats_place;
     struct port
         *port; /* borrowed: of a public TCP endpoint that is online; the registry opens it */
     atomic_uint outstanding; /* see endpoint_enter() */
     atomic_bool withdrawn;   /* see endpoint_withdraw() */
 };
+
+/* Where METRIC_GROUP_ENDPOINTS counts it, and the words for that: type, binding and scheme. */
+size_t endpoint_metric(const struct endpoint *ep);
+enum { ENDPOINT_METRIC_WORDS = 3 };
+void endpoint_metric_words(size_t index, const char *words[ENDPOINT_METRIC_WORDS]);
 
 /* False for a cloud endpoint, which no session holds: its policy answers everything. */
 static inline bool endpoint_has_agent(const struct endpoint *ep)

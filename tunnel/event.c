@@ -1,6 +1,6 @@
 /*
  * The fields borrow everything from the event, so that a sink can format them without memory of its
- * own; the one text that is composed, the error code, comes from a table made of err.def.
+ * own.
  */
 #include "tunnel/event.h"
 
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "tunnel/event_field.h"
 
 static void event_free(struct counted *self)
 {
@@ -28,154 +29,116 @@ struct event *event_new(void)
     return ev;
 }
 
-static const struct {
-    unsigned number;
-    const char *text;
-} error_codes[] = {
-#define ERR(symbol, number, status, text) { (number), "ERR_SALLYPORT_" #number },
-#include "base/err.def"
-#undef ERR
+/* ---- headers --------------------------------------------------------------------------- */
+
+/* Words that are in the names of fields which carry credentials. */
+static const struct str secret_words[] = {
+    STR_INIT("auth"),   STR_INIT("cookie"),     STR_INIT("token"),   STR_INIT("secret"),
+    STR_INIT("passw"),  STR_INIT("api-key"),    STR_INIT("apikey"),  STR_INIT("api_key"),
+    STR_INIT("signat"), STR_INIT("credential"), STR_INIT("session"), STR_INIT("access-key"),
+    STR_INIT("-key"),   STR_INIT("jwt"),        STR_INIT("csrf"),    STR_INIT("xsrf"),
 };
 
-/* NULL when there was no error. */
-static const char *error_code(unsigned number)
+bool event_header_is_secret(struct str name)
 {
-    if (number == 0)
-        return NULL;
-    for (size_t i = 0; i < sizeof(error_codes) / sizeof(error_codes[0]); i++) {
-        if (error_codes[i].number == number)
-            return error_codes[i].text;
+    for (size_t i = 0; i < sizeof(secret_words) / sizeof(secret_words[0]); i++) {
+        for (size_t k = 0; k + secret_words[i].n <= name.n; k++) {
+            if (str_starts_nocase(str_skip(name, k), secret_words[i]))
+                return true;
+        }
     }
-    return NULL;
+    return false;
 }
 
-/* ---- fields ---------------------------------------------------------------------------- */
-
-struct fields {
-    struct log_field *out; /* borrowed: EVENT_FIELDS_MAX long */
-    size_t count;
-};
-
-static void add(struct fields *f, struct log_field field)
+static struct str copy_name(struct event *ev, struct str name, enum event_header_case how)
 {
-    assert(f->count < EVENT_FIELDS_MAX);
-    f->out[f->count++] = field;
+    struct str copy = arena_str(&ev->arena, str_slice(name, 0, EVENT_HEADER_MAX_BYTES));
+    char *p = (char *)(uintptr_t)copy.p; /* ours, of the arena */
+
+    for (size_t i = 0; how == EVENT_HEADER_NORMAL && i < copy.n; i++) {
+        bool is_first = i == 0 || p[i - 1] == '-';
+
+        p[i] = is_first ? char_upper(p[i]) : char_lower(p[i]);
+    }
+    return copy;
 }
 
-/* An empty string means that the field does not apply. */
-static void add_str(struct fields *f, const char *name, struct str value)
+static struct str copy_value(struct event *ev, struct str value, enum event_header_case how)
 {
-    if (value.n > 0)
-        add(f, LSTR(name, value));
+    struct str copy = arena_str(&ev->arena, str_slice(value, 0, EVENT_HEADER_MAX_BYTES));
+    char *p = (char *)(uintptr_t)copy.p; /* ours, of the arena */
+
+    for (size_t i = 0; how == EVENT_HEADER_NORMAL && i < copy.n; i++)
+        p[i] = char_lower(p[i]);
+    return copy;
 }
 
-static void add_ip(struct fields *f, const char *name, const struct addr *a)
+void event_add_header(struct event *ev, struct event_headers *out, struct str name,
+                      struct str value, enum event_header_case how)
 {
-    if (a->family != 0)
-        add(f, LIP(name, a));
-}
+    struct event_header *items = (struct event_header *)(uintptr_t)out->items; /* ours to fill */
 
-static void add_conn(struct fields *f, const struct event *ev)
-{
-    add_ip(f, "conn.client_ip", &ev->client);
-    add_ip(f, "conn.server_ip", &ev->server);
-    add_str(f, "conn.server_name", ev->server_name);
-    if (ev->server.family != 0)
-        add(f, LU("conn.server_port", ev->server.port));
-    if (ev->conn_start_wall_ms != 0)
-        add(f, LTIME("conn.start_ts", ev->conn_start_wall_ms));
-}
-
-/* What a connection is told of that no request was. */
-static void add_conn_end(struct fields *f, const struct event *ev)
-{
-    add(f, LTIME("conn.end_ts", ev->wall_ms));
-    add(f, LU("conn.bytes_in", ev->conn_bytes_in));
-    add(f, LU("conn.bytes_out", ev->conn_bytes_out));
-}
-
-/* url.raw is left out: it would repeat the four parts in every line. */
-static void add_request(struct fields *f, const struct event *ev)
-{
-    add_str(f, "http.request.method", ev->method_lower);
-    add_str(f, "http.request.url.scheme", ev->url_scheme);
-    add_str(f, "http.request.url.host", ev->url_host);
-    add_str(f, "http.request.url.path", ev->url_path);
-    add_str(f, "http.request.url.query", ev->url_query);
-    add_str(f, "http.request.version", ev->version);
-    add_str(f, "http.request.user_agent", ev->user_agent);
-    add(f, LU("http.request.body_length", ev->request_body_bytes));
-}
-
-static void add_response(struct fields *f, const struct event *ev)
-{
-    if (ev->status == 0)
+    if (out->count == EVENT_HEADERS_MAX)
         return;
-    add(f, LU("http.response.status_code", ev->status));
-    add(f, LU("http.response.body_length", ev->response_body_bytes));
+    if (items == NULL)
+        out->items = items = arena_alloc(&ev->arena, EVENT_HEADERS_MAX * sizeof(*items));
+    items[out->count++] = (struct event_header){
+        .name = copy_name(ev, name, how),
+        .value = event_header_is_secret(name) ? STR("***") : copy_value(ev, value, how),
+    };
 }
 
-/* How it ended and how long it took. */
-static void add_end(struct fields *f, const struct event *ev)
-{
-    const char *code = error_code(ev->error_number);
-
-    add(f, LU("duration_ms", ev->duration_us / 1000));
-    if (ev->upstream_us != 0)
-        add(f, LU("upstream_ms", ev->upstream_us / 1000));
-    if (ev->kind == EVENT_HTTP_REQUEST && (ev->upstream_us != 0 || ev->connection_reused))
-        add(f, LB("backend.connection_reused", ev->connection_reused));
-    if (code != NULL)
-        add(f, LS("error_code", code));
-    if (!str_eq(ev->close_reason, STR("done")))
-        add_str(f, "close_reason", ev->close_reason);
-}
-
-static void add_policy(struct fields *f, const struct event *ev)
-{
-    add_str(f, "basic_auth.decision", ev->basic_auth_decision);
-    add_str(f, "basic_auth.username", ev->basic_auth_username);
-    add_str(f, "ip_policy.decision", ev->ip_policy_decision);
-    add_str(f, "circuit_breaker.decision", ev->circuit_breaker_decision);
-    add_str(f, "webhook_verification.decision", ev->webhook_decision);
-    add_str(f, "compression.algorithm", ev->compression_algorithm);
-    if (ev->compression_saved_bytes > 0)
-        add(f, LU("compression.bytes_saved", ev->compression_saved_bytes));
-    add_str(f, "traffic_policy.logs", ev->policy_logs);
-}
+/* ---- for the log ----------------------------------------------------------------------- */
 
 const char *event_name(const struct event *ev)
 {
-    static const char *const names[] = {
+    static const char *const names[EVENT_TRAFFIC_TYPES] = {
         [EVENT_HTTP_REQUEST] = "http_request_complete",
         [EVENT_TCP_CLOSED] = "tcp_connection_closed",
     };
 
-    return names[ev->kind];
+    assert(event_type_is_traffic(ev->type));
+    return names[ev->type];
+}
+
+static struct log_field log_field(const char *name, const struct event_value *v)
+{
+    switch (v->kind) {
+    case EVENT_VALUE_IP:
+        return LIP(name, v->as.ip);
+    case EVENT_VALUE_TIME:
+        return LTIME(name, v->as.u64);
+    case EVENT_VALUE_U64:
+        return LU(name, v->as.u64);
+    case EVENT_VALUE_BOOL:
+        return LB(name, v->as.b);
+    case EVENT_VALUE_STR:
+    case EVENT_VALUE_JSON:
+        return LSTR(name, v->as.str);
+    case EVENT_VALUE_HEADERS: /* too long for a line */
+    case EVENT_VALUE_PORT:    /* these are U64 or STR by now */
+    case EVENT_VALUE_UINT:
+    case EVENT_VALUE_MICROS:
+    case EVENT_VALUE_ERROR:
+        break;
+    }
+    return LNONE;
 }
 
 size_t event_fields(const struct event *ev, struct log_field out[EVENT_FIELDS_MAX])
 {
-    struct fields f = { .out = out };
+    size_t count = 0;
 
+    static_assert((int)EVENT_FIELD_COUNT < (int)EVENT_FIELDS_MAX,
+                  "a line has no room for all fields");
     if (ev->id[0] != '\0')
-        add(&f, LS("event_id", ev->id));
-    add_str(&f, "endpoint.id", ev->endpoint_id);
-    add_str(&f, "endpoint.url", ev->endpoint_url);
-    add_str(&f, "session.id", ev->session_id);
-    add_conn(&f, ev);
-    if (ev->kind == EVENT_TCP_CLOSED)
-        add_conn_end(&f, ev); /* names of one prefix stand together, to be one object in JSON */
-    add_str(&f, "tls.version", ev->tls_version);
-    add_str(&f, "tls.cipher_suite", ev->tls_cipher);
-    add_str(&f, "tls.client_cert.serial_number", ev->tls_client_serial);
-    add_str(&f, "tls.client_cert.subject.cn", ev->tls_client_cn);
-    add_str(&f, "ja4_fingerprint", ev->ja4);
-    if (ev->kind == EVENT_HTTP_REQUEST) {
-        add_request(&f, ev);
-        add_response(&f, ev);
+        out[count++] = LS("event_id", ev->id);
+    for (size_t i = 0; i < EVENT_FIELD_COUNT; i++) {
+        const struct event_field *f = &event_field_table[i];
+        struct event_value v;
+
+        if (f->is_logged && event_field_get(ev, f, &v))
+            out[count++] = log_field(f->name, &v);
     }
-    add_end(&f, ev);
-    add_policy(&f, ev);
-    return f.count;
+    return count;
 }

@@ -76,7 +76,8 @@ static bool fits(const struct choice *c, const struct endpoint *ep)
 {
     if (endpoint_is_withdrawn(ep))
         return false;
-    return c->tried == NULL || (endpoint_has_same_rules(c->from, ep) && !was_tried(c->tried, ep));
+    return c->tried == NULL ||
+           (ep != c->from && endpoint_has_same_rules(c->from, ep) && !was_tried(c->tried, ep));
 }
 
 /* A number below n, from 32 random bits. */
@@ -125,14 +126,22 @@ struct endpoint *pool_choose(const struct pool *p, uint64_t random)
     return ep != NULL ? ep : p->members[0];
 }
 
-struct endpoint *pool_choose_other(const struct pool *p, uint64_t random,
-                                   const struct endpoint *from, struct pool_tried *tried)
+struct endpoint *pool_choose_other(const struct pool *p, uint64_t random, struct endpoint *from,
+                                   struct pool_tried *tried)
 {
     const struct choice again = { .from = from, .tried = tried };
+    struct endpoint *other;
 
-    if (tried->count < POOL_TRIES_MAX)
-        tried->members[tried->count++] = from;
-    if (tried->count == POOL_TRIES_MAX || p->count == 0)
+    if (tried->count == POOL_TRIES_MAX - 1 || p->count == 0)
         return NULL;
-    return p->count == 1 ? first_from(p, 0, &again) : choose(p, random, &again);
+    other = p->count == 1 ? first_from(p, 0, &again) : choose(p, random, &again);
+    if (other != NULL)
+        tried->members[tried->count++] = from;
+    return other;
+}
+
+void pool_tried_fini(struct pool_tried *tried)
+{
+    while (tried->count > 0)
+        endpoint_leave(tried->members[--tried->count]);
 }

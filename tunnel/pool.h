@@ -26,9 +26,12 @@ struct pool {
     bool keeps; /* members differ in their rules for connections, so a connection keeps to one */
 };
 
-/* The members that could not take a request or connection. Zeroed: none yet. */
+/*
+ * The members that could not take a request or connection. It counts as outstanding with them until its
+ * end, or those that fail would look idle and get it all. Zeroed: none yet.
+ */
 struct pool_tried {
-    const struct endpoint *members[POOL_TRIES_MAX]; /* compared only */
+    struct endpoint *members[POOL_TRIES_MAX - 1]; /* entered (endpoint_enter()) */
     size_t count;
 };
 
@@ -44,11 +47,13 @@ bool pool_has(const struct pool *p, const struct endpoint *ep);
  */
 struct endpoint *pool_choose(const struct pool *p, uint64_t random);
 /*
- * Another member for one that `from` could not take: not withdrawn, with the same rules as `from`, since
- * those have run, and not tried before. Notes `from` as tried. NULL: there is none, or
- * POOL_TRIES_MAX were tried.
+ * Another member for what `from`, which it has entered, could not take: not withdrawn, with the same
+ * rules as `from`, since those have run, and not tried before. `from` is then `tried`'s to leave. NULL:
+ * there is none, or POOL_TRIES_MAX were tried; nothing changes.
  */
-struct endpoint *pool_choose_other(const struct pool *p, uint64_t random,
-                                   const struct endpoint *from, struct pool_tried *tried);
+struct endpoint *pool_choose_other(const struct pool *p, uint64_t random, struct endpoint *from,
+                                   struct pool_tried *tried);
+/* The request or connection has ended. */
+void pool_tried_fini(struct pool_tried *tried);
 
 #endif

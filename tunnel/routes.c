@@ -295,7 +295,7 @@ struct endpoint *routes_choose(const struct routes *r, const struct pool *pool)
     return pool == NULL ? NULL : pool_choose(pool, rand_next(r->random));
 }
 
-struct endpoint *routes_choose_other(const struct routes *r, const struct endpoint *from,
+struct endpoint *routes_choose_other(const struct routes *r, struct endpoint *from,
                                      struct pool_tried *tried)
 {
     static const struct pool nobody = { 0 };

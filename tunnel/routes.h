@@ -53,7 +53,7 @@ const struct pool *routes_pool_of(const struct routes *r, const struct endpoint 
 /* The member for the next request or connection, borrowed (pool_choose()); NULL for no pool. */
 struct endpoint *routes_choose(const struct routes *r, const struct pool *pool);
 /* Another member in place of `from`, borrowed (pool_choose_other()), or NULL. */
-struct endpoint *routes_choose_other(const struct routes *r, const struct endpoint *from,
+struct endpoint *routes_choose_other(const struct routes *r, struct endpoint *from,
                                      struct pool_tried *tried);
 
 /* The same pools, with the choice made: an endpoint, borrowed, or NULL. */

@@ -476,11 +476,12 @@ def test_client_initiated_renegotiation_is_refused(scene):
 
 
 def test_metrics_are_prometheus_text(scene):
-    """Every metric has HELP and TYPE; counters move."""
+    """Every metric has HELP and TYPE, and no sample is without; counters move."""
     text = scene.gateway.admin("/metrics")
-    names = set(re.findall(r"^# TYPE (sallyport_\w+) (?:gauge|counter)$", text, re.M))
-    assert names == set(re.findall(r"^# HELP (sallyport_\w+) ", text, re.M))
-    assert names == set(re.findall(r"^(sallyport_\w+)(?:\{.*\})? -?\d", text, re.M))
+    names = set(re.findall(r"^# TYPE (\w+) (?:gauge|counter|histogram)$", text, re.M))
+    assert names == set(re.findall(r"^# HELP (\w+) ", text, re.M))
+    samples = set(re.findall(r"^(\w+?)(?:_bucket|_sum|_count)?(?:\{.*\})? -?\d", text, re.M))
+    assert samples <= names
     before = scene.gateway.metrics()["sallyport_requests_total"]
     scene.http("x.example.test").get("/")
     wait_until(lambda: scene.gateway.metrics()["sallyport_requests_total"] == before + 1,

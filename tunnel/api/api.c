@@ -477,11 +477,12 @@ static int run(struct api_call *c)
     return run_task(c, &task);
 }
 
-/* The path as it can stand in JSON. */
+/* The path as it can stand in JSON that every parser takes. */
 static struct str shown_path(struct api_call *c)
 {
     struct str path = str_slice(c->request->path, 0, API_PATH_MAX_BYTES);
 
+    path = str_slice(path, 0, str_find_char(path, '\0'));
     return arena_str(&c->arena, str_slice(path, 0, utf8_good(path)));
 }
 

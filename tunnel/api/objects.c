@@ -185,7 +185,7 @@ static int load_owned(struct api_call *c, const struct api_resource *r,
                       const struct store_entries *found, size_t prefix_bytes, json_t *list)
 {
     for (size_t i = 0; i < found->count; i++) {
-        json_t *object;
+        json_t *object = NULL;
         int rc = load(c, r, str_from(found->list[i].key + prefix_bytes), false, &object);
 
         if (rc == -1)

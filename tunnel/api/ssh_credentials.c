@@ -6,6 +6,8 @@
 #include "tunnel/api/call.h"
 #include "tunnel/authkeys.h"
 
+enum { RULE_SHOWN_BYTES = 64 };
+
 static const struct api_field fields[] = {
     API_FIELD_CREATED_AT,
     API_FIELD_DESCRIPTION(API_CREDENTIAL_TEXT),
@@ -22,9 +24,22 @@ static const struct api_field fields[] = {
       .where = API_C | API_U | API_R | API_F,
       .max_items = ACL_RULES_MAX,
       .too_long = API_CREDENTIAL_ACL,
-      .text = "rules \"*\" or \"bind:HOST\", \"bind:*.HOST\", \"bind:HOST:PORT\"; none: all" },
+      .text = "rules \"*\" or \"bind:HOST\", \"bind:*.HOST\", \"bind:HOST:PORT\", and the same "
+              "with connect:; none: all" },
     API_FIELDS_OWNER,
 };
+
+/* One rule, added to those before it. */
+static int add_rule(struct acl *acl, struct str rule, struct err *e)
+{
+    if (str_eq(rule, STR("*")))
+        return 0;
+    if (str_starts(rule, STR("bind:")))
+        return acl_add(acl, str_skip(rule, sizeof("bind:") - 1), e);
+    if (str_starts(rule, STR("connect:")))
+        return acl_add_connect(acl, str_skip(rule, sizeof("connect:") - 1), e);
+    return err_set(e, E_SYNTAX, "a rule is \"*\", or begins with \"bind:\" or \"connect:\"");
+}
 
 static int check_acl(struct api_call *c, const json_t *rules)
 {
@@ -37,15 +52,11 @@ static int check_acl(struct api_call *c, const json_t *rules)
     json_array_foreach(rules, i, rule)
     {
         struct str text = str_of(json_string_value(rule), json_string_length(rule));
-        struct err e = { .msg = "a rule is \"*\" or begins with \"bind:\"" };
-        bool is_all = str_eq(text, STR("*"));
+        struct err e = { 0 };
 
-        if (!is_all && (!str_starts(text, STR("bind:")) ||
-                        acl_add(&acl, str_skip(text, sizeof("bind:") - 1), &e) == -1)) {
+        if (rc == 0 && add_rule(&acl, text, &e) == -1)
             rc = api_fail(c, API_CREDENTIAL_ACL, "The ACL rule \"%.*s\" is invalid: %s.",
-                          STR_ARG(str_slice(text, 0, 64)), e.msg);
-            break;
-        }
+                          STR_ARG(str_slice(text, 0, RULE_SHOWN_BYTES)), e.msg);
     }
     acl_fini(&acl);
     return rc;
@@ -86,8 +97,6 @@ static size_t keys(const json_t *object, struct api_key out[API_KEYS_MAX])
     return 1;
 }
 
-static const char *const columns[] = { "description", "acl", "owner_id", "created_at", NULL };
-
 const struct api_resource api_resource_ssh_credentials = {
     .path = "/ssh_credentials",
     .list_key = "ssh_credentials",
@@ -96,7 +105,6 @@ const struct api_resource api_resource_ssh_credentials = {
     .command = "ssh-credentials",
     .event = "ssh_public_key",
     .text = "SSH keys that may log in",
-    .columns = columns,
     .verbs = API_CAN_ALL,
     API_FIELDS(fields),
     .empty_update = API_CREDENTIAL_EMPTY,

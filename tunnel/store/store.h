@@ -38,9 +38,11 @@ enum {
 /* Nothing is kept when it is freed. */
 struct store *store_memory_new(void);
 /*
- * Opens or makes the database file `path` (0600), and brings an older schema up to date in one
- * transaction. Returns NULL with E_STORE when it cannot be read or written, is no database, is
- * damaged, is locked by another process, or was made by a newer program; the text says which and what to do.
+ * Opens or makes the database file `path` (0600), checks all of it, brings an older schema up to date
+ * in one transaction, and deletes the keys of leases that an earlier process left. Returns NULL with
+ * E_STORE when it cannot be read or written, is no database, is empty, is damaged, is locked by another
+ * process, or was made by a newer program; the text says which and what to do. It names the file, as
+ * do those of later errors: they are for the operator.
  */
 struct store *store_sqlite_open(const char *path, struct err *e);
 /* No call may be under way, and every watch must have been ended. NULL is fine. */

@@ -20,7 +20,6 @@ struct store_batch {
 };
 
 struct store_ops {
-    const char *name;
     /* As store_range(), whose limit is in bounds; *out is zeroed. */
     int (*range)(struct store *s, const struct store_range *range, struct store_entries *out,
                  struct err *e);

@@ -172,7 +172,6 @@ static void memory_free(struct store *s)
 }
 
 static const struct store_ops memory_ops = {
-    .name = "memory",
     .range = memory_range,
     .commit = memory_commit,
     .free = memory_free,

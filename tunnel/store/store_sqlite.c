@@ -305,7 +305,6 @@ static void sqlite_free(struct store *s)
 }
 
 static const struct store_ops sqlite_ops = {
-    .name = "sqlite",
     .range = sqlite_range,
     .commit = sqlite_commit,
     .free = sqlite_free,

@@ -330,12 +330,15 @@ static void ssh_credentials_fields_and_errors(void **state)
         { "{\"public_key\":\"ssh-dss AAAA\"}", "ERR_NGROK_612" },
         { "{\"public_key\":\"" KEY_A "\\n" KEY_A "\"}", "ERR_NGROK_612" },
         { "{\"public_key\":\"" KEY_A "\",\"acl\":[\"connect\"]}", "ERR_NGROK_600" },
+        { "{\"public_key\":\"" KEY_A "\",\"acl\":[\"connect:a.com\"]}", "ERR_NGROK_600" },
         { "{\"public_key\":\"" KEY_A "\",\"acl\":[\"bind:a..b\"]}", "ERR_NGROK_600" },
         { "{\"public_key\":\"" KEY_A "\",\"acl\":\"*\"}", "ERR_NGROK_215" },
         { "{\"public_key\":\"" KEY_A "\",\"owner_email\":\"a@b.c\"}", "ERR_NGROK_630" },
         { "{\"public_key\":\"" KEY_A "\",\"owner_id\":\"x\",\"owner_email\":\"a\"}",
           "ERR_NGROK_631" },
-        { "{\"public_key\":\"" KEY_A "\\n\",\"acl\":[\"*\",\"bind:*.a.com\",\"bind:k=v\"]}", "" },
+        { "{\"public_key\":\"" KEY_A
+          "\\n\",\"acl\":[\"*\",\"bind:*.a.com\",\"bind:k=v\",\"connect:db.internal\"]}",
+          "" },
         { "{\"public_key\":\"" KEY_A_AGAIN "\"}", "ERR_NGROK_609" },
     };
     struct scene *s = *state;

@@ -203,6 +203,103 @@ static void config_parse_keys_of_policies_are_read(void **state)
     (void)unlink(document_path);
 }
 
+static void config_parse_keys_of_events_become_a_plan(void **state)
+{
+    struct config *c;
+    const struct event_plan *p;
+
+    (void)state;
+    c = accept(
+        MINIMAL
+        "events = { destinations = (\n"
+        "  { name = \"d\"; type = \"file\"; path = \"/x\"; queue_max = 5; },\n"
+        "  { name = \"h\"; type = \"http\"; url = \"http://127.0.0.1/\";\n"
+        "    headers = [ \"A:  b c \" ]; timeout_ms = 500; batch_max = 7; } );\n"
+        "  subscriptions = ( { destinations = [ \"d\", \"h\" ]; types = [ \"domain_*\" ]; },\n"
+        "    { destinations = [ \"h\" ]; types = [ \"tcp_connection_closed.v0\" ];\n"
+        "      filter = \"ev.conn.bytes_in > 5\"; fields = [ \"conn.bytes_in\" ]; } );\n"
+        "  normalize_headers = false; };\n");
+    p = c->events;
+    assert_int_equal(c->event_headers, EVENT_HEADER_AS_SENT);
+    assert_int_equal(p->destination_count, 2);
+    assert_int_equal(p->destinations[0].target, EVENT_TARGET_FILE);
+    assert_int_equal(p->destinations[0].queue_max, 5);
+    assert_int_equal(p->destinations[0].batch_max, 100);
+    assert_true(str_eq(p->destinations[1].headers[0].value, STR("b c")));
+    assert_int_equal(p->destinations[1].timeout_ms, 500);
+    assert_false(p->destinations[1].public_only);
+    assert_int_equal(p->subscription_count, 2);
+    assert_int_equal(p->subscriptions[0].source_count, 3);
+    assert_int_equal(p->subscriptions[0].destination_count, 2);
+    assert_true(str_eq(p->subscriptions[1].sources[0].filter, STR("ev.conn.bytes_in > 5")));
+    config_unref(c);
+    c = accept(MINIMAL);
+    assert_int_equal(c->events->destination_count, 0);
+    assert_int_equal(c->event_headers, EVENT_HEADER_NORMAL);
+    config_unref(c);
+}
+
+#define FILE_D "destinations = ( { name = \"d\"; type = \"file\"; path = \"/x\"; } );"
+#define SUBSCRIPTION(rest)                                                                         \
+    "events = { " FILE_D " subscriptions = ( { destinations = [ \"d\" ]; " rest " } ); };"
+
+static void config_parse_mistake_in_events_is_refused(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *problem;
+    } cases[] = {
+        { "events = { destinations = ( { name = \"d\"; } ); };",
+          "f:4: events.destinations.type is missing; add: " },
+        { "events = { destinations = ( { name = \"d\"; type = \"syslog\"; } ); };",
+          "it must be one of \"file\", \"http\"" },
+        { "events = { destinations = ( { name = \"d\"; type = \"file\"; } ); };",
+          "f:4: events: the path is missing; add: " },
+        { "events = { destinations = ( { name = \"d\"; type = \"file\"; path = \"x\"; } ); };",
+          "the path of the file is not absolute" },
+        { "events = { destinations = ( { name = \"d\"; type = \"http\"; } ); };",
+          "the url is missing; add: " },
+        { "events = { destinations = ( { name = \"d\"; type = \"http\"; url = \"x\"; } ); };",
+          "the URL is not one of http or https" },
+        { "events = { destinations = ( { name = \"d\"; type = \"http\"; url = \"http://x\";"
+          " headers = [ \"X\" ]; } ); };",
+          "a header is not \"Name: value\"" },
+        { "events = { destinations = ( { name = \"d\"; type = \"file\"; path = \"/x\";"
+          " url = \"http://x\"; } ); };",
+          "a destination of type \"file\" has no url and no headers" },
+        { "events = { destinations = ( { name = \"d\"; type = \"file\"; path = \"/x\"; },\n"
+          " { name = \"e\"; type = \"file\"; path = \"/x\"; } ); };",
+          "f:5: events: two destinations have the same path" },
+        { "events = { destinations = ( { name = \"d\"; type = \"file\"; path = \"/x\"; },\n"
+          " { name = \"d\"; type = \"file\"; path = \"/y\"; } ); };",
+          "f:5: events: the destination \"d\" is given twice" },
+        { SUBSCRIPTION("types = [ \"http_request\" ];"),
+          "f:4: events: there is no event type \"http_request\"; did you mean" },
+        { SUBSCRIPTION("types = [ \"nothing*\" ];"), "no event type begins as one of types says" },
+        { SUBSCRIPTION("types = [ ];"), "types is empty" },
+        { SUBSCRIPTION("types = [ \"*\", \"domain_*\" ];"), "given more than once" },
+        { SUBSCRIPTION("types = [ \"*\" ]; filter = \"true\";"), "cannot be filtered" },
+        { SUBSCRIPTION("types = [ \"http*\" ]; filter = \"ev.nothing\";"),
+          "the filter is wrong at byte " },
+        { SUBSCRIPTION("types = [ \"http*\" ]; fields = [ \"x\" ];"), "has no field \"x\"" },
+        { "events = { " FILE_D " subscriptions = ( { destinations = [ \"e\" ];"
+          " types = [ \"*\" ]; } ); };",
+          "there is no destination \"e\"" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[1024];
+        char *problems;
+
+        (void)snprintf(text, sizeof(text), "%s%s\n", MINIMAL, cases[i].text);
+        problems = refuse(text);
+        if (strstr(problems, cases[i].problem) == NULL)
+            fail_msg("%s\n%s", cases[i].text, problems);
+        mem_free(problems);
+    }
+}
+
 /* The limit of a document's size holds wherever it stands. */
 static void config_parse_document_at_the_limit_and_one_more(void **state)
 {
@@ -647,6 +744,8 @@ int main(void)
         cmocka_unit_test(config_parse_minimal_file_has_defaults),
         cmocka_unit_test(config_parse_every_key_is_read),
         cmocka_unit_test(config_parse_keys_of_policies_are_read),
+        cmocka_unit_test(config_parse_keys_of_events_become_a_plan),
+        cmocka_unit_test(config_parse_mistake_in_events_is_refused),
         cmocka_unit_test(config_parse_document_at_the_limit_and_one_more),
         cmocka_unit_test(config_parse_mistake_is_refused_with_its_line),
         cmocka_unit_test(config_parse_tcp_is_read),

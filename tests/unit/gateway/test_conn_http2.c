@@ -9,12 +9,15 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "gateway/http2_frames.h"
+#include "gateway/websocket.h"
 #include "tests/unit/gateway/http_scene.h"
 
 enum {
@@ -30,6 +33,7 @@ enum {
     END_HEADERS = 4,
     PADDED = 8,
     STREAM_CLOSED = 5,
+    REFUSED_STREAM = 7,
     ENHANCE_YOUR_CALM = 11,
 };
 
@@ -47,6 +51,17 @@ enum {
 #define POST_A                                                                                     \
     "\x83\x86\x84\x01\x0d"                                                                         \
     "a.example.com"
+
+/* A WebSocket: the method and :protocol are literals, too. */
+#define CONNECT_A                                                                                  \
+    "\x02\x07"                                                                                     \
+    "CONNECT"                                                                                      \
+    "\x86\x84\x01\x0d"                                                                             \
+    "a.example.com"                                                                                \
+    "\0\x09"                                                                                       \
+    ":protocol"                                                                                    \
+    "\x09"                                                                                         \
+    "websocket"
 
 static int setup(void **state)
 {
@@ -75,7 +90,7 @@ static void send_frame(int fd, int type, int flags, int stream, const char *payl
 {
     struct buf out;
 
-    buf_init(&out, 1024);
+    buf_init(&out, 32 * 1024);
     add_frame(&out, type, flags, stream, payload, n);
     scene_send_bytes(fd, out.mem, out.len);
     buf_fini(&out);
@@ -358,6 +373,76 @@ static void conn_moved_to_a_worker_that_has_ended_is_closed(void **state)
     (void)close(visitor);
 }
 
+/* Opens a WebSocket; returns the upstream's end. */
+static int open_tunnel(struct scene *s, int visitor, int stream)
+{
+    int upstream;
+    char key[24];
+    char payload[64];
+    struct arena a;
+    struct str accept;
+
+    SEND(visitor, HEADERS, END_HEADERS, stream, CONNECT_A);
+    upstream = scene_accept(s, 0);
+    scene_expect_until(upstream, "sec-websocket-key: ");
+    read_all(upstream, key, sizeof(key));
+    scene_expect_until(upstream, "\r\n\r\n");
+    arena_init(&a);
+    accept = websocket_accept(&a, str_of(key, sizeof(key)));
+    scene_send(upstream, "HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
+                         "Sec-WebSocket-Accept: ");
+    scene_send_bytes(upstream, accept.p, accept.n);
+    scene_send(upstream, "\r\n\r\n");
+    arena_fini(&a);
+    assert_int_equal(expect_frame(visitor, HEADERS, payload).stream_id, stream);
+    return upstream;
+}
+
+static void tunnel_that_both_ended_counts_until_all_was_passed_on(void **state)
+{
+    static const char piece[16 * 1024];
+    enum { PIECES = 63 }; /* of a window of 1 MiB; more than the sockets hold */
+    struct scene *s = *state;
+    struct http2_frame frame;
+    char payload[64];
+    int visitor;
+    int upstream;
+    int other;
+
+    s->config->http2_streams_max = 1;
+    s->config->http2_stream_window = 1024 * 1024;
+    scene_start(s);
+    visitor = visit(s);
+    (void)expect_frame(visitor, SETTINGS, payload);
+    SEND(visitor, SETTINGS, ACK, 0, ""); /* from here on the window is in force */
+    upstream = open_tunnel(s, visitor, 1);
+    (void)shutdown(upstream, SHUT_WR);
+    for (int i = 0; i < PIECES; i++)
+        send_frame(visitor, DATA, i == PIECES - 1 ? END_STREAM : 0, 1, piece, sizeof(piece));
+    do
+        frame = expect_frame(visitor, DATA, payload);
+    while ((frame.flags & END_STREAM) == 0);
+    SEND(visitor, HEADERS, END_STREAM | END_HEADERS, 3, GET_A);
+    assert_int_equal(expect_frame(visitor, RST_STREAM, payload).stream_id, 3);
+    assert_int_equal(payload[3], REFUSED_STREAM);
+    for (size_t left = PIECES * sizeof(piece); left > 0;) {
+        char bytes[4096];
+        ssize_t got = read(upstream, bytes, sizeof(bytes));
+
+        assert_true(got > 0);
+        left -= (size_t)got;
+    }
+    (void)close(upstream);
+    scene_wait_metric(s, METRIC_HTTP2_STREAMS, 0);
+    SEND(visitor, HEADERS, END_STREAM | END_HEADERS, 5, GET_A);
+    other = scene_accept(s, 0);
+    scene_expect(other, SCENE_GET_UP);
+    scene_send(other, SCENE_OK);
+    expect_ok(visitor, 5);
+    (void)close(visitor);
+    (void)close(other);
+}
+
 static void reset_by_the_visitor_closes_the_upstream(void **state)
 {
     struct scene *s = *state;
@@ -550,6 +635,7 @@ int main(void)
         CASE(visitor_that_leaves_while_the_conn_moves_is_forgotten),
         CASE(draining_waits_for_a_conn_that_moves),
         CASE(conn_moved_to_a_worker_that_has_ended_is_closed),
+        CASE(tunnel_that_both_ended_counts_until_all_was_passed_on),
         CASE(reset_by_the_visitor_closes_the_upstream),
         CASE(data_of_a_closed_stream_ends_the_conn),
         CASE(flood_ends_the_conn),

@@ -49,7 +49,7 @@ static int setup(void **state)
     struct scene *s = mem_zalloc(sizeof(*s));
 
     s->worker = worker_new("fetcher", 0);
-    s->fetcher = fetcher_new(s->worker);
+    s->fetcher = fetcher_new(s->worker, &fetch_for_policies);
     s->shared = fetch_shared_new(s->fetcher);
     s->server = web_server_new();
     s->rules = fetch_rules_new();

@@ -29,6 +29,7 @@ struct scene {
     atomic_uint drained;
     atomic_uint closed;
     unsigned reloaded;
+    unsigned reopened;
     int signals[4]; /* sent one after the other, 50 ms apart; ends with 0 */
     size_t sent;
     ev_timer sender;
@@ -58,6 +59,13 @@ static void reload(void *arg)
     s->reloaded++;
 }
 
+static void reopen(void *arg)
+{
+    struct scene *s = arg;
+
+    s->reopened++;
+}
+
 static uint64_t drain_max_ms(void *arg)
 {
     (void)arg;
@@ -83,6 +91,7 @@ static uint64_t scene_run(struct scene *s)
         .drain = drain_here,
         .close = close_here,
         .reload = reload,
+        .reopen = reopen,
         .drain_max_ms = drain_max_ms,
         .arg = s,
     };
@@ -127,7 +136,18 @@ static void lifecycle_run_hung_up_reloads_and_goes_on(void **state)
     (void)state;
     (void)scene_run(&s);
     assert_int_equal(s.reloaded, 2);
+    assert_int_equal(s.reopened, 2);
     assert_int_equal(atomic_load(&s.closed), WORKERS);
+}
+
+static void lifecycle_run_user_signal_reopens_files_only(void **state)
+{
+    struct scene s = { .signals = { SIGUSR1, SIGINT } };
+
+    (void)state;
+    (void)scene_run(&s);
+    assert_int_equal(s.reloaded, 0);
+    assert_int_equal(s.reopened, 1);
 }
 
 static void lifecycle_run_worker_that_never_drains_is_not_waited_for(void **state)
@@ -153,6 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lifecycle_run_terminated_drains_then_closes_every_worker),
         cmocka_unit_test(lifecycle_run_hung_up_reloads_and_goes_on),
+        cmocka_unit_test(lifecycle_run_user_signal_reopens_files_only),
         cmocka_unit_test(lifecycle_run_worker_that_never_drains_is_not_waited_for),
         cmocka_unit_test(lifecycle_run_second_signal_ends_the_wait),
     };

@@ -53,7 +53,7 @@ static void request_line_text_of_a_connection_has_its_visitor_and_bytes(void **s
     struct event *ev = sample();
 
     (void)state;
-    ev->kind = EVENT_TCP_CLOSED;
+    ev->type = EVENT_TCP_CLOSED;
     assert_int_equal(addr_parse(STR("192.0.2.7:5000"), &ev->client, NULL), 0);
     ev->conn_bytes_in = 12;
     ev->conn_bytes_out = 3456;

@@ -145,7 +145,7 @@ static void event_fields_of_a_connection_have_its_bytes_and_no_request(void **st
     char line[LINE_BYTES];
 
     (void)state;
-    ev->kind = EVENT_TCP_CLOSED;
+    ev->type = EVENT_TCP_CLOSED;
     ev->wall_ms = 1700000000123;
     assert_int_equal(addr_parse(STR("192.0.2.7:5000"), &ev->client, NULL), 0);
     ev->conn_start_wall_ms = 1700000000000;

@@ -213,6 +213,19 @@ static void pool_keeps_while_rules_for_connections_differ(void **state)
 
 /* ---- the next choice ---- */
 
+/* What `from` could not take; enters it, as its choice did. */
+static struct endpoint *other_than(struct members *m, struct endpoint *from,
+                                   struct pool_tried *tried)
+{
+    struct endpoint *other;
+
+    endpoint_enter(from);
+    other = pool_choose_other(&m->pool, rand_next(&m->random), from, tried);
+    if (other == NULL)
+        endpoint_leave(from);
+    return other;
+}
+
 static void pool_choose_other_never_comes_back_and_ends(void **state)
 {
     struct members m;
@@ -222,15 +235,17 @@ static void pool_choose_other_never_comes_back_and_ends(void **state)
     for (size_t round = 0; round < 1000; round++) {
         struct pool_tried tried = { 0 };
         struct endpoint *first = pool_choose(&m.pool, rand_next(&m.random));
-        struct endpoint *second = pool_choose_other(&m.pool, rand_next(&m.random), first, &tried);
-        struct endpoint *third = pool_choose_other(&m.pool, rand_next(&m.random), second, &tried);
+        struct endpoint *second = other_than(&m, first, &tried);
+        struct endpoint *third = other_than(&m, second, &tried);
 
         assert_non_null(third);
         assert_ptr_not_equal(first, second);
         assert_ptr_not_equal(third, first);
         assert_ptr_not_equal(third, second);
-        assert_null(pool_choose_other(&m.pool, rand_next(&m.random), third, &tried));
-        assert_null(pool_choose_other(&m.pool, rand_next(&m.random), third, &tried));
+        assert_null(other_than(&m, third, &tried));
+        assert_int_equal(endpoint_outstanding(first), 1); /* it does not look idle for failing */
+        pool_tried_fini(&tried);
+        assert_int_equal(endpoint_outstanding(first), 0);
     }
     members_fini(&m);
 }
@@ -242,16 +257,16 @@ static void pool_choose_other_needs_another(void **state)
 
     (void)state;
     members_init(&m, 2);
-    assert_ptr_equal(pool_choose_other(&m.pool, 3, m.of[0], &tried), m.of[1]);
-    assert_null(pool_choose_other(&m.pool, 3, m.of[1], &tried));
-    tried.count = 0;
+    assert_ptr_equal(other_than(&m, m.of[0], &tried), m.of[1]);
+    assert_null(other_than(&m, m.of[1], &tried));
+    pool_tried_fini(&tried);
     endpoint_withdraw(m.of[1]);
-    assert_null(pool_choose_other(&m.pool, 3, m.of[0], &tried));
-    tried.count = 0;
+    assert_null(other_than(&m, m.of[0], &tried));
     assert_true(pool_remove(&m.pool, m.of[1]));
-    assert_null(pool_choose_other(&m.pool, 3, m.of[0], &tried));
-    tried.count = 0; /* the one that could not take it has left meanwhile */
-    assert_ptr_equal(pool_choose_other(&m.pool, 3, m.of[1], &tried), m.of[0]);
+    assert_null(other_than(&m, m.of[0], &tried));
+    /* The one that could not take it has left meanwhile. */
+    assert_ptr_equal(other_than(&m, m.of[1], &tried), m.of[0]);
+    pool_tried_fini(&tried);
     members_fini(&m);
 }
 
@@ -280,14 +295,13 @@ static void pool_choose_other_has_the_same_rules(void **state)
     give_policy(m.of[1], 2);
     give_policy(m.of[2], 1);
     give_policy(m.of[3], 0); /* not known: like nobody else */
-    for (size_t i = 0; i < 1000; i++, tried.count = 0)
-        assert_ptr_equal(pool_choose_other(&m.pool, rand_next(&m.random), m.of[0], &tried),
-                         m.of[2]);
-    assert_null(pool_choose_other(&m.pool, 3, m.of[1], &tried));
-    tried.count = 0;
-    assert_null(pool_choose_other(&m.pool, 3, m.of[3], &tried));
-    tried.count = 0;
-    assert_null(pool_choose_other(&m.pool, 3, m.of[4], &tried)); /* it has none */
+    for (size_t i = 0; i < 1000; i++) {
+        assert_ptr_equal(other_than(&m, m.of[0], &tried), m.of[2]);
+        pool_tried_fini(&tried);
+    }
+    assert_null(other_than(&m, m.of[1], &tried));
+    assert_null(other_than(&m, m.of[3], &tried));
+    assert_null(other_than(&m, m.of[4], &tried)); /* it has none */
     members_fini(&m);
 }
 

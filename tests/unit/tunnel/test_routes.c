@@ -381,9 +381,10 @@ static void routes_choose_other_looks_at_the_address_of_the_first(void **state)
 
     (void)state;
     (void)add_member(r, "z.test");
+    endpoint_enter(first);
     assert_ptr_equal(routes_choose_other(r, first, &tried), second);
     assert_null(routes_choose_other(r, second, &tried));
-    tried.count = 0;
+    pool_tried_fini(&tried);
     assert_null(routes_choose_other(r, stranger, &tried));
     endpoint_unref(stranger);
     routes_free(r);
