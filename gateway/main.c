@@ -22,8 +22,10 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "base/worker.h"
+#include "gateway/api_host.h"
 #include "gateway/api_setup.h"
 #include "gateway/apikey_command.h"
+#include "gateway/cloud.h"
 #include "gateway/config.h"
 #include "gateway/endpoint_stats.h"
 #include "gateway/event_hub.h"
@@ -42,6 +44,7 @@
 #include "policy/policy.h"
 #include "sshd/sshd.h"
 #include "tunnel/authkeys.h"
+#include "tunnel/census.h"
 #include "tunnel/control.h"
 #include "tunnel/domains.h"
 #include "tunnel/host.h"
@@ -77,6 +80,7 @@ struct process {
     struct job_pool *jobs;          /* owned: what policies must not do on a loop */
     struct event_hub *events;       /* owned: delivers events */
     struct api_setup api;           /* the database and the management API */
+    struct api_host_parts api_host; /* what the API gets of us */
     char *api_url;                  /* owned: of uris that the SSH front shows */
     int operator_fd;                /* the operator's socket; -1 once a worker has it */
     struct gateway_peers peers;     /* its arrays: owned */
@@ -129,7 +133,6 @@ static struct sshd_settings make_settings(const struct process *p)
         .api_commands_max = c->api_commands_max,
         .api_input_timeout_ms = c->api_input_timeout_ms,
         .api_output_max_bytes = c->api_output_max_bytes,
-        .api_idle_ms = c->api_idle_ms,
         .policy = p->inputs.terms,
     };
 }
@@ -242,6 +245,7 @@ static void reload(void *arg)
     control_configure(p->control, c->hold_ms, config_domains_new(c));
     event_hub_set_limits(p->events, &limits);
     plan_events(p);
+    cloud_configure(p->api_host.cloud, p->inputs.terms);
     post_change(p);
     watch_key_files(p);
     watch_geo_files(p);
@@ -402,6 +406,24 @@ static void build_node(struct process *p, size_t i)
         sshd_new(n->worker, p->shared, &inside, fds[LISTEN_SSH], p->listen[LISTEN_SSH].bound.count);
 }
 
+/* What the management API can do, and what it has left in the store. */
+static void build_api_host(struct process *p)
+{
+    struct census_source *sources = mem_zalloc_array(p->node_count, sizeof(*sources));
+
+    for (size_t i = 0; i < p->node_count; i++)
+        sources[i] = (struct census_source){
+            .worker = p->nodes[i].worker,
+            .ctx = p->nodes[i].sshd,
+            .sessions = sshd_census,
+            .end = sshd_end_session,
+        };
+    api_host_init(&p->api_host, p->api.host, p->control, p->suffixes, p->inputs.terms, sources,
+                  p->node_count);
+    api_host_load(&p->api_host, p->api.store, p->suffixes);
+    mem_free(sources);
+}
+
 static void build_nodes(struct process *p)
 {
     const struct metrics **metrics = mem_zalloc_array(p->node_count + 2, sizeof(*metrics));
@@ -440,6 +462,7 @@ static void process_free(struct process *p)
         routes_free(p->nodes[i].routes);
     event_hub_free(p->events); /* whatever the others did in their end was posted to it */
     endpoint_stats_free(p->peers.endpoint_stats);
+    api_host_fini(&p->api_host);
     api_setup_fini(&p->api);
     lifecycle_free(p->lifecycle);
     sshd_shared_free(p->shared);
@@ -493,6 +516,7 @@ static struct process *process_new(const char *path, struct buf *problems)
     offer_api(p);
     p->jobs = job_pool_new((unsigned)p->inputs.config->policy_threads);
     build_nodes(p);
+    build_api_host(p);
     return p;
 fail:
     if (e.code != E_OK)
@@ -585,6 +609,7 @@ static void process_run(struct process *p)
     lifecycle_run(p->lifecycle);
     file_watch_stop(p->key_files);
     file_watch_stop(p->geo_files);
+    api_host_stop(&p->api_host);
     control_stop(p->control);
     for (size_t i = 0; i < p->node_count; i++)
         worker_stop(p->nodes[i].worker);

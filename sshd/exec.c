@@ -226,6 +226,7 @@ static struct endpoint *make_endpoint(struct exec *x, struct forward *f, size_t 
     ep->connect_rules = policy_phase_digest(policy, POLICY_ON_TCP_CONNECT);
     ep->pooling = x->command.pooling;
     ep->wants_events = shows_requests(x);
+    ep->created_wall_ms = clock_wall_ms();
     memcpy(ep->session_id, s->id, sizeof(ep->session_id));
     memcpy(ep->key, s->auth.key_hex, sizeof(ep->key));
     ep->agent = (struct agent){

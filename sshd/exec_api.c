@@ -248,16 +248,6 @@ static void read_input(struct exec_api *a)
 
 /* ---- start ---------------------------------------------------------------------------------- */
 
-/* Rules that leave anything out restrict the key; "*" does not. */
-static bool is_restricted(const struct acl *acl)
-{
-    for (size_t i = 0; i < acl->bind.count; i++) {
-        if (strcmp(acl->bind.values[i], "*") == 0)
-            return false;
-    }
-    return acl->bind.count > 0 || acl->connect.count > 0;
-}
-
 /* "SHA256:... comment", as ssh-keygen shows it. */
 static void format_key(const struct authkey *key, char out[KEY_TEXT_BYTES])
 {
@@ -278,7 +268,7 @@ static void describe_user(struct api_job *j, const struct session *s, const stru
     const struct authkey *key = s->auth.key;
 
     api_caller_init(offer->api, &j->who, str_from(key->account), key->is_admin, API_SOURCE_SSH);
-    j->who.is_restricted = !key->is_admin && is_restricted(&key->acl);
+    j->who.is_restricted = !key->is_admin && acl_restricts(&key->acl);
     j->who.can_write = !j->who.is_restricted;
     (void)snprintf(j->who.key, sizeof(j->who.key), "%s", s->auth.key_hex);
     format_key(key, j->key);
@@ -338,7 +328,6 @@ struct exec_api *exec_api_start(struct exec *x, struct session *s, struct termin
     ev_init(&a->wait, on_wait_over);
     a->wait.data = a;
     s->api_commands++;
-    s->had_api = true;
     start(a);
     return a;
 }

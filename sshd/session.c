@@ -143,22 +143,12 @@ static bool all_terminals_wait(const struct session *s)
     return true;
 }
 
-/* How long nothing need run. A connection for the API alone, shared by one command after the other,
- * has nothing open to anyone. */
-static uint64_t idle_ms(const struct session *s)
-{
-    if (!s->had_terminal)
-        return s->front->settings.command_wait_ms;
-    if (s->had_api && s->forwards.count == 0)
-        return s->front->settings.api_idle_ms;
-    return SESSION_LAST_REQUESTS_MS;
-}
-
 void session_await_command(struct session *s)
 {
     if (!all_terminals_wait(s) || s->bare != NULL || s->ending)
         return;
-    timer_set(s, &s->phase, idle_ms(s));
+    timer_set(s, &s->phase,
+              s->had_terminal ? SESSION_LAST_REQUESTS_MS : s->front->settings.command_wait_ms);
 }
 
 /* ---- the end ------------------------------------------------------------------------------------ */
@@ -462,7 +452,7 @@ static void on_wake(struct ev_loop *loop, ev_timer *w, int revents)
 /*
  * `ssh -N -L` and `ssh -W` have no command, and may stay without one as long as their connection
  * lives: nothing tells them from a session that will never open a channel, and such a one costs little
- * and counts among those of its key. One that also has forwards must say what they are for, or its
+ * and counts among those of its key. So may one connection for many commands of the API. One that also has forwards must say what they are for, or its
  * command has ended; it stays for the channels that are open. Their end asks again.
  */
 static bool stays_without_command(const struct session *s)

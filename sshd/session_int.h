@@ -95,7 +95,6 @@ struct session {
 
     struct terminal *terminals; /* owned */
     bool had_terminal;
-    bool had_api;        /* it ran a command of the API */
     size_t api_commands; /* under way; also those whose terminal is gone, until they are done */
     struct exec *bare;   /* owned: the command of a session without one (`ssh -N`) */
     struct buf notices;  /* for the first terminal that shows something */

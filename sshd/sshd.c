@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,6 +16,8 @@
 #include "sshd/farewell.h"
 #include "sshd/session_int.h"
 #include "sshd/sshd_int.h"
+#include "tunnel/api/host.h"
+#include "tunnel/census.h"
 
 enum {
     ACCEPTS_PER_TURN = 16,
@@ -303,6 +306,46 @@ void sshd_free(struct sshd *front)
     ssh_bind_free(front->bind);
     front->bind = NULL;
     sshd_unref(front);
+}
+
+/* ---- for the management API ------------------------------------------------------------------------- */
+
+void sshd_census(void *arg, struct census_roll *roll)
+{
+    const struct sshd *front = arg;
+
+    for (const struct session *s = front->sessions; s != NULL; s = s->hh.next) {
+        const char *version = s->ssh != NULL ? ssh_get_clientbanner(s->ssh) : NULL;
+
+        if (s->state != SESSION_UP)
+            continue;
+        census_add_session(roll, &(struct api_session){
+                                     .id = s->id,
+                                     .account = s->auth.key->account,
+                                     .credential = "",
+                                     .key = s->auth.key_hex,
+                                     .client = version != NULL ? version : "",
+                                     .peer = s->client,
+                                     .started_wall_ms = s->login_wall_ms,
+                                 });
+    }
+}
+
+bool sshd_end_session(void *arg, const char *id)
+{
+    struct sshd *front = arg;
+    struct session *s;
+    struct err e;
+
+    for (s = front->sessions; s != NULL; s = s->hh.next) {
+        if (s->state == SESSION_UP && strcmp(s->id, id) == 0)
+            break;
+    }
+    if (s == NULL)
+        return false;
+    (void)err_set(&e, E_SESSION_STOPPED, "the session was stopped by its account");
+    session_end(s, CLOSE_POLICY, &e);
+    return true;
 }
 
 /* ---- for the other modules ------------------------------------------------------------------------ */

@@ -20,6 +20,7 @@
 struct api;
 struct authkeys;
 struct cidr_set;
+struct census_roll;
 struct control;
 struct event_sink;
 struct host_suffixes;
@@ -56,7 +57,6 @@ struct sshd_settings {
     uint64_t api_commands_max;        /* per session, at once */
     uint64_t api_input_timeout_ms;    /* for what the client sends to a command of the API */
     uint64_t api_output_max_bytes;    /* of one command */
-    uint64_t api_idle_ms;             /* between commands, of a session without forwards */
     struct policy_terms *policy;      /* what policies of endpoints may use; counted by its users */
 };
 
@@ -94,6 +94,11 @@ void sshd_start(struct sshd *s);
 /* A reload: sessions whose key is gone or expired end with a reason, the others go on. `keys` may
  * be the same set; both are copied or counted. */
 void sshd_configure(struct sshd *s, const struct sshd_settings *settings, struct authkeys *keys);
+
+/* For a census of sessions that are logged in (tunnel/census.h); `front` is a struct sshd. */
+void sshd_census(void *front, struct census_roll *roll);
+/* Ends the session with this id, soon. False: there is none. */
+bool sshd_end_session(void *front, const char *id);
 
 /* Stops accepting. Sessions live on so that running exchanges can finish. */
 void sshd_drain(struct sshd *s);

@@ -197,6 +197,20 @@ int acl_check_connect(const struct acl *a, struct str host, uint16_t port, struc
                    tuple, allowed);
 }
 
+static bool has_everything(const struct acl_rules *r)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        if (str_eq(str_from(r->values[i]), everything))
+            return true;
+    }
+    return false;
+}
+
+bool acl_restricts(const struct acl *a)
+{
+    return !is_unrestricted(a) && !(has_everything(&a->bind) && has_everything(&a->connect));
+}
+
 bool acl_may_connect(const struct acl *a)
 {
     return is_unrestricted(a) || a->connect.count > 0;

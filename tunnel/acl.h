@@ -49,6 +49,8 @@ int acl_check(const struct acl *a, const struct url *url, struct err *e);
  * answer. Returns 0, or -1 with E_ACL_CONNECT.
  */
 int acl_check_connect(const struct acl *a, struct str host, uint16_t port, struct err *e);
+/* Is there anything that may not be bound, or not be connected to? */
+bool acl_restricts(const struct acl *a);
 /* May anything be connected to? */
 bool acl_may_connect(const struct acl *a);
 

@@ -252,9 +252,11 @@ static void on_claim(struct worker *w, void *arg)
         answer(claim);
         return;
     }
-    if (displaced != NULL)
+    if (displaced != NULL && endpoint_has_agent(claim->ep))
         log_change("endpoint.taken_over", displaced);
-    log_change("endpoint.up", claim->ep);
+    log_change(displaced != NULL && !endpoint_has_agent(claim->ep) ? "endpoint.changed"
+                                                                   : "endpoint.up",
+               claim->ep);
     endpoint_ref(claim->ep);
     publish(c, claim->ep, displaced, claim);
 }
@@ -278,6 +280,39 @@ static void on_release(struct worker *w, void *arg)
     }
     endpoint_unref(rel->ep);
     mem_free(rel);
+}
+
+/* Here a claim is of somebody who waits for the end of one. */
+static void on_remove(struct worker *w, void *arg)
+{
+    struct claim *claim = arg;
+    struct control *c = claim->control;
+    struct endpoint *removed =
+        registry_remove(c->registry, claim->ep, REGISTRY_LET_GO, clock_mono_ms());
+
+    (void)w;
+    if (removed == NULL) {
+        (void)err_set(&claim->err, E_NOT_FOUND, "the endpoint is offline already");
+        answer(claim);
+        return;
+    }
+    log_change("endpoint.down", removed);
+    publish(c, NULL, removed, claim);
+}
+
+struct look {
+    struct control *control; /* borrowed: outlives the message */
+    control_look_fn *fn;
+    void *arg;
+};
+
+static void on_look(struct worker *w, void *arg)
+{
+    struct look *look = arg;
+
+    (void)w;
+    look->fn(look->arg, look->control->registry);
+    mem_free(look);
 }
 
 struct configure {
@@ -367,8 +402,8 @@ struct worker *control_worker(struct control *c)
     return c->worker;
 }
 
-void control_claim(struct control *c, struct worker *from, struct endpoint *ep,
-                   const struct acl *acl, control_claimed_fn *done, void *arg)
+static struct claim *claim_new(struct control *c, struct worker *from, struct endpoint *ep,
+                               control_claimed_fn *done, void *arg)
 {
     struct claim *claim = mem_zalloc(sizeof(*claim));
 
@@ -376,13 +411,55 @@ void control_claim(struct control *c, struct worker *from, struct endpoint *ep,
     claim->from = from;
     claim->ep = ep;
     endpoint_ref(ep);
-    claim->has_acl = acl != NULL;
     acl_init(&claim->acl);
-    if (acl != NULL)
-        acl_copy(&claim->acl, acl);
     claim->done = done;
     claim->arg = arg;
+    return claim;
+}
+
+void control_claim(struct control *c, struct worker *from, struct endpoint *ep,
+                   const struct acl *acl, control_claimed_fn *done, void *arg)
+{
+    struct claim *claim = claim_new(c, from, ep, done, arg);
+
+    claim->has_acl = acl != NULL;
+    if (acl != NULL)
+        acl_copy(&claim->acl, acl);
     worker_post(c->worker, on_claim, claim);
+}
+
+void control_remove(struct control *c, struct worker *from, struct endpoint *ep,
+                    control_claimed_fn *done, void *arg)
+{
+    endpoint_withdraw(ep);
+    worker_post(c->worker, on_remove, claim_new(c, from, ep, done, arg));
+}
+
+int control_preload(struct control *c, struct endpoint *ep, struct err *e)
+{
+    struct endpoint *displaced;
+
+    assert(!endpoint_has_agent(ep));
+    if (registry_add(c->registry, ep, clock_mono_ms(), &displaced, e) == -1)
+        return -1;
+    endpoint_unref(displaced);
+    for (size_t i = 0; i < c->worker_count; i++) {
+        routes_add(c->routes[i], ep);
+        if (ep->port != NULL && registry_pool(c->registry, ep)->count == 1)
+            c->ports.ops->serve(ep->port, c->workers[i]);
+    }
+    metrics_add(worker_metrics(c->worker), METRIC_ENDPOINTS, 1);
+    return 0;
+}
+
+void control_look(struct control *c, control_look_fn *fn, void *arg)
+{
+    struct look *look = mem_zalloc(sizeof(*look));
+
+    look->control = c;
+    look->fn = fn;
+    look->arg = arg;
+    worker_post(c->worker, on_look, look);
 }
 
 void control_release(struct control *c, struct endpoint *ep, enum registry_hold hold)

@@ -4,8 +4,8 @@
  * routing table, waits until all have applied it, and only then answers, so a URL that is printed
  * works on every worker at once.
  * Owns:   the registry, and the thread it runs on.
- * Thread: control_claim(), control_release() and control_configure() on any worker's or main; new,
- *         start and free on main.
+ * Thread: control_claim(), _release(), _remove(), _look() and _configure() on any; new, preload, start and
+ *         free on main.
  */
 #ifndef TUNNEL_CONTROL_H
 #define TUNNEL_CONTROL_H
@@ -40,7 +40,7 @@ void control_start(struct control *c);
 void control_stop(struct control *c);
 /*
  * c must be stopped, and its workers joined, so that none is still posting to it, but not freed:
- * claims still in the mailbox of c are answered to them.
+ * claims and removals still in the mailbox of c are answered to them.
  */
 void control_free(struct control *c);
 
@@ -66,6 +66,23 @@ void control_claim(struct control *c, struct worker *from, struct endpoint *ep,
 /* Takes ep offline, held for its account or not; pools choose others from now on
  * (endpoint_withdraw()). Harmless if it is offline already. */
 void control_release(struct control *c, struct endpoint *ep, enum registry_hold hold);
+
+/*
+ * As control_release(), not held; done(arg, ep, err) is posted to `from` when no worker routes to it any
+ * more. E_NOT_FOUND: it was offline already.
+ */
+void control_remove(struct control *c, struct worker *from, struct endpoint *ep,
+                    control_claimed_fn *done, void *arg);
+
+/*
+ * Puts an endpoint without an agent online before control_start() and before any worker runs. Returns
+ * 0, or -1 with an error of registry_add().
+ */
+int control_preload(struct control *c, struct endpoint *ep, struct err *e);
+
+/* Runs fn on the control thread, where it may look at the registry, behind the messages before it. */
+typedef void control_look_fn(void *arg, const struct registry *r);
+void control_look(struct control *c, control_look_fn *fn, void *arg);
 
 /* A reload: other limits and other reservations (taken). */
 void control_configure(struct control *c, uint64_t hold_ms, struct domains *domains);

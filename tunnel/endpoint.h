@@ -53,6 +53,7 @@ struct endpoint {
     uint64_t connect_rules; /* the same of its rules for connections; 0: none */
     bool pooling;           /* others with this may have the address too (tunnel/pool.h) */
     bool wants_events;      /* the session shows request lines */
+    uint64_t created_wall_ms;
     char session_id[ID_BYTES];
     char key[ENDPOINT_KEY_BYTES]; /* SHA-256 fingerprint of the SSH key, hexadecimal */
     struct agent agent;           /* zeroed: it is a cloud endpoint */

@@ -295,6 +295,23 @@ static bool displaces(const struct endpoint *there, const struct endpoint *ep)
            there->agent.session < ep->agent.session;
 }
 
+/*
+ * The one at the address of s whose place ep takes; NULL: none. An endpoint without an agent follows
+ * its own earlier version, also within a pool.
+ */
+static struct endpoint *predecessor(const struct slot *s, const struct endpoint *ep)
+{
+    const struct pool *p = &s->pool;
+
+    if (endpoint_has_agent(ep))
+        return displaces(p->members[0], ep) ? p->members[0] : NULL;
+    for (size_t i = 0; i < p->count; i++) {
+        if (strcmp(p->members[i]->id, ep->id) == 0 && (p->count == 1 || ep->pooling))
+            return p->members[i];
+    }
+    return NULL;
+}
+
 static int refuse_online(const struct endpoint *there, const struct endpoint *ep, struct err *e)
 {
     const char *where = "in a session with another key of this account; to share it, both need "
@@ -325,7 +342,7 @@ static int check_slot(const struct registry *r, const struct endpoint *ep, struc
     if (strcmp(there->account, ep->account) != 0)
         return err_set(e, E_HOST_TAKEN, "%s:%u is in use by another account", ep->url.host,
                        (unsigned)ep->url.port);
-    return can_join(there, ep) || displaces(there, ep) ? 0 : refuse_online(there, ep, e);
+    return can_join(there, ep) || predecessor(s, ep) != NULL ? 0 : refuse_online(there, ep, e);
 }
 
 /* ---- ports ------------------------------------------------------------------------------ */
@@ -498,11 +515,10 @@ static int take_port(const struct registry *r, const struct slot *s, struct endp
     return ep->port != NULL ? 0 : open_port(r, ep, e);
 }
 
-/* The endpoint that does not pool leaves its address, with its reference. */
-static struct endpoint *displace(struct registry *r, struct slot *s, uint64_t now_ms)
+/* `old` leaves its address, with its reference. */
+static struct endpoint *displace(struct registry *r, struct slot *s, struct endpoint *old,
+                                 uint64_t now_ms)
 {
-    struct endpoint *old = s->pool.members[0];
-
     (void)pool_remove(&s->pool, old);
     r->count--;
     if (is_public(old))
@@ -513,6 +529,7 @@ static struct endpoint *displace(struct registry *r, struct slot *s, uint64_t no
 int registry_add(struct registry *r, struct endpoint *ep, uint64_t now_ms,
                  struct endpoint **displaced, struct err *e)
 {
+    struct endpoint *old;
     struct slot *s;
 
     *displaced = NULL;
@@ -523,6 +540,7 @@ int registry_add(struct registry *r, struct endpoint *ep, uint64_t now_ms,
         return -1;
     }
     s = slot_find(r, &ep->url, ep->account);
+    old = s != NULL ? predecessor(s, ep) : NULL;
     if (take_port(r, s, ep, e) == -1)
         return -1;
     endpoint_ref(ep);
@@ -530,8 +548,8 @@ int registry_add(struct registry *r, struct endpoint *ep, uint64_t now_ms,
         name_enter(r, ep);
     if (s == NULL)
         s = slot_new(r, ep);
-    else if (!can_join(s->pool.members[0], ep))
-        *displaced = displace(r, s, now_ms);
+    else if (old != NULL)
+        *displaced = displace(r, s, old, now_ms);
     pool_add(&s->pool, ep);
     r->count++;
     return 0;
@@ -574,6 +592,14 @@ const struct pool *registry_pool(const struct registry *r, const struct endpoint
     const struct slot *s = slot_find(r, &ep->url, ep->account);
 
     return s == NULL ? NULL : &s->pool;
+}
+
+void registry_each(const struct registry *r, registry_each_fn *fn, void *arg)
+{
+    for (const struct slot *s = r->slots; s != NULL; s = s->hh.next) {
+        for (size_t i = 0; i < s->pool.count; i++)
+            fn(arg, s->pool.members[i]);
+    }
 }
 
 size_t registry_count(const struct registry *r)

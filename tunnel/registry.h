@@ -61,7 +61,7 @@ void registry_configure(struct registry *r, uint64_t hold_ms, const struct domai
  * At an address of its account that is online, ep joins the pool there if all pool and have its scheme
  * (spec section 4.3). A public host:port whose endpoint does not pool is taken over from an older session with the same account and
  * key (ep->key), whatever its scheme: *displaced then gets the old endpoint, with a reference for
- * the caller; else NULL. A public TCP endpoint gets its port opened, or that of its pool or of the one it displaces. An account that has a name online or held keeps others from it on every
+ * the caller; else NULL. An endpoint without an agent takes the place of the one with its id. A public TCP endpoint gets its port opened, or that of its pool or of the one it displaces. An account that has a name online or held keeps others from it on every
  * port; internal names are each account's own.
  * Returns 0, or -1 with ep unchanged and E_ENDPOINT_ONLINE (own account: one side does not pool, or
  * the schemes differ), E_TCP_OCCUPIED, E_HOST_TAKEN or E_TCP_TAKEN (another account has it online, held or reserved), E_WILDCARD_NOT_RESERVED,
@@ -89,6 +89,9 @@ struct endpoint *registry_take(struct registry *r);
 struct endpoint *registry_find(const struct registry *r, const struct url *url);
 /* The endpoints online at the address of ep, borrowed until the next change; NULL: none. */
 const struct pool *registry_pool(const struct registry *r, const struct endpoint *ep);
+/* Calls fn for each endpoint that is online, borrowed, in no order. */
+typedef void registry_each_fn(void *arg, struct endpoint *ep);
+void registry_each(const struct registry *r, registry_each_fn *fn, void *arg);
 /* How many endpoints are online. */
 size_t registry_count(const struct registry *r);
 /* Forgets holds that ended. */

@@ -436,9 +436,10 @@ static int check_restricted(struct api_call *c, const struct task *t)
     if (!api_call_who(c)->is_restricted ||
         (t->route->resource->is_of_sessions && (t->verb & (API_CAN_LIST | API_CAN_GET)) != 0))
         return 0;
-    return api_fail(c, API_CREDENTIAL,
-                    "A key with bind rules may only list and get its own sessions, tunnels and "
-                    "endpoints.");
+    return api_fail(
+        c, API_CREDENTIAL,
+        "A key with bind or connect rules may only list and get its own sessions, tunnels and "
+        "endpoints.");
 }
 
 static int run(struct api_call *c)

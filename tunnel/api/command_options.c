@@ -319,7 +319,7 @@ static int read_value(struct reading *r, const struct api_field *f, json_t **out
 
 static int take_field(struct reading *r, const struct api_field *f)
 {
-    json_t *value;
+    json_t *value = NULL;
 
     if (is_dash(r->option)) {
         if ((f->where & API_STDIN) == 0)
@@ -434,7 +434,7 @@ static struct str *list_param(struct api_command *c, struct str option)
 
 static int take_all(struct reading *r)
 {
-    json_t *all;
+    json_t *all = NULL;
 
     if (read_bool(r, &all) == -1)
         return -1;
@@ -479,7 +479,7 @@ static int take_output(struct reading *r)
 
 static int take_quiet(struct reading *r)
 {
-    json_t *quiet;
+    json_t *quiet = NULL;
 
     if (read_bool(r, &quiet) == -1)
         return -1;

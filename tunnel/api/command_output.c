@@ -111,6 +111,11 @@ static const struct api_resource *resource_of(const json_t *body, const json_t *
     return NULL;
 }
 
+static struct str string_of(const json_t *value)
+{
+    return str_of(json_string_value(value), json_string_length(value));
+}
+
 static void write_lines(const json_t *body, enum api_output form, struct buf *out)
 {
     json_t *list = api_output_list(body);
@@ -118,10 +123,12 @@ static void write_lines(const json_t *body, enum api_output form, struct buf *ou
 
     for (size_t i = 0; i < n; i++) {
         const json_t *object = list != NULL ? json_array_get(list, i) : body;
-        const char *id = json_string_value(json_object_get(object, "id"));
+        const json_t *id = json_object_get(object, "id");
 
-        if (form == API_OUTPUT_ID && id != NULL)
-            buf_add_fmt(out, "%s\n", id);
+        if (form == API_OUTPUT_ID && json_is_string(id)) {
+            api_output_text(out, string_of(id));
+            buf_add_char(out, '\n');
+        }
         if (form == API_OUTPUT_JSONL) {
             add_json(out, object, JSON_COMPACT);
             buf_add_char(out, '\n');
@@ -134,11 +141,6 @@ static void write_lines(const json_t *body, enum api_output form, struct buf *ou
 static bool is_ref(const json_t *value)
 {
     return json_is_string(json_object_get(value, "id")) && json_object_get(value, "uri") != NULL;
-}
-
-static struct str string_of(const json_t *value)
-{
-    return str_of(json_string_value(value), json_string_length(value));
 }
 
 static void add_value(struct buf *out, const json_t *value);
@@ -329,8 +331,10 @@ static void write_object(const json_t *object, struct buf *out)
         rest = buf_str(&text);
         if (str_ends(rest, STR("\n")))
             rest.n--;
-        for (const char *name = key; str_next(&rest, '\n', &line); name = "")
-            buf_add_fmt(out, "%-*s  %.*s\n", (int)chars, name, STR_ARG(line));
+        for (const char *name = key; str_next(&rest, '\n', &line); name = "") {
+            api_output_text(out, str_from(name));
+            buf_add_fmt(out, "%*s%.*s\n", (int)(chars - strlen(name)) + GAP, "", STR_ARG(line));
+        }
         buf_fini(&text);
     }
 }

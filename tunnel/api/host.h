@@ -57,6 +57,7 @@ struct api_session {
     const char *id;
     const char *account;
     const char *credential; /* "sshcr_...", or "" */
+    const char *key;        /* SHA-256 fingerprint of its key, in hexadecimal */
     const char *client;     /* software string */
     struct addr peer;
     uint64_t started_wall_ms;
@@ -65,13 +66,15 @@ struct api_session {
 struct api_live_endpoint {
     const char *id;
     const char *account;
+    const char *key; /* as of its session */
     const char *session_id;
     struct url url;
     const char *url_text;
     const char *name;
     const char *description;
     const char *metadata;
-    struct str policy;
+    const char *upstream_url;      /* what the client said of it, or "" */
+    const char *upstream_protocol; /* "http1", "http2", or "" */
     bool pooling;
     uint64_t started_wall_ms;
 };
@@ -103,10 +106,13 @@ struct api_host {
      */
     void (*changed)(void *arg, const struct api_change_event *change);
 
-    /* Is this a traffic policy for such an endpoint? Returns 0, or -1 with every problem in
-     * `problems` and the code of the first one in e. */
-    int (*policy_check)(void *arg, struct str text, const struct url *url, struct buf *problems,
-                        struct err *e);
+    /* What names are public; borrowed: outlives the API. NULL: there are no cloud endpoints. */
+    const struct host_suffixes *suffixes;
+
+    /* Is this a traffic policy for a cloud endpoint at this address? Returns 0, or -1 with every problem
+     * in `problems`, a line each, and the first one in e. */
+    int (*policy_check)(void *arg, struct str account, const struct url *url, struct str text,
+                        struct buf *problems, struct err *e);
 
     /* Does the pair parse and fit? Returns 0 with *out, or -1 with e. */
     int (*certificate_read)(void *arg, struct str certificate_pem, struct str private_key_pem,

@@ -176,6 +176,8 @@ static int take_object(struct api_call *c, struct page *p, const json_t *object)
 
     if (p->matches != NULL && !p->matches(object, p->arg))
         return 0;
+    if (p->resource->listed != NULL && !p->resource->listed(c, object))
+        return 0;
     shown = api_show(c, p->resource, object);
     if (shown == NULL)
         return -1;
@@ -196,7 +198,8 @@ static int scan(struct api_call *c, struct page *p)
 {
     const struct api_resource *r = p->resource;
     struct str before = p->before;
-    size_t max = p->filter == NULL && p->matches == NULL ? p->limit + 1 : CHUNK;
+    size_t max =
+        p->filter == NULL && p->matches == NULL && r->listed == NULL ? p->limit + 1 : CHUNK;
 
     for (;;) {
         json_t *chunk = json_array();

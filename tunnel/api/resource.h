@@ -191,6 +191,9 @@ struct api_resource {
     size_t action_count;
     const struct api_provider *provider; /* NULL: the store */
 
+    /* Does the query of a list ask for this object? NULL: lists have all. */
+    bool (*listed)(struct api_call *c, const json_t *object);
+
     /* All of these may be NULL. Those with an int return 0, or -1 with the error set. */
 
     /* Is this create or update fine? Completes ch->after. */

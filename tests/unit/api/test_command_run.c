@@ -323,6 +323,137 @@ static void whoami_tells_account_key_and_rights(void **state)
     scene_free(s);
 }
 
+/* ---- what is online ------------------------------------------------------------------------- */
+
+#define KSUID_A "3AL5qRx78rtgNoqqfszViXJoE46"
+#define KSUID_B "3AL5qRx78rtgNoqqfszViXJoE47"
+#define KSUID_C "3AL5qRx78rtgNoqqfszViXJoE48"
+#define NEW_SESSION(id_, account_, key_)                                                           \
+    {                                                                                              \
+        .id = "ts_" id_, .account = (account_), .credential = "", .key = (key_),                   \
+        .client = "OpenSSH"                                                                        \
+    }
+#define NEW_ENDPOINT(id_, account_, key_, host_)                                                   \
+    {                                                                                              \
+        .id = "ep_" id_, .account = (account_), .key = (key_), .session_id = "ts_" id_,            \
+        .url_text = "https://" host_, .name = "", .description = "", .metadata = "",               \
+        .upstream_url = "", .upstream_protocol = "", .started_wall_ms = 1767225600000              \
+    }
+
+/* Two keys of alice, and one of bob. */
+static const struct api_session sessions[] = {
+    NEW_SESSION(KSUID_A, "alice", "aa"),
+    NEW_SESSION(KSUID_B, "alice", "bb"),
+    NEW_SESSION(KSUID_C, "bob", "cc"),
+};
+static const struct api_live_endpoint endpoints[] = {
+    NEW_ENDPOINT(KSUID_A, "alice", "aa", "a.example.com"),
+    NEW_ENDPOINT(KSUID_B, "alice", "bb", "b.example.com"),
+    NEW_ENDPOINT(KSUID_C, "bob", "cc", "c.example.com"),
+};
+
+static char ended[ID_BYTES];
+
+static void release_live(struct api_live *live)
+{
+    (void)live;
+}
+
+static struct api_live *give_live(void *arg)
+{
+    static struct api_live live = { .sessions = sessions,
+                                    .session_count = 3,
+                                    .endpoints = endpoints,
+                                    .endpoint_count = 3,
+                                    .release = release_live };
+
+    (void)arg;
+    return &live;
+}
+
+static int end_session(void *arg, const char *id, struct err *e)
+{
+    (void)arg;
+    (void)e;
+    (void)snprintf(ended, sizeof(ended), "%s", id);
+    return 0;
+}
+
+static struct scene *live_scene(void)
+{
+    struct scene *s = scene_new();
+
+    s->host.live = give_live;
+    s->host.session_end = end_session;
+    ended[0] = '\0';
+    return s;
+}
+
+static void ls_shows_what_the_account_has_online(void **state)
+{
+    struct scene *s = live_scene();
+
+    (void)state;
+    expect_ok(s, "ls");
+    assert_string_equal(out, "URL                    SINCE                 SESSION\n"
+                             "https://b.example.com  2026-01-01T00:00:00Z  ts_" KSUID_B "\n"
+                             "https://a.example.com  2026-01-01T00:00:00Z  ts_" KSUID_A "\n");
+    assert_string_equal(err, "");
+    expect_ok(s, "ls --output id");
+    assert_string_equal(out, "ep_" KSUID_B "\nep_" KSUID_A "\n");
+    assert_int_equal(run_as(s, "ls --output id", (struct how){ .who = &s->admin }), API_EXIT_OK);
+    assert_int_equal(count_lines(), 3);
+    scene_free(s);
+}
+
+static void a_restricted_key_sees_what_it_has_online_itself(void **state)
+{
+    struct scene *s = live_scene();
+    struct api_caller who = s->alice;
+    const struct how how = { .who = &who };
+
+    (void)state;
+    who.is_restricted = true;
+    who.can_write = false;
+    (void)snprintf(who.key, sizeof(who.key), "aa");
+    assert_int_equal(run_as(s, "ls --output id", how), API_EXIT_OK);
+    assert_string_equal(out, "ep_" KSUID_A "\n");
+    assert_int_equal(run_as(s, "api tunnels list --output id", how), API_EXIT_OK);
+    assert_string_equal(out, "tn_" KSUID_A "\n");
+    assert_int_equal(run_as(s, "api tunnel-sessions list --output id", how), API_EXIT_OK);
+    assert_string_equal(out, "ts_" KSUID_A "\n");
+    assert_int_equal(run_as(s, "api endpoints get ep_" KSUID_A, how), API_EXIT_OK);
+    assert_int_equal(run_as(s, "api endpoints get ep_" KSUID_B, how), API_EXIT_ERROR);
+    expect_error("404", "");
+    assert_int_equal(run_as(s, "kill ts_" KSUID_A, how), API_EXIT_IDENTITY);
+    assert_int_equal(run_as(s, "api tunnel-sessions stop ts_" KSUID_A, how), API_EXIT_IDENTITY);
+    assert_string_equal(ended, "");
+    scene_free(s);
+}
+
+static void kill_ends_a_session_by_any_of_its_ids(void **state)
+{
+    static const char *const lines[] = { "kill ts_" KSUID_A, "kill ep_" KSUID_A,
+                                         "kill tn_" KSUID_A };
+    struct scene *s = live_scene();
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        ended[0] = '\0';
+        expect_ok(s, lines[i]);
+        assert_string_equal(ended, "ts_" KSUID_A);
+        assert_string_equal(err, "204 No Content\n");
+    }
+    ended[0] = '\0';
+    assert_int_equal(run(s, "kill ts_" KSUID_C), API_EXIT_ERROR);
+    expect_error("404", "");
+    assert_int_equal(run(s, "kill ep_" KSUID_C), API_EXIT_ERROR);
+    assert_string_equal(ended, "");
+    assert_int_equal(run_as(s, "kill ep_" KSUID_C, (struct how){ .who = &s->admin }), API_EXIT_OK);
+    assert_string_equal(ended, "ts_" KSUID_C);
+    scene_free(s);
+}
+
 static void kill_wants_an_id_of_what_has_a_session(void **state)
 {
     struct scene *s = scene_new();
@@ -353,6 +484,9 @@ int main(void)
         cmocka_unit_test(a_restricted_key_may_not),
         cmocka_unit_test(the_rate_limit_is_that_of_the_api),
         cmocka_unit_test(whoami_tells_account_key_and_rights),
+        cmocka_unit_test(ls_shows_what_the_account_has_online),
+        cmocka_unit_test(a_restricted_key_sees_what_it_has_online_itself),
+        cmocka_unit_test(kill_ends_a_session_by_any_of_its_ids),
         cmocka_unit_test(kill_wants_an_id_of_what_has_a_session),
     };
 

@@ -313,6 +313,27 @@ static void acl_check_message_of_many_rules_is_cut(void **state)
     acl_fini(&a);
 }
 
+static void acl_restricts_unless_all_is_allowed(void **state)
+{
+    struct acl a;
+
+    (void)state;
+    acl_init(&a);
+    assert_false(acl_restricts(&a));
+    assert_int_equal(acl_add(&a, STR("a.com"), NULL), 0);
+    assert_true(acl_restricts(&a));
+    assert_int_equal(acl_add(&a, STR("*"), NULL), 0);
+    assert_true(acl_restricts(&a)); /* to connect is not allowed */
+    assert_int_equal(acl_add_connect(&a, STR("db.internal"), NULL), 0);
+    assert_true(acl_restricts(&a));
+    assert_int_equal(acl_add_connect(&a, STR("*"), NULL), 0);
+    assert_false(acl_restricts(&a));
+    acl_fini(&a);
+    assert_int_equal(acl_add_connect(&a, STR("*"), NULL), 0);
+    assert_true(acl_restricts(&a));
+    acl_fini(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -326,6 +347,7 @@ int main(void)
         cmocka_unit_test(acl_add_connect_refuses_what_is_no_rule),
         cmocka_unit_test(acl_check_message_names_what_is_allowed),
         cmocka_unit_test(acl_check_message_of_many_rules_is_cut),
+        cmocka_unit_test(acl_restricts_unless_all_is_allowed),
     };
 
     return cmocka_run_group_tests_name("tunnel/acl", tests, NULL, NULL);

@@ -228,7 +228,7 @@ static void parse_problems_name_line_and_reason(void **state)
         { STR_INIT("\n\nno-pty " ED_LINE), "f:3: unknown option 'no-pty'; options are account, "
                                            "admin, bind, connect, expiry-time, from\n" },
         { STR_INIT("command=\"x\" " ED_LINE), "f:1: unknown option 'command'; options are account, "
-                                              "bind, connect, expiry-time, from\n" },
+                                              "admin, bind, connect, expiry-time, from\n" },
         { STR_INIT("account " ED_LINE),
           "f:1: option account needs a value in quotes: account=\"NAME\"\n" },
         { STR_INIT("account=a " ED_LINE),

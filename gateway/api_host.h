@@ -1,0 +1,41 @@
+/*
+ * api_host: what the management API gets of this process (tunnel/api/host.h): cloud endpoints go live,
+ * and what is live is told.
+ * Owns:   the parts that it makes; borrows control.
+ * Thread: all on main; the calls that it fills in come from the API's threads.
+ */
+#ifndef GATEWAY_API_HOST_H
+#define GATEWAY_API_HOST_H
+
+#include <stddef.h>
+
+struct api_host;
+struct census;
+struct census_source;
+struct cloud;
+struct control;
+struct host_suffixes;
+struct policy_terms;
+struct store;
+
+struct api_host_parts {
+    struct cloud *cloud;   /* owned */
+    struct census *census; /* owned */
+};
+
+/* Makes the parts and fills `host`, before the API is called. */
+void api_host_init(struct api_host_parts *parts, struct api_host *host, struct control *control,
+                   const struct host_suffixes *suffixes, struct policy_terms *terms,
+                   const struct census_source *sources, size_t count);
+/*
+ * Puts the cloud endpoints of the store online, before control_start(). One that is refused stays in the
+ * store, and the log says why.
+ */
+void api_host_load(struct api_host_parts *parts, struct store *store,
+                   const struct host_suffixes *suffixes);
+/* Calls that wait for other threads end. Before control_stop(). */
+void api_host_stop(struct api_host_parts *parts);
+/* After control_free(). */
+void api_host_fini(struct api_host_parts *parts);
+
+#endif

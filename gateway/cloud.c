@@ -1,0 +1,340 @@
+/*
+ * Control answers on its own thread; who asked sleeps on a condition until then. A question is
+ * counted by both, so that one who gave up at the end of the process leaves nothing dangling.
+ */
+#include "gateway/cloud.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "policy/policy.h"
+#include "tunnel/api/host.h"
+#include "tunnel/control.h"
+#include "tunnel/endpoint.h"
+
+/* The version of an endpoint that is online. */
+struct version {
+    struct endpoint *ep; /* counted */
+    UT_hash_handle hh;   /* by ep->id */
+};
+
+struct cloud {
+    struct control *control; /* borrowed: outlives us, but for cloud_free() */
+    pthread_mutex_t lock;    /* for all below, and for the questions */
+    pthread_cond_t answered;
+    struct policy_terms *terms; /* counted */
+    struct version *versions;   /* owned */
+    bool stopping;
+};
+
+/* ---- policies -------------------------------------------------------------------------------- */
+
+static unsigned protocol_of(enum scheme scheme)
+{
+    static const unsigned protocols[SCHEME_COUNT] = {
+        [SCHEME_HTTP] = POLICY_HTTP,
+        [SCHEME_HTTPS] = POLICY_HTTPS,
+        [SCHEME_TCP] = POLICY_TCP,
+        [SCHEME_TLS] = POLICY_TLS,
+    };
+
+    return protocols[scheme];
+}
+
+static struct policy_terms *take_terms(struct cloud *c)
+{
+    struct policy_terms *terms;
+
+    (void)pthread_mutex_lock(&c->lock);
+    terms = c->terms;
+    policy_terms_ref(terms);
+    (void)pthread_mutex_unlock(&c->lock);
+    return terms;
+}
+
+/* The policy, or NULL with at least one problem. */
+static struct counted *compile(const struct policy_terms *terms, struct str account,
+                               const struct url *url, struct str text,
+                               struct policy_problems *problems)
+{
+    struct policy_document *document =
+        policy_document_parse(STR("traffic_policy"), text, &terms->limits, problems);
+    const struct policy_document *documents[] = { document };
+    const struct policy_request request = {
+        .account = account,
+        .host = str_from(url->host),
+        .protocols = protocol_of(url->scheme),
+        .documents = documents,
+        .count = 1,
+    };
+    struct counted *policy = NULL;
+
+    if (document != NULL)
+        (void)policy_terms_compile(terms, &request, &policy, problems);
+    policy_document_free(document);
+    return policy;
+}
+
+/* The same, which must also handle everything. `text_of` gets the problems; NULL: nobody reads them. */
+static struct counted *make_policy(struct cloud *c, struct str account, const struct url *url,
+                                   struct str text, struct buf *text_of, struct err *e)
+{
+    struct policy_terms *terms = take_terms(c);
+    struct policy_problems *problems = policy_problems_new();
+    struct counted *policy = compile(terms, account, url, text, problems);
+
+    if (policy == NULL) {
+        policy_problems_first(problems, e);
+        if (text_of != NULL)
+            policy_problems_format(problems, text_of);
+    } else if (!policy_handles_all(policy, protocol_of(url->scheme))) {
+        (void)err_set(
+            e, E_POLICY_UNHANDLED,
+            "the policy does not handle all traffic: a cloud endpoint has no upstream, so "
+            "end with a rule without expressions whose action answers, such as "
+            "custom-response, deny, redirect or forward-internal");
+        counted_unref(policy);
+        policy = NULL;
+    }
+    policy_problems_free(problems);
+    policy_terms_unref(terms);
+    return policy;
+}
+
+int cloud_check_policy(struct cloud *c, struct str account, const struct url *url,
+                       struct str policy, struct buf *problems, struct err *e)
+{
+    struct counted *made = make_policy(c, account, url, policy, problems, e);
+
+    if (made == NULL)
+        return -1;
+    counted_unref(made);
+    return 0;
+}
+
+/* ---- asking control -------------------------------------------------------------------------- */
+
+struct question {
+    struct ref ref;
+    struct cloud *cloud; /* borrowed: outlives control, and so every answer */
+    bool is_answered;
+    struct err err;
+};
+
+static void question_unref(struct question *q)
+{
+    if (ref_dec(&q->ref))
+        mem_free(q);
+}
+
+/* One reference for who asks, one for the answer. */
+static struct question *question_new(struct cloud *c)
+{
+    struct question *q = mem_zalloc(sizeof(*q));
+
+    ref_init(&q->ref);
+    ref_inc(&q->ref);
+    q->cloud = c;
+    return q;
+}
+
+/* On the control thread. */
+static void on_answer(void *arg, struct endpoint *ep, const struct err *e)
+{
+    struct question *q = arg;
+
+    (void)ep;
+    (void)pthread_mutex_lock(&q->cloud->lock);
+    q->is_answered = true;
+    q->err = *e;
+    (void)pthread_cond_broadcast(&q->cloud->answered);
+    (void)pthread_mutex_unlock(&q->cloud->lock);
+    question_unref(q);
+}
+
+/* Takes the question. Returns 0, or -1 with what control said. */
+static int await(struct question *q, struct err *e)
+{
+    struct cloud *c = q->cloud;
+    int rc = 0;
+
+    (void)pthread_mutex_lock(&c->lock);
+    while (!q->is_answered && !c->stopping)
+        (void)pthread_cond_wait(&c->answered, &c->lock);
+    if (!q->is_answered)
+        rc = err_set(e, E_DRAINING, "the server is shutting down");
+    else if (q->err.code != E_OK)
+        rc = -1;
+    if (q->is_answered && rc == -1)
+        *e = q->err;
+    (void)pthread_mutex_unlock(&c->lock);
+    question_unref(q);
+    return rc;
+}
+
+static int claim(struct cloud *c, struct endpoint *ep, struct err *e)
+{
+    struct question *q = question_new(c);
+
+    control_claim(c->control, control_worker(c->control), ep, NULL, on_answer, q);
+    return await(q, e);
+}
+
+static void let_go(struct cloud *c, struct endpoint *ep)
+{
+    struct question *q = question_new(c);
+    struct err ignored;
+
+    control_remove(c->control, control_worker(c->control), ep, on_answer, q);
+    (void)await(q, &ignored); /* offline already, or about to be: both are what was wanted */
+}
+
+/* ---- versions -------------------------------------------------------------------------------- */
+
+/* Notes the version that is online (NULL: none is); returns the one before, with its reference, or NULL. */
+static struct endpoint *swap_version(struct cloud *c, const char *id, struct endpoint *ep)
+{
+    struct endpoint *old = NULL;
+    struct version *v;
+
+    (void)pthread_mutex_lock(&c->lock);
+    HASH_FIND_STR(c->versions, id, v);
+    if (v != NULL) {
+        old = v->ep;
+        HASH_DEL(c->versions, v);
+        mem_free(v);
+    }
+    if (ep != NULL) {
+        v = mem_zalloc(sizeof(*v));
+        v->ep = ep;
+        endpoint_ref(ep);
+        HASH_ADD_KEYPTR(hh, c->versions, ep->id, strlen(ep->id), v);
+    }
+    (void)pthread_mutex_unlock(&c->lock);
+    return old;
+}
+
+static struct endpoint *make_endpoint(struct cloud *c, const struct api_endpoint_spec *spec,
+                                      struct err *e)
+{
+    struct counted *policy =
+        make_policy(c, str_from(spec->account), &spec->url, spec->policy, NULL, e);
+    struct endpoint *ep;
+
+    if (policy == NULL)
+        return NULL;
+    ep = endpoint_new();
+    (void)snprintf(ep->id, sizeof(ep->id), "%s", spec->id);
+    ep->url = spec->url;
+    endpoint_set(&ep->account, str_from(spec->account));
+    endpoint_set(&ep->name, spec->name);
+    endpoint_set(&ep->description, spec->description);
+    endpoint_set(&ep->metadata, spec->metadata);
+    ep->policy = policy;
+    ep->rules = policy_digest(policy);
+    ep->connect_rules = policy_phase_digest(policy, POLICY_ON_TCP_CONNECT);
+    ep->pooling = spec->pooling;
+    ep->created_wall_ms = clock_wall_ms();
+    return ep;
+}
+
+int cloud_put(struct cloud *c, const struct api_endpoint_spec *spec, struct err *e)
+{
+    struct endpoint *ep = make_endpoint(c, spec, e);
+    struct endpoint *old;
+
+    if (ep == NULL)
+        return -1;
+    if (claim(c, ep, e) == -1) {
+        endpoint_unref(ep);
+        return -1;
+    }
+    old = swap_version(c, ep->id, ep);
+    /* At the same address it has been replaced; at another one it is still online. */
+    if (old != NULL && !endpoint_has_same_address(old, ep))
+        let_go(c, old);
+    endpoint_unref(old);
+    endpoint_unref(ep);
+    return 0;
+}
+
+void cloud_remove(struct cloud *c, const char *id)
+{
+    struct endpoint *old = swap_version(c, id, NULL);
+
+    if (old != NULL)
+        let_go(c, old);
+    endpoint_unref(old);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+struct cloud *cloud_new(struct control *control, struct policy_terms *terms)
+{
+    struct cloud *c = mem_zalloc(sizeof(*c));
+
+    c->control = control;
+    (void)pthread_mutex_init(&c->lock, NULL);
+    (void)pthread_cond_init(&c->answered, NULL);
+    policy_terms_ref(terms);
+    c->terms = terms;
+    return c;
+}
+
+int cloud_preload(struct cloud *c, const struct api_endpoint_spec *spec, struct err *e)
+{
+    struct endpoint *ep = make_endpoint(c, spec, e);
+    int rc;
+
+    if (ep == NULL)
+        return -1;
+    rc = control_preload(c->control, ep, e);
+    if (rc == 0)
+        endpoint_unref(swap_version(c, ep->id, ep));
+    endpoint_unref(ep);
+    return rc;
+}
+
+void cloud_configure(struct cloud *c, struct policy_terms *terms)
+{
+    struct policy_terms *old;
+
+    policy_terms_ref(terms);
+    (void)pthread_mutex_lock(&c->lock);
+    old = c->terms;
+    c->terms = terms;
+    (void)pthread_mutex_unlock(&c->lock);
+    policy_terms_unref(old);
+}
+
+void cloud_stop(struct cloud *c)
+{
+    (void)pthread_mutex_lock(&c->lock);
+    c->stopping = true;
+    (void)pthread_cond_broadcast(&c->answered);
+    (void)pthread_mutex_unlock(&c->lock);
+}
+
+void cloud_free(struct cloud *c)
+{
+    struct version *v;
+    struct version *next;
+
+    if (c == NULL)
+        return;
+    HASH_ITER(hh, c->versions, v, next)
+    {
+        HASH_DEL(c->versions, v);
+        endpoint_unref(v->ep);
+        mem_free(v);
+    }
+    policy_terms_unref(c->terms);
+    (void)pthread_cond_destroy(&c->answered);
+    (void)pthread_mutex_destroy(&c->lock);
+    mem_free(c);
+}
