@@ -69,6 +69,11 @@ static void release(struct api_live *live)
     roll_unref((struct census_roll *)(void *)live);
 }
 
+static const char *keep(struct census_roll *r, const char *text)
+{
+    return arena_fmt(&r->arena, "%s", text).p;
+}
+
 static struct census_roll *roll_new(struct census *c, const char *end)
 {
     struct census_roll *r = mem_zalloc(sizeof(*r) + c->count * sizeof(struct part));
@@ -78,7 +83,7 @@ static struct census_roll *roll_new(struct census *c, const char *end)
     r->live.release = release;
     arena_init(&r->arena);
     if (end != NULL)
-        r->end = arena_str(&r->arena, str_from(end)).p;
+        r->end = keep(r, end);
     return r;
 }
 
@@ -100,11 +105,6 @@ static void *grow(void *list, size_t count, size_t size)
     if ((count & (count - 1)) != 0)
         return list;
     return mem_realloc(list, (count == 0 ? 1 : 2 * count) * size);
-}
-
-static const char *keep(struct census_roll *r, const char *text)
-{
-    return arena_str(&r->arena, str_from(text)).p;
 }
 
 void census_add_session(struct census_roll *r, const struct api_session *session)
