@@ -69,6 +69,11 @@ static void release(struct api_live *live)
     roll_unref((struct census_roll *)(void *)live);
 }
 
+static const char *keep(struct census_roll *r, const char *text)
+{
+    return arena_fmt(&r->arena, "%s", text).p;
+}
+
 static struct census_roll *roll_new(struct census *c, const char *end)
 {
     struct census_roll *r = mem_zalloc(sizeof(*r) + c->count * sizeof(struct part));
@@ -78,7 +83,7 @@ static struct census_roll *roll_new(struct census *c, const char *end)
     r->live.release = release;
     arena_init(&r->arena);
     if (end != NULL)
-        r->end = arena_fmt(&r->arena, "%s", end).p;
+        r->end = keep(r, end);
     return r;
 }
 
@@ -102,11 +107,6 @@ static void *grow(void *list, size_t count, size_t size)
     return mem_realloc(list, (count == 0 ? 1 : 2 * count) * size);
 }
 
-static const char *keep(struct census_roll *r, const char *text)
-{
-    return arena_fmt(&r->arena, "%s", text).p;
-}
-
 void census_add_session(struct census_roll *r, const struct api_session *session)
 {
     struct api_session *s;
@@ -118,7 +118,6 @@ void census_add_session(struct census_roll *r, const struct api_session *session
     s->id = keep(r, session->id);
     s->account = keep(r, session->account);
     s->credential = keep(r, session->credential);
-    s->key = keep(r, session->key);
     s->client = keep(r, session->client);
     (void)pthread_mutex_unlock(&r->census->lock);
 }
@@ -141,7 +140,6 @@ static void add_endpoint(void *arg, struct endpoint *ep)
     r->endpoints[n] = (struct api_live_endpoint){
         .id = ep->id,
         .account = ep->account,
-        .key = ep->key,
         .session_id = ep->session_id,
         .url = ep->url,
         .url_text = keep(r, url_format(&ep->url, 80, 443, url)),
