@@ -488,6 +488,34 @@ static void raw_forward_whose_target_waits_ends_with_the_endpoint(void **state)
     assert_true(fake_agent_is_quiet(&s->agents[1]));
 }
 
+/* It goes while it is dialled: the policy that forwarded goes on. */
+static void raw_forward_whose_target_goes_before_it_opens_goes_on(void **state)
+{
+    struct scene *s = *state;
+    int visitor;
+    int upstream;
+
+    atomic_store(&s->agents[1].mode, FAKE_WAITS);
+    start_forwarding(s, forward_once, NULL, NULL);
+    visitor = scene_visit_port(s, 0, SCENE_PORT);
+    scene_wait_metric(s, METRIC_RAW_CONNS, 1);
+    scene_remove(s, 1);
+    upstream = scene_accept(s, 0);
+    scene_send(visitor, "hello");
+    scene_expect(upstream, "hello");
+    close_both(visitor, upstream);
+}
+
+static void raw_forward_to_a_cloud_endpoint_that_lets_pass_closes(void **state)
+{
+    struct scene *s = *state;
+
+    s->endpoints[1]->agent = (struct agent){ 0 };
+    start_forwarding(s, forward_once, NULL, NULL);
+    scene_expect_end(scene_visit_port(s, 0, SCENE_PORT));
+    assert_true(fake_agent_is_quiet(&s->agents[0]));
+}
+
 static void raw_forward_whose_target_denies_closes(void **state)
 {
     struct scene *s = *state;
@@ -526,6 +554,8 @@ int main(void)
         WITH_SCENE(raw_forward_that_fails_goes_on),
         WITH_SCENE(raw_forward_in_a_circle_closes),
         WITH_SCENE(raw_forward_whose_target_waits_ends_with_the_endpoint),
+        WITH_SCENE(raw_forward_whose_target_goes_before_it_opens_goes_on),
+        WITH_SCENE(raw_forward_to_a_cloud_endpoint_that_lets_pass_closes),
         WITH_SCENE(raw_forward_whose_target_denies_closes),
     };
 

@@ -457,6 +457,23 @@ static void forward_session_that_is_lost_is_an_error(void **state)
     (void)close(visitor);
 }
 
+/* Its policy answers nothing. That is no failure after which the policy in front goes on: its rules for
+ * responses see the error. */
+static void forward_to_a_cloud_endpoint_that_lets_pass_is_unhandled(void **state)
+{
+    struct scene *s = *state;
+    int visitor;
+
+    s->endpoints[1]->agent = (struct agent){ 0 };
+    begin(s, forward_or_go_on, 0, NULL, NULL);
+    visitor = scene_visit(s, 0);
+    scene_send(visitor, SCENE_GET);
+    scene_expect_head(visitor, "HTTP/1.1 500 Internal Server Error\r\n");
+    assert_true(fake_agent_is_quiet(&s->agents[0]));
+    assert_int_equal(atomic_load(&front.tried), 1);
+    (void)close(visitor);
+}
+
 /* ---- how far ---- */
 
 static enum policy_verdict forward_always(struct policy_run *run)
@@ -535,8 +552,9 @@ static void find_takes_only_the_schemes_it_may(void **state)
         if ((ep != NULL) != cases[i].found)
             fail_msg("%s: %s", cases[i].url, ep != NULL ? "found" : "not found");
         assert_int_equal(e.code, ep != NULL ? E_OK : E_ENDPOINT_OFFLINE);
-        endpoint_unref(ep);
+        endpoint_leave(ep);
     }
+    assert_int_equal(endpoint_outstanding(s->endpoints[1]), 0);
 }
 
 int main(void)
@@ -558,6 +576,7 @@ int main(void)
         WITH_SCENE(forward_whose_body_was_sent_ends_with_the_error),
         WITH_SCENE(forward_that_gets_no_answer_goes_on_if_it_is_safe),
         WITH_SCENE(forward_session_that_is_lost_is_an_error),
+        WITH_SCENE(forward_to_a_cloud_endpoint_that_lets_pass_is_unhandled),
         WITH_SCENE(forward_in_a_circle_ends_at_the_ninth),
         WITH_SCENE(forward_tries_are_bounded),
         WITH_SCENE(find_takes_only_the_schemes_it_may),
