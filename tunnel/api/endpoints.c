@@ -419,7 +419,6 @@ const struct api_resource api_resource_endpoints = {
     .is_of_sessions = true,
     .verbs = API_CAN_ALL,
     API_FIELDS(fields),
-    .is_of_sessions = true,
     .has_updated = true,
     .empty_update = API_ENDPOINT_EMPTY,
     .filter_aliases = aliases,

@@ -105,7 +105,6 @@ const struct api_resource api_resource_tunnel_sessions = {
     .is_of_sessions = true,
     .verbs = API_CAN_GET | API_CAN_LIST,
     API_FIELDS(fields),
-    .is_of_sessions = true,
     .actions = actions,
     .action_count = sizeof(actions) / sizeof(actions[0]),
     .provider = &provider,

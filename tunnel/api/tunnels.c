@@ -48,7 +48,6 @@ const struct api_resource api_resource_tunnels = {
     .is_of_sessions = true,
     .verbs = API_CAN_GET | API_CAN_LIST,
     API_FIELDS(fields),
-    .is_of_sessions = true,
     .no_uri = true,
     .no_filter = true,
     .provider = &provider,
