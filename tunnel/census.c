@@ -118,6 +118,7 @@ void census_add_session(struct census_roll *r, const struct api_session *session
     s->id = keep(r, session->id);
     s->account = keep(r, session->account);
     s->credential = keep(r, session->credential);
+    s->key = keep(r, session->key);
     s->client = keep(r, session->client);
     (void)pthread_mutex_unlock(&r->census->lock);
 }
@@ -140,6 +141,7 @@ static void add_endpoint(void *arg, struct endpoint *ep)
     r->endpoints[n] = (struct api_live_endpoint){
         .id = ep->id,
         .account = ep->account,
+        .key = ep->key,
         .session_id = ep->session_id,
         .url = ep->url,
         .url_text = keep(r, url_format(&ep->url, 80, 443, url)),

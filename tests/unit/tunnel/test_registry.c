@@ -85,11 +85,12 @@ static struct registry *registry_with(const struct domains *domains, uint8_t sec
 static struct endpoint *endpoint_of(const char *account, const char *key, uint64_t session,
                                     enum scheme scheme, const char *host)
 {
+    static const struct agent_ops agent_ops; /* of sessions, which are never asked */
     struct endpoint *ep = endpoint_new();
 
     endpoint_set(&ep->account, str_from(account));
     (void)snprintf(ep->key, sizeof(ep->key), "%s", key);
-    ep->agent.session = session;
+    ep->agent = (struct agent){ .ops = &agent_ops, .session = session };
     ep->url.scheme = scheme;
     ep->url.binding = BINDING_PUBLIC;
     ep->url.port = scheme == SCHEME_HTTP ? 80 : 443;
@@ -742,6 +743,55 @@ static void registry_remove_of_a_member_twice_takes_no_other(void **state)
     registry_free(r);
 }
 
+/* A version of a cloud endpoint. */
+static struct endpoint *cloud_of(const char *id, bool pooling)
+{
+    struct endpoint *ep = endpoint_of("a", "", 0, SCHEME_HTTPS, "cloud.example.com");
+
+    ep->agent = (struct agent){ 0 };
+    (void)snprintf(ep->id, sizeof(ep->id), "%s", id);
+    ep->pooling = pooling;
+    return ep;
+}
+
+static void registry_add_follows_versions_of_a_cloud_endpoint(void **state)
+{
+    static const struct {
+        bool pools[2]; /* the first version, and the second */
+        bool others;   /* another endpoint is in the pool */
+        enum err_code code;
+    } cases[] = {
+        { { false, false }, false, E_OK }, { { false, true }, false, E_OK },
+        { { true, false }, false, E_OK },  { { true, true }, false, E_OK },
+        { { true, true }, true, E_OK },    { { true, false }, true, E_ENDPOINT_ONLINE },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct registry *r = registry_with(NULL, 1);
+        struct endpoint *first = cloud_of("ep_1", cases[i].pools[0]);
+        struct endpoint *second = cloud_of("ep_1", cases[i].pools[1]);
+        struct endpoint *other = cloud_of("ep_2", true);
+        struct endpoint *displaced;
+        struct err e = { .code = E_OK };
+
+        assert_int_equal(registry_add(r, first, 0, &displaced, &e), 0);
+        if (cases[i].others)
+            assert_int_equal(registry_add(r, other, 0, &displaced, &e), 0);
+        assert_null(displaced);
+        (void)registry_add(r, second, 0, &displaced, &e);
+        assert_int_equal(e.code, cases[i].code);
+        assert_ptr_equal(displaced, cases[i].code == E_OK ? first : NULL);
+        assert_int_equal(registry_count(r), cases[i].others ? 2 : 1);
+        assert_true(pool_has(registry_pool(r, first), cases[i].code == E_OK ? second : first));
+        endpoint_unref(displaced);
+        endpoint_unref(first);
+        endpoint_unref(second);
+        endpoint_unref(other);
+        registry_free(r);
+    }
+}
+
 static struct endpoint *internal_pooling(const char *account, uint64_t session)
 {
     struct endpoint *ep = internal_of(account, account, "x.internal");
@@ -838,6 +888,7 @@ int main(void)
         cmocka_unit_test(registry_add_to_what_is_online_pools_or_conflicts),
         cmocka_unit_test(registry_pool_is_its_accounts_while_a_member_is_left),
         cmocka_unit_test(registry_remove_of_a_member_twice_takes_no_other),
+        cmocka_unit_test(registry_add_follows_versions_of_a_cloud_endpoint),
         cmocka_unit_test(registry_internal_pools_are_each_accounts),
         cmocka_unit_test(registry_add_members_share_one_port),
         cmocka_unit_test(registry_take_empties_the_registry),
