@@ -315,8 +315,8 @@ static void policy_setup_names_are_looked_up(void **state)
                     "policies = ( { file = \"@/p.yml\"; } );",
                     &problems);
     assert_non_null(t);
-    assert_true(t->has_ip_policy(t->arg, STR("office")));
-    assert_false(t->has_ip_policy(t->arg, STR("home")));
+    assert_true(t->has_ip_policy(t->arg, STR("alice"), STR("office")));
+    assert_false(t->has_ip_policy(t->arg, STR("alice"), STR("home")));
     assert_true(t->has_secret(t->arg, STR("alice"), STR("team"), STR("password")));
     assert_false(t->has_secret(t->arg, STR("bob"), STR("team"), STR("password")));
     policy_terms_unref(t);

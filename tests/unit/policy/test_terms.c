@@ -250,10 +250,10 @@ struct lent {
     size_t freed;
 };
 
-static bool has_ip_policy(void *arg, struct str name)
+static bool has_ip_policy(void *arg, struct str account, struct str name)
 {
     assert_non_null(arg);
-    return str_eq(name, STR("staff"));
+    return str_eq(account, STR("one")) && str_eq(name, STR("staff"));
 }
 
 static bool has_secret(void *arg, struct str account, struct str vault, struct str name)
@@ -304,6 +304,7 @@ static void compile_asks_for_names(void **state)
     terms->arg = &lent;
     terms->free_arg = count_free;
     assert_int_equal(try_document("one", staff), 0);
+    assert_int_equal(try_document("two", staff), -1);
     assert_int_equal(try_document("one", others), -1);
     assert_int_equal(try_document("one", secret), 0);
     assert_int_equal(try_document("two", secret), -1);
