@@ -157,8 +157,8 @@ struct str policy_data_secret(const struct policy_data *d, struct str account, s
     return value;
 }
 
-const struct policy_ip_rules *policy_data_ip_policy(const struct policy_data *d,
-                                                    struct str account, struct str name)
+const struct policy_ip_rules *policy_data_ip_policy(const struct policy_data *d, struct str account,
+                                                    struct str name)
 {
     if (d == NULL)
         return NULL;

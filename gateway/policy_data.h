@@ -37,7 +37,7 @@ const struct vaults *policy_data_vaults(const struct policy_data *d); /* of the 
 struct str policy_data_secret(const struct policy_data *d, struct str account, struct str vault,
                               struct str name);
 /* One of the operator, by its name, or of the account, by its id; or NULL. */
-const struct policy_ip_rules *policy_data_ip_policy(const struct policy_data *d,
-                                                    struct str account, struct str name);
+const struct policy_ip_rules *policy_data_ip_policy(const struct policy_data *d, struct str account,
+                                                    struct str name);
 
 #endif

@@ -24,8 +24,7 @@ struct policy_terms *policy_terms_new(struct policy_engine *engine,
 
 struct policy_terms *policy_terms_over(struct policy_terms *base, void *arg)
 {
-    struct policy_terms *t =
-        policy_terms_new(base->engine, &base->limits, str_from(base->domain));
+    struct policy_terms *t = policy_terms_new(base->engine, &base->limits, str_from(base->domain));
 
     t->expression_errors = base->expression_errors;
     t->lacks = base->lacks;
