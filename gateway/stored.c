@@ -141,11 +141,11 @@ static char *open_value(const struct secrets *from, const struct store_entry *en
     struct err e;
 
     if (base64_decode(sealed, bytes, cap, &sealed_bytes) == -1)
-        log_unusable(entry->key, "its value is no base64");
+        (void)err_set(&e, E_SYNTAX, "its value is no base64");
     else
         value = unseal(from->key, str_from(entry->key), str_of(bytes, sealed_bytes), n, &e);
     if (value == NULL)
-        log_unusable(entry->key, "its value cannot be opened");
+        log_unusable(entry->key, e.msg);
     mem_free(bytes);
     return value;
 }

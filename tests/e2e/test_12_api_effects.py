@@ -1,6 +1,7 @@
 """What the management API changes takes effect before its answer: keys, secrets, IP policies, events."""
 
 import json
+import resource
 import subprocess
 import time
 
@@ -13,7 +14,6 @@ from lib.policy import Guarded, answer_with, on_request
 from lib.ssh_api import SshApi
 from lib.wait import wait_until
 
-#: All in one, so that no test waits for a gateway of its own.
 SETTINGS = {"limits": {"api_requests_per_minute": 0}}
 
 
@@ -356,6 +356,33 @@ def test_changes_are_audit_events(scene):
     assert events[6]["principal"]["credential"]["id"] == credential
     assert len({e["account_id"] for e in events}) == 1
     assert "hunter" not in path.read_text()
+
+
+# ---- the database ----
+
+
+def readiness(gateway):
+    url = f"http://127.0.0.1:{gateway.admin_port}/readyz"
+    done = subprocess.run(["curl", "-s", "--max-time", "20", "-w", " %{http_code}", url],
+                          capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_a_full_disk_is_no_readiness(scene):
+    """A limit of the file size stands in for the disk; what was is served on."""
+    gateway = scene.start_gateway(SETTINGS)
+    api = caller(scene, "alice")
+    secret = make_secret(api, "team", "key", "the old value")
+    g = guarded_secret(scene)
+    assert readiness(gateway) == "ready\n 200"
+    resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, (1, -1))
+    assert api.call("PATCH", f"/vault_secrets/{secret}", {"value": "new"}).status == 503
+    assert readiness(gateway) == "the database cannot be written\n 503"
+    assert g.request("/x?key").text == "the old value"
+    resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, (-1, -1))
+    assert api.call("PATCH", f"/vault_secrets/{secret}", {"value": "new"}).status == 200
+    assert readiness(gateway) == "ready\n 200"
+    assert g.request("/x?key").text == "new"
 
 
 # ---- the end ----

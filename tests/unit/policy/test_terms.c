@@ -317,6 +317,30 @@ static void compile_asks_for_names(void **state)
     policy_terms_ref(NULL);
 }
 
+/* Another arg under the same documents and functions. */
+static void over_has_the_documents_and_asks_another(void **state)
+{
+    struct lent lent = { 0 };
+    struct lent other = { 0 };
+    struct policy_terms *base = terms;
+
+    (void)state;
+    add_default("", "", "a");
+    terms->has_ip_policy = has_ip_policy;
+    terms->arg = &lent;
+    terms->free_arg = count_free;
+    terms = policy_terms_over(base, &other);
+    policy_terms_unref(base);
+    assert_int_equal(lent.freed, 0);
+    assert_ptr_equal(terms->arg, &other);
+    assert_ptr_equal(terms->has_ip_policy, has_ip_policy);
+    expect_documents("one", "a.example.com", "a");
+    policy_terms_unref(terms);
+    terms = NULL;
+    assert_int_equal(lent.freed, 1);
+    assert_int_equal(other.freed, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -330,6 +354,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(compile_hands_limits_and_protocols_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(compile_hands_expression_errors_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(compile_asks_for_names, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(over_has_the_documents_and_asks_another, set_up, tear_down),
     };
 
     return cmocka_run_group_tests_name("policy/terms", tests, NULL, NULL);
