@@ -103,9 +103,14 @@ static void fill_health(struct gateway *g, struct buf *body, unsigned *status)
 
 static void fill_ready(struct gateway *g, struct buf *body, unsigned *status)
 {
-    if (g->draining)
+    bool is_well = g->api_http == NULL || api_http_is_well(g->api_http);
+
+    if (g->draining || !is_well)
         *status = 503;
-    buf_add_str(body, g->draining ? STR("draining\n") : STR("ready\n"));
+    if (g->draining)
+        buf_add_str(body, STR("draining\n"));
+    else
+        buf_add_str(body, is_well ? STR("ready\n") : STR("the database cannot be written\n"));
 }
 
 static const struct admin_route admin_routes[] = {

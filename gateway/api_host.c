@@ -42,14 +42,23 @@ static int end_session(void *arg, const char *id, struct err *e)
     return census_end(parts->census, id, e);
 }
 
-void api_host_init(struct api_host_parts *parts, struct api_host *host, struct control *control,
-                   const struct host_suffixes *suffixes, struct policy_terms *terms,
-                   const struct census_source *sources, size_t count)
+static void on_changed(void *arg, const struct api_change_event *change)
 {
-    parts->cloud = cloud_new(control, terms);
-    parts->census = census_new(control, sources, count);
+    const struct api_host_parts *parts = arg;
+
+    parts->changed(parts->arg, change);
+}
+
+void api_host_init(struct api_host_parts *parts, struct api_host *host,
+                   const struct api_host_params *params)
+{
+    parts->cloud = cloud_new(params->control, params->terms);
+    parts->census = census_new(params->control, params->sources, params->source_count);
+    parts->changed = params->changed;
+    parts->arg = params->arg;
     host->arg = parts;
-    host->suffixes = suffixes;
+    host->changed = on_changed;
+    host->suffixes = params->suffixes;
     host->policy_check = check_policy;
     host->endpoint_put = put_endpoint;
     host->endpoint_remove = remove_endpoint;

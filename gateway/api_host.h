@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 
+struct api_change_event;
 struct api_host;
 struct census;
 struct census_source;
@@ -18,15 +19,29 @@ struct host_suffixes;
 struct policy_terms;
 struct store;
 
+/* Hears of each change that is durable (tunnel/api/host.h). */
+typedef void api_host_changed_fn(void *arg, const struct api_change_event *change);
+
 struct api_host_parts {
     struct cloud *cloud;   /* owned */
     struct census *census; /* owned */
+    api_host_changed_fn *changed;
+    void *arg;
+};
+
+struct api_host_params {
+    struct control *control;              /* borrowed: outlives all but api_host_fini() */
+    const struct host_suffixes *suffixes; /* borrowed: outlives the API */
+    struct policy_terms *terms;           /* of cloud endpoints; gets a reference */
+    const struct census_source *sources;  /* copied */
+    size_t source_count;
+    api_host_changed_fn *changed;
+    void *arg; /* of it */
 };
 
 /* Makes the parts and fills `host`, before the API is called. */
-void api_host_init(struct api_host_parts *parts, struct api_host *host, struct control *control,
-                   const struct host_suffixes *suffixes, struct policy_terms *terms,
-                   const struct census_source *sources, size_t count);
+void api_host_init(struct api_host_parts *parts, struct api_host *host,
+                   const struct api_host_params *params);
 /*
  * Puts the cloud endpoints of the store online, before control_start(). One that is refused stays in the
  * store, and the log says why.

@@ -61,6 +61,11 @@ struct api_http *api_http_new(const struct api_http_params *params)
     return a;
 }
 
+bool api_http_is_well(const struct api_http *a)
+{
+    return api_is_well(a->api);
+}
+
 void api_http_free(struct api_http *a)
 {
     mem_free(a);

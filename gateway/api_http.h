@@ -40,6 +40,9 @@ struct api_http *api_http_new(const struct api_http_params *params);
 /* No call may be under way. NULL is fine. */
 void api_http_free(struct api_http *a);
 
+/* As api_is_well(). */
+bool api_http_is_well(const struct api_http *a);
+
 /* Who stands at the other end. */
 enum api_http_peer {
     API_HTTP_NETWORK,  /* whoever shows an API key */

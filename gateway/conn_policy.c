@@ -13,7 +13,6 @@
 #include "gateway/policy_data.h"
 #include "gateway/policy_vars.h"
 #include "gateway/policy_wait.h"
-#include "gateway/vaults.h"
 #include "tunnel/endpoint.h"
 
 enum conn_policy_state {
@@ -102,14 +101,14 @@ static struct str host_secret(void *ctx, struct str vault, struct str name)
 {
     const struct conn_policy *p = ctx;
 
-    return vaults_find(policy_data_vaults(p->data), str_from(p->endpoint->account), vault, name);
+    return policy_data_secret(p->data, str_from(p->endpoint->account), vault, name);
 }
 
 static const struct policy_ip_rules *host_ip_policy(void *ctx, struct str name)
 {
     const struct conn_policy *p = ctx;
 
-    return policy_data_ip_policy(p->data, name);
+    return policy_data_ip_policy(p->data, str_from(p->endpoint->account), name);
 }
 
 static void wake(void *arg);

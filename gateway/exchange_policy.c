@@ -10,7 +10,6 @@
 #include "gateway/gateway_int.h"
 #include "gateway/policy_data.h"
 #include "gateway/policy_vars.h"
-#include "gateway/vaults.h"
 #include "policy/decode_filter.h"
 #include "policy/media_type.h"
 #include "tunnel/endpoint.h"
@@ -234,15 +233,14 @@ static struct str host_secret(void *ctx, struct str vault, struct str name)
 {
     const struct exchange_hop *hop = ctx;
 
-    return vaults_find(policy_data_vaults(hop->exchange->data), str_from(hop->endpoint->account),
-                       vault, name);
+    return policy_data_secret(hop->exchange->data, str_from(hop->endpoint->account), vault, name);
 }
 
 static const struct policy_ip_rules *host_ip_policy(void *ctx, struct str name)
 {
-    const struct exchange *x = exchange_of(ctx);
+    const struct exchange_hop *hop = ctx;
 
-    return policy_data_ip_policy(x->data, name);
+    return policy_data_ip_policy(hop->exchange->data, str_from(hop->endpoint->account), name);
 }
 
 /* Whatever brought the request here has ended TLS before. */

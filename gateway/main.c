@@ -22,7 +22,9 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "base/worker.h"
+#include "gateway/api_audit.h"
 #include "gateway/api_host.h"
+#include "gateway/api_plane.h"
 #include "gateway/api_setup.h"
 #include "gateway/apikey_command.h"
 #include "gateway/cloud.h"
@@ -81,6 +83,7 @@ struct process {
     struct event_hub *events;       /* owned: delivers events */
     struct api_setup api;           /* the database and the management API */
     struct api_host_parts api_host; /* what the API gets of us */
+    struct api_plane *plane;        /* owned: what workers have of the inputs and the database */
     char *api_url;                  /* owned: of uris that the SSH front shows */
     int operator_fd;                /* the operator's socket; -1 once a worker has it */
     struct gateway_peers peers;     /* its arrays: owned */
@@ -102,9 +105,10 @@ static uint16_t public_port(const struct listen_set *s, uint16_t otherwise)
     return s->bound.count > 0 ? s->bound.addrs[0].port : otherwise;
 }
 
-static struct sshd_settings make_settings(const struct process *p)
+/* Of these inputs; besides, it reads what no longer changes once workers run. */
+static struct sshd_settings make_settings(const struct process *p, const struct inputs *in)
 {
-    const struct config *c = p->inputs.config;
+    const struct config *c = in->config;
 
     return (struct sshd_settings){
         .http_port = public_port(&p->listen[LISTEN_HTTP], 80),
@@ -133,7 +137,7 @@ static struct sshd_settings make_settings(const struct process *p)
         .api_commands_max = c->api_commands_max,
         .api_input_timeout_ms = c->api_input_timeout_ms,
         .api_output_max_bytes = c->api_output_max_bytes,
-        .policy = p->inputs.terms,
+        .policy = in->terms,
     };
 }
 
@@ -156,34 +160,51 @@ static void plan_events(struct process *p)
         log_error("events.refused", LERR(&e));
 }
 
-/* What a reload brings to one worker. */
+/* What a reload or a call of the API brings to one worker. */
 struct change {
-    struct node *node; /* borrowed: outlives the worker's loop */
+    struct process *process; /* borrowed: outlives the worker's loop */
     struct inputs inputs;
     struct sshd_settings settings;
+    uint64_t round;
 };
 
 static void apply_change(struct worker *w, void *arg)
 {
     struct change *c = arg;
+    struct node *n = &c->process->nodes[worker_id(w)];
 
-    (void)w;
-    gateway_configure(c->node->gateway, c->inputs.config, c->inputs.tls, c->inputs.policy_data);
-    sshd_configure(c->node->sshd, &c->settings, c->inputs.keys);
+    gateway_configure(n->gateway, c->inputs.config, c->inputs.tls, c->inputs.policy_data);
+    sshd_configure(n->sshd, &c->settings, c->inputs.keys);
+    api_plane_applied(c->process->plane, worker_id(w), c->round);
     inputs_fini(&c->inputs);
     mem_free(c);
 }
 
-static void post_change(struct process *p)
+/* On main, or on a thread of the API. */
+static void post_change(void *arg, const struct inputs *now, uint64_t round)
 {
+    struct process *p = arg;
+
+    cloud_configure(p->api_host.cloud, now->terms);
     for (size_t i = 0; i < p->node_count; i++) {
         struct change *c = mem_zalloc(sizeof(*c));
 
-        c->node = &p->nodes[i];
-        c->inputs = inputs_copy(&p->inputs);
-        c->settings = make_settings(p);
-        worker_post(c->node->worker, apply_change, c);
+        c->process = p;
+        c->inputs = inputs_copy(now);
+        c->settings = make_settings(p, &c->inputs);
+        c->round = round;
+        worker_post(p->nodes[i].worker, apply_change, c);
     }
+}
+
+/* On a thread of the API. */
+static void on_object_changed(void *arg, const struct api_change_event *change)
+{
+    struct process *p = arg;
+
+    api_plane_changed(p->plane, change);
+    api_audit(event_hub_sink(p->events), change);
+    log_flush();
 }
 
 static void on_key_files_changed(void *arg)
@@ -191,7 +212,7 @@ static void on_key_files_changed(void *arg)
     struct process *p = arg;
 
     if (inputs_reload_keys(&p->inputs) == 0)
-        post_change(p);
+        api_plane_reload(p->plane, &p->inputs);
     log_flush();
 }
 
@@ -210,7 +231,7 @@ static void on_geo_files_changed(void *arg)
     struct process *p = arg;
 
     if (inputs_reload_policy_data(&p->inputs, p->engine) == 0)
-        post_change(p);
+        api_plane_reload(p->plane, &p->inputs);
     log_flush();
 }
 
@@ -245,8 +266,7 @@ static void reload(void *arg)
     control_configure(p->control, c->hold_ms, config_domains_new(c));
     event_hub_set_limits(p->events, &limits);
     plan_events(p);
-    cloud_configure(p->api_host.cloud, p->inputs.terms);
-    post_change(p);
+    api_plane_reload(p->plane, &p->inputs);
     watch_key_files(p);
     watch_geo_files(p);
 }
@@ -272,7 +292,18 @@ static int bind_listeners(struct process *p, struct err *e)
 /* The database before anything listens: without it nobody's names are known. */
 static int build_api(struct process *p, struct err *e)
 {
+    struct api_plane_params plane = {
+        .worker_count = p->node_count,
+        .post = post_change,
+        .arg = p,
+    };
+
     if (api_setup_open(&p->api, p->inputs.config, e) == -1)
+        return -1;
+    plane.store = p->api.store;
+    plane.seal_key = p->api.seal_key;
+    p->plane = api_plane_new(&plane, &p->inputs, e);
+    if (p->plane == NULL)
         return -1;
     api_setup_serve(&p->api);
     p->operator_fd = operator_socket_open(p->inputs.config->state_dir, e);
@@ -336,13 +367,14 @@ static int build_control(struct process *p, struct err *e)
 
 static int build_shared(struct process *p, struct err *e)
 {
-    struct sshd_settings settings = make_settings(p);
+    const struct inputs *live = api_plane_live(p->plane);
+    struct sshd_settings settings = make_settings(p, live);
     char *host_keys[SSHD_HOST_KEYS] = { NULL };
     int n = sshd_host_keys_ensure(p->inputs.config->state_dir, host_keys, e);
 
     if (n != -1)
         p->shared = sshd_shared_new((const char *const *)host_keys, (size_t)n, &settings,
-                                    p->inputs.keys, p->suffixes, p->control, e);
+                                    live->keys, p->suffixes, p->control, e);
     for (size_t i = 0; i < SSHD_HOST_KEYS; i++)
         mem_free(host_keys[i]);
     return p->shared == NULL ? -1 : 0;
@@ -383,7 +415,7 @@ static void build_node(struct process *p, size_t i)
         .suffixes = p->suffixes,
         .config = p->inputs.config,
         .tls = p->inputs.tls,
-        .policy_data = p->inputs.policy_data,
+        .policy_data = api_plane_live(p->plane)->policy_data,
         .jobs = p->jobs,
         .http_fds = fds[LISTEN_HTTP],
         .http_count = p->listen[LISTEN_HTTP].bound.count,
@@ -410,6 +442,7 @@ static void build_node(struct process *p, size_t i)
 static void build_api_host(struct process *p)
 {
     struct census_source *sources = mem_zalloc_array(p->node_count, sizeof(*sources));
+    struct api_host_params params;
 
     for (size_t i = 0; i < p->node_count; i++)
         sources[i] = (struct census_source){
@@ -418,8 +451,16 @@ static void build_api_host(struct process *p)
             .sessions = sshd_census,
             .end = sshd_end_session,
         };
-    api_host_init(&p->api_host, p->api.host, p->control, p->suffixes, p->inputs.terms, sources,
-                  p->node_count);
+    params = (struct api_host_params){
+        .control = p->control,
+        .suffixes = p->suffixes,
+        .terms = api_plane_live(p->plane)->terms,
+        .sources = sources,
+        .source_count = p->node_count,
+        .changed = on_object_changed,
+        .arg = p,
+    };
+    api_host_init(&p->api_host, p->api.host, &params);
     api_host_load(&p->api_host, p->api.store, p->suffixes);
     mem_free(sources);
 }
@@ -463,6 +504,7 @@ static void process_free(struct process *p)
     event_hub_free(p->events); /* whatever the others did in their end was posted to it */
     endpoint_stats_free(p->peers.endpoint_stats);
     api_host_fini(&p->api_host);
+    api_plane_free(p->plane);
     api_setup_fini(&p->api);
     lifecycle_free(p->lifecycle);
     sshd_shared_free(p->shared);
@@ -610,6 +652,7 @@ static void process_run(struct process *p)
     file_watch_stop(p->key_files);
     file_watch_stop(p->geo_files);
     api_host_stop(&p->api_host);
+    api_plane_stop(p->plane);
     control_stop(p->control);
     for (size_t i = 0; i < p->node_count; i++)
         worker_stop(p->nodes[i].worker);

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/ref.h"
 #include "gateway/config.h"
+#include "gateway/ip_policies.h"
 #include "gateway/vaults.h"
 #include "policy/geo.h"
 #include "policy/ip_lists.h"
@@ -14,6 +15,8 @@ struct policy_data {
     struct geo *geo;                  /* counted; NULL: none */
     struct ip_lists *lists;           /* counted; NULL: none */
     struct vaults *vaults;            /* counted; NULL: none */
+    struct vaults *stored_vaults;     /* counted; NULL: none */
+    struct ip_policies *ip_policies;  /* counted: stored ones; NULL: none */
 };
 
 static void make_ip_rules(struct policy_data *d)
@@ -66,15 +69,22 @@ static int load_vaults(struct policy_data *d, struct buf *problems)
     return d->vaults == NULL ? -1 : 0;
 }
 
-struct policy_data *policy_data_load(struct config *config, struct buf *problems)
+static struct policy_data *data_new(struct config *config)
 {
     struct policy_data *d = mem_zalloc(sizeof(*d));
-    int rc;
 
     ref_init(&d->ref);
     config_ref(config);
     d->config = config;
     make_ip_rules(d);
+    return d;
+}
+
+struct policy_data *policy_data_load(struct config *config, struct buf *problems)
+{
+    struct policy_data *d = data_new(config);
+    int rc;
+
     /* All, so that all problems are told at once. */
     rc = load_geo(d, problems);
     rc = load_lists(d, problems) == -1 ? -1 : rc;
@@ -83,6 +93,23 @@ struct policy_data *policy_data_load(struct config *config, struct buf *problems
         return d;
     policy_data_unref(d);
     return NULL;
+}
+
+struct policy_data *policy_data_over(const struct policy_data *d, struct vaults *vaults,
+                                     struct ip_policies *ip_policies)
+{
+    struct policy_data *over = data_new(d->config);
+
+    over->geo = d->geo != NULL ? geo_ref(d->geo) : NULL;
+    over->lists = d->lists != NULL ? ip_lists_ref(d->lists) : NULL;
+    over->vaults = d->vaults;
+    if (over->vaults != NULL)
+        vaults_ref(over->vaults);
+    vaults_ref(vaults);
+    over->stored_vaults = vaults;
+    ip_policies_ref(ip_policies);
+    over->ip_policies = ip_policies;
+    return over;
 }
 
 void policy_data_ref(struct policy_data *d)
@@ -98,6 +125,8 @@ void policy_data_unref(struct policy_data *d)
     geo_unref(d->geo);
     ip_lists_unref(d->lists);
     vaults_unref(d->vaults);
+    vaults_unref(d->stored_vaults);
+    ip_policies_unref(d->ip_policies);
     mem_free(d->ip_rules);
     config_unref(d->config);
     mem_free(d);
@@ -118,11 +147,24 @@ const struct vaults *policy_data_vaults(const struct policy_data *d)
     return d == NULL ? NULL : d->vaults;
 }
 
-const struct policy_ip_rules *policy_data_ip_policy(const struct policy_data *d, struct str name)
+struct str policy_data_secret(const struct policy_data *d, struct str account, struct str vault,
+                              struct str name)
 {
-    for (size_t i = 0; d != NULL && i < d->config->ip_policy_count; i++) {
+    struct str value = vaults_find(policy_data_vaults(d), account, vault, name);
+
+    if (value.p == NULL && d != NULL)
+        value = vaults_find(d->stored_vaults, account, vault, name);
+    return value;
+}
+
+const struct policy_ip_rules *policy_data_ip_policy(const struct policy_data *d, struct str account,
+                                                    struct str name)
+{
+    if (d == NULL)
+        return NULL;
+    for (size_t i = 0; i < d->config->ip_policy_count; i++) {
         if (str_eq(str_from(d->config->ip_policies[i].name), name))
             return &d->ip_rules[i];
     }
-    return NULL;
+    return ip_policies_find(d->ip_policies, account, name);
 }

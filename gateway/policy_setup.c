@@ -2,16 +2,22 @@
 
 #include "gateway/config.h"
 #include "gateway/policy_data.h"
-#include "gateway/vaults.h"
+#include "tunnel/id.h"
 
-static bool has_ip_policy(void *arg, struct str name)
+static bool has_ip_policy(void *arg, struct str account, struct str name)
 {
-    return policy_data_ip_policy(arg, name) != NULL;
+    return policy_data_ip_policy(arg, account, name) != NULL;
+}
+
+/* Of a document alone: whose stored policies it will see is not known, so any id may be right. */
+static bool may_have_ip_policy(void *arg, struct str name)
+{
+    return id_is_valid(name, "ipp") || has_ip_policy(arg, STR(""), name);
 }
 
 static bool has_secret(void *arg, struct str account, struct str vault, struct str name)
 {
-    return vaults_find(policy_data_vaults(arg), account, vault, name).p != NULL;
+    return policy_data_secret(arg, account, vault, name).p != NULL;
 }
 
 static void drop_data(void *arg)
@@ -32,7 +38,7 @@ static void check_document(const struct policy_terms *t, const struct policy_doc
         .documents = &document,
         .document_count = 1,
         .expression_errors = t->expression_errors,
-        .has_ip_policy = t->has_ip_policy,
+        .has_ip_policy = may_have_ip_policy,
         .arg = t->arg,
     };
 

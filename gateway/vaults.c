@@ -13,13 +13,16 @@
 #include "base/utf8.h"
 #include "gateway/file_read.h"
 
+/* No name has it. */
+static const char separator = ':';
+
 enum { VAULTS_KEY_BYTES = 3 * (VAULTS_NAME_BYTES + 1) };
 
 struct secret {
     UT_hash_handle hh;
     struct str value; /* owned */
     size_t key_bytes;
-    char key[]; /* "ACCOUNT/VAULT/NAME": none of them has a slash */
+    char key[]; /* account, vault and name, with separator between them */
 };
 
 struct vaults {
@@ -49,7 +52,7 @@ static bool is_name(struct str s)
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
 
-        if (!char_is_alpha(c) && !char_is_digit(c) && c != '_' && c != '.' && c != '-')
+        if (!char_is_alpha(c) && !char_is_digit(c) && c != '_' && c != '.' && c != '-' && c != '/')
             return false;
     }
     return s.n > 0 && s.n <= VAULTS_NAME_BYTES;
@@ -64,14 +67,57 @@ static void secret_free(struct secret *s)
     mem_free(s);
 }
 
-static void add_secret(struct walk *w, struct str key, struct str value)
+/* The key of a secret, or an empty one for what are no names. */
+static struct str make_key(char key[VAULTS_KEY_BYTES], struct str account, struct str vault,
+                           struct str name)
 {
-    struct secret *s = mem_zalloc(sizeof(*s) + key.n);
+    const struct str parts[] = { account, vault, name };
+    size_t n = 0;
 
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        if (!is_name(parts[i]))
+            return STR_NONE;
+        if (i > 0)
+            key[n++] = separator;
+        memcpy(key + n, parts[i].p, parts[i].n);
+        n += parts[i].n;
+    }
+    return str_of(key, n);
+}
+
+static struct secret *find_secret(const struct vaults *v, struct str key)
+{
+    struct secret *s;
+
+    HASH_FIND(hh, v->by_key, key.p, key.n, s);
+    return s;
+}
+
+bool vaults_add(struct vaults *v, struct str account, struct str vault, struct str name,
+                struct str value)
+{
+    char text[VAULTS_KEY_BYTES];
+    struct str key = make_key(text, account, vault, name);
+    struct secret *s;
+
+    if (key.n == 0 || find_secret(v, key) != NULL)
+        return false;
+    s = mem_zalloc(sizeof(*s) + key.n);
     s->value = str_of(str_dup(value), value.n);
     s->key_bytes = key.n;
     memcpy(s->key, key.p, key.n);
-    HASH_ADD_KEYPTR(hh, w->vaults->by_key, s->key, s->key_bytes, s);
+    HASH_ADD_KEYPTR(hh, v->by_key, s->key, s->key_bytes, s);
+    return true;
+}
+
+/* Adds what the file at "ACCOUNT/VAULT/NAME" has. */
+static void add_of_file(struct walk *w, struct str path, struct str value)
+{
+    struct str account = str_slice(path, 0, str_find_char(path, '/'));
+    struct str rest = str_skip(path, account.n + 1);
+    struct str vault = str_slice(rest, 0, str_find_char(rest, '/'));
+
+    (void)vaults_add(w->vaults, account, vault, str_skip(rest, vault.n + 1), value);
 }
 
 static struct str without_newline(struct str s)
@@ -102,7 +148,7 @@ static void read_secret(struct walk *w)
     else if (!utf8_is_valid(buf_str(&bytes)))
         problem(w, "the secret is no UTF-8 text");
     else
-        add_secret(w, str_from(w->path + w->root_bytes), without_newline(buf_str(&bytes)));
+        add_of_file(w, str_from(w->path + w->root_bytes), without_newline(buf_str(&bytes)));
     if (bytes.mem != NULL)
         mem_wipe(bytes.mem, bytes.cap);
     buf_fini(&bytes);
@@ -150,12 +196,19 @@ static void read_folder(struct walk *w, unsigned depth)
     (void)closedir(dir); /* only read from */
 }
 
-struct vaults *vaults_load(const char *folder, struct buf *problems)
+struct vaults *vaults_new(void)
 {
     struct vaults *v = mem_zalloc(sizeof(*v));
-    struct walk w = { .vaults = v, .problems = problems };
 
     ref_init(&v->ref);
+    return v;
+}
+
+struct vaults *vaults_load(const char *folder, struct buf *problems)
+{
+    struct vaults *v = vaults_new();
+    struct walk w = { .vaults = v, .problems = problems };
+
     (void)snprintf(w.path, sizeof(w.path), "%s", folder);
     w.root_bytes = strlen(w.path) + 1;
     read_folder(&w, 0);
@@ -195,21 +248,9 @@ size_t vaults_count(const struct vaults *v)
 struct str vaults_find(const struct vaults *v, struct str account, struct str vault,
                        struct str name)
 {
-    const struct str parts[] = { account, vault, name };
-    char key[VAULTS_KEY_BYTES];
-    struct secret *s;
-    size_t n = 0;
+    char text[VAULTS_KEY_BYTES];
+    struct str key = make_key(text, account, vault, name);
+    struct secret *s = v == NULL || key.n == 0 ? NULL : find_secret(v, key);
 
-    if (v == NULL)
-        return STR_NONE;
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        if (!is_name(parts[i]))
-            return STR_NONE;
-        if (i > 0)
-            key[n++] = '/';
-        memcpy(key + n, parts[i].p, parts[i].n);
-        n += parts[i].n;
-    }
-    HASH_FIND(hh, v->by_key, key, n, s);
     return s == NULL ? STR_NONE : s->value;
 }

@@ -146,17 +146,24 @@ struct policy_terms {
     struct policy_limits limits;
     char *domain; /* owned: random names lie below it */
     enum policy_expression_errors expression_errors;
-    unsigned lacks;                                    /* POLICY_LACKS_* */
-    bool (*has_ip_policy)(void *arg, struct str name); /* NULL: there are none */
+    unsigned lacks; /* POLICY_LACKS_* */
+    /* NULL: there are none. */
+    bool (*has_ip_policy)(void *arg, struct str account, struct str name);
     /* NULL: not known, unknown ones show at run time. */
     bool (*has_secret)(void *arg, struct str account, struct str vault, struct str name);
     void *arg;
     void (*free_arg)(void *arg);     /* at the end; may be NULL */
-    struct policy_default *defaults; /* owned, in the order they were added */
+    struct policy_terms *base;       /* counted: whose defaults these are; NULL: our own */
+    struct policy_default *defaults; /* owned, in the order they were added; or of base */
 };
 
 struct policy_terms *policy_terms_new(struct policy_engine *engine,
                                       const struct policy_limits *limits, struct str domain);
+/*
+ * The same terms over other named things: with another `arg`, which is taken over; `base` gets a
+ * reference. No documents are added to either from then on.
+ */
+struct policy_terms *policy_terms_over(struct policy_terms *base, void *arg);
 /* NULL is fine for both. */
 void policy_terms_ref(struct policy_terms *t);
 void policy_terms_unref(struct policy_terms *t);

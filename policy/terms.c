@@ -22,26 +22,50 @@ struct policy_terms *policy_terms_new(struct policy_engine *engine,
     return t;
 }
 
+struct policy_terms *policy_terms_over(struct policy_terms *base, void *arg)
+{
+    struct policy_terms *t = policy_terms_new(base->engine, &base->limits, str_from(base->domain));
+
+    t->expression_errors = base->expression_errors;
+    t->lacks = base->lacks;
+    t->has_ip_policy = base->has_ip_policy;
+    t->has_secret = base->has_secret;
+    t->arg = arg;
+    t->free_arg = base->free_arg;
+    policy_terms_ref(base);
+    t->base = base;
+    t->defaults = base->defaults;
+    return t;
+}
+
 void policy_terms_ref(struct policy_terms *t)
 {
     if (t != NULL)
         ref_inc(&t->ref);
 }
 
-void policy_terms_unref(struct policy_terms *t)
+static void defaults_free(struct policy_default *list)
 {
     struct policy_default *d;
     struct policy_default *next;
 
-    if (t == NULL || !ref_dec(&t->ref))
-        return;
-    LL_FOREACH_SAFE(t->defaults, d, next)
+    LL_FOREACH_SAFE(list, d, next)
     {
         policy_document_free(d->document);
         mem_free(d->account);
         mem_free(d->domain);
         mem_free(d);
     }
+}
+
+void policy_terms_unref(struct policy_terms *t)
+{
+    if (t == NULL || !ref_dec(&t->ref))
+        return;
+    if (t->base != NULL)
+        policy_terms_unref(t->base);
+    else
+        defaults_free(t->defaults);
     mem_free(t->domain);
     if (t->free_arg != NULL)
         t->free_arg(t->arg);
@@ -96,7 +120,7 @@ static bool fits(const struct policy_default *d, const struct policy_terms *t,
                                : fits_random(domain, str_from(t->domain));
 }
 
-/* Hands the secrets of one account to the compiler. */
+/* Hands what belongs to one account to the compiler. */
 struct scope {
     const struct policy_terms *terms;
     struct str account;
@@ -104,9 +128,9 @@ struct scope {
 
 static bool has_ip_policy(void *arg, struct str name)
 {
-    const struct policy_terms *t = ((const struct scope *)arg)->terms;
+    const struct scope *s = arg;
 
-    return t->has_ip_policy(t->arg, name);
+    return s->terms->has_ip_policy(s->terms->arg, s->account, name);
 }
 
 static bool has_secret(void *arg, struct str vault, struct str name)

@@ -271,6 +271,7 @@ static void describe_user(struct api_job *j, const struct session *s, const stru
     j->who.is_restricted = !key->is_admin && acl_restricts(&key->acl);
     j->who.can_write = !j->who.is_restricted;
     (void)snprintf(j->who.key, sizeof(j->who.key), "%s", s->auth.key_hex);
+    (void)snprintf(j->who.credential, sizeof(j->who.credential), "%s", key->id);
     format_key(key, j->key);
     (void)snprintf(j->session_id, sizeof(j->session_id), "%s", s->id);
     j->user = (struct api_command_user){

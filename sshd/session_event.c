@@ -80,8 +80,10 @@ static void publish(struct session *s, enum event_type type)
     buf_init(&object, OBJECT_MAX_BYTES);
     add_session(&object, s, type);
     audit.object = buf_str(&object);
-    audit.principal =
-        (struct event_principal){ .id = str_from(id), .subject = account, .source = STR("SSH") };
+    audit.principal = (struct event_principal){ .id = str_from(id),
+                                                .subject = account,
+                                                .source = STR("SSH"),
+                                                .credential_id = str_from(s->auth.key->id) };
     event_publish_object(sink, type, &audit);
     buf_fini(&object);
 }

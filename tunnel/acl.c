@@ -215,3 +215,19 @@ bool acl_may_connect(const struct acl *a)
 {
     return is_unrestricted(a) || a->connect.count > 0;
 }
+
+/* ---- whole rules ----------------------------------------------------------------------------- */
+
+int acl_add_rule(struct acl *a, struct str rule, struct err *e)
+{
+    static const struct str bind = STR_INIT("bind:");
+    static const struct str connect = STR_INIT("connect:");
+
+    if (str_eq(rule, everything))
+        return acl_add(a, rule, e) == -1 || acl_add_connect(a, rule, e) == -1 ? -1 : 0;
+    if (str_starts(rule, bind))
+        return acl_add(a, str_skip(rule, bind.n), e);
+    if (str_starts(rule, connect))
+        return acl_add_connect(a, str_skip(rule, connect.n), e);
+    return err_set(e, E_SYNTAX, "a rule is \"*\", or begins with \"bind:\" or \"connect:\"");
+}

@@ -40,6 +40,11 @@ int acl_add(struct acl *a, struct str value, struct err *e);
 /* The same of a connect rule, whose names lie below .internal. */
 int acl_add_connect(struct acl *a, struct str value, struct err *e);
 /*
+ * Adds a whole rule: "bind:VALUE", "connect:VALUE", or "*", which permits everything. Returns 0, or -1
+ * as the two above.
+ */
+int acl_add_rule(struct acl *a, struct str rule, struct err *e);
+/*
  * May this URL be bound? Check it with the final host, after a random name was chosen.
  * Returns 0, or -1 with E_ACL_NAME, E_ACL_ADDRESS or E_ACL_RANDOM_TCP.
  */

@@ -24,7 +24,9 @@ struct entry {
 
 struct authkeys {
     struct ref ref;
-    struct entry *table; /* owned */
+    struct entry *table;     /* owned */
+    struct authkeys *files;  /* counted: asked first; NULL but of authkeys_over() */
+    struct authkeys *stored; /* counted: asked next; likewise */
 };
 
 struct authkeys *authkeys_new(void)
@@ -35,17 +37,24 @@ struct authkeys *authkeys_new(void)
     return set;
 }
 
-static struct entry *entry_new(const char *file, size_t line)
+struct authkeys *authkeys_over(struct authkeys *files, struct authkeys *stored)
+{
+    struct authkeys *set = authkeys_new();
+
+    authkeys_ref(files);
+    set->files = files;
+    authkeys_ref(stored);
+    set->stored = stored;
+    return set;
+}
+
+static struct entry *entry_new(struct str account, struct str where)
 {
     struct entry *en = mem_zalloc(sizeof(*en));
-    struct buf where;
 
-    en->key.account = mem_strdup("default");
+    en->key.account = str_dup(account);
+    en->key.where = str_dup(where);
     acl_init(&en->key.acl);
-    buf_init(&where, strlen(file) + 32);
-    buf_add_fmt(&where, "%s:%zu", file, line);
-    en->key.where = str_dup(buf_str(&where));
-    buf_fini(&where);
     return en;
 }
 
@@ -53,6 +62,7 @@ static void entry_free(struct entry *en)
 {
     if (en == NULL)
         return;
+    mem_free(en->key.id);
     mem_free(en->key.type);
     mem_free(en->key.account);
     mem_free(en->key.comment);
@@ -77,11 +87,15 @@ void authkeys_unref(struct authkeys *set)
         HASH_DEL(set->table, en);
         entry_free(en);
     }
+    authkeys_unref(set->files);
+    authkeys_unref(set->stored);
     mem_free(set);
 }
 
 size_t authkeys_count(const struct authkeys *set)
 {
+    if (set->files != NULL)
+        return authkeys_count(set->files) + authkeys_count(set->stored);
     return HASH_COUNT(set->table);
 }
 
@@ -90,6 +104,11 @@ const struct authkey *authkeys_find(const struct authkeys *set,
 {
     struct entry *found;
 
+    if (set->files != NULL) {
+        const struct authkey *key = authkeys_find(set->files, fingerprint);
+
+        return key != NULL ? key : authkeys_find(set->stored, fingerprint);
+    }
     HASH_FIND(hh, set->table, fingerprint, AUTHKEY_FINGERPRINT_BYTES, found);
     return found == NULL ? NULL : &found->key;
 }
@@ -139,28 +158,44 @@ static int parse_key(struct str line, struct authkey *key, struct err *e)
     return 0;
 }
 
+/* Takes the entry over, unless its key is there. */
+static int add_entry(struct authkeys *set, struct entry *en, struct err *e)
+{
+    const struct authkey *twin = authkeys_find(set, en->key.fingerprint);
+
+    if (twin != NULL)
+        return err_set(e, E_SYNTAX, "the same key stands at %s", twin->where);
+    HASH_ADD(hh, set->table, key.fingerprint, AUTHKEY_FINGERPRINT_BYTES, en);
+    return 0;
+}
+
+/* A key of account "default", until its options say another. */
+static struct entry *entry_of_line(const char *file, size_t number)
+{
+    struct buf where;
+    struct entry *en;
+
+    buf_init(&where, strlen(file) + 32);
+    buf_add_fmt(&where, "%s:%zu", file, number);
+    en = entry_new(STR("default"), buf_str(&where));
+    en->key.id = mem_strdup("");
+    buf_fini(&where);
+    return en;
+}
+
 static int parse_line(struct authkeys *set, const char *file, size_t number, struct str line,
                       struct err *e)
 {
     struct entry *en;
-    const struct authkey *twin;
 
     if (check_characters(line, e) == -1)
         return -1;
     line = str_trim_ows(line);
     if (line.n == 0 || line.p[0] == '#')
         return 0;
-    en = entry_new(file, number);
-    if (parse_key(line, &en->key, e) == -1)
-        goto fail;
-    twin = authkeys_find(set, en->key.fingerprint);
-    if (twin != NULL) {
-        (void)err_set(e, E_SYNTAX, "the same key stands at %s", twin->where);
-        goto fail;
-    }
-    HASH_ADD(hh, set->table, key.fingerprint, AUTHKEY_FINGERPRINT_BYTES, en);
-    return 0;
-fail:
+    en = entry_of_line(file, number);
+    if (parse_key(line, &en->key, e) == 0 && add_entry(set, en, e) == 0)
+        return 0;
     entry_free(en);
     return -1;
 }
@@ -190,6 +225,53 @@ int authkeys_parse(struct authkeys *set, const char *file, struct str text, stru
         rc = -1;
     }
     return rc;
+}
+
+/* ---- keys of the store ----------------------------------------------------------------- */
+
+static int read_stored(const struct authkey_stored *from, struct authkey *key, struct err *e)
+{
+    struct str line = str_trim(from->public_key);
+    struct str type = take_word(&line);
+    struct str text = take_word(&line);
+
+    if (authkey_blob_parse(type, text, key, e) == -1)
+        return -1;
+    key->comment = str_dup(line);
+    for (size_t i = 0; i < from->acl_count; i++) {
+        if (acl_add_rule(&key->acl, from->acl[i], e) == -1)
+            return -1;
+    }
+    return 0;
+}
+
+int authkeys_add(struct authkeys *set, const struct authkey_stored *key, struct err *e)
+{
+    struct entry *en = entry_new(key->account, key->id);
+
+    en->key.id = str_dup(key->id);
+    if (read_stored(key, &en->key, e) == 0 && add_entry(set, en, e) == 0)
+        return 0;
+    entry_free(en);
+    return -1;
+}
+
+size_t authkeys_each_twin(const struct authkeys *set,
+                          void (*fn)(void *arg, const struct authkey *kept,
+                                     const struct authkey *unused),
+                          void *arg)
+{
+    size_t count = 0;
+
+    for (const struct entry *en = set->stored->table; en != NULL; en = en->hh.next) {
+        const struct authkey *kept = authkeys_find(set->files, en->key.fingerprint);
+
+        if (kept == NULL)
+            continue;
+        fn(arg, kept, &en->key);
+        count++;
+    }
+    return count;
 }
 
 /* ---- files ----------------------------------------------------------------------------- */

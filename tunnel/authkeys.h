@@ -1,6 +1,7 @@
 /*
- * authkeys: the allow-list of SSH keys, read from authorized_keys files.
- * The format is OpenSSH's; options before the key: account="NAME", admin, bind="RULE" and
+ * authkeys: the allow-list of SSH keys: those of authorized_keys files, and over them those that the
+ * management API keeps in the store (ssh_credentials).
+ * The format of the files is OpenSSH's; options before the key: account="NAME", admin, bind="RULE" and
  * connect="RULE" (both repeatable), expiry-time="YYYYMMDD[HHMM[SS]][Z]", from="CIDR,..." ; others are
  * errors. A key without account belongs to account "default".
  * Immutable once loaded and counted: a session keeps the set it logged in with until a newer set
@@ -29,6 +30,7 @@ enum {
 
 struct authkey {
     uint8_t fingerprint[AUTHKEY_FINGERPRINT_BYTES];
+    char *id;      /* owned: of the store, "sshcr_..."; "": of a file */
     char *type;    /* owned: "ssh-ed25519", ... */
     char *account; /* owned */
     char *comment; /* owned */
@@ -37,7 +39,7 @@ struct authkey {
     struct cidr *from; /* owned; none: any address */
     size_t from_count;
     uint64_t expires_wall_ms; /* 0: never */
-    char *where;              /* owned: "FILE:LINE" */
+    char *where;              /* owned: "FILE:LINE", or the id */
 };
 
 struct authkeys;
@@ -53,9 +55,35 @@ int authkeys_parse(struct authkeys *set, const char *file, struct str text, stru
 /* Reads and parses files into a new set with one reference; NULL when there was a problem. */
 struct authkeys *authkeys_load(const char *const *files, size_t count, struct buf *problems);
 
+struct authkey_stored {
+    struct str id;
+    struct str account;
+    struct str public_key; /* a line without options */
+    const struct str *acl; /* rules as acl_add_rule() reads them */
+    size_t acl_count;
+};
+
+/*
+ * Adds a key, before anybody else has the set. Returns 0, or -1 with E_SYNTAX, also for one that is
+ * there, or as acl_add_rule().
+ */
+int authkeys_add(struct authkeys *set, const struct authkey_stored *key, struct err *e);
+
+/*
+ * A new set of the keys of both, of which it holds references. A key that both have is as `files` has
+ * it, so nobody gets more by the API than the operator gave.
+ */
+struct authkeys *authkeys_over(struct authkeys *files, struct authkeys *stored);
+/* Calls fn for each key that both had; returns how many. `set` is of authkeys_over(). */
+size_t authkeys_each_twin(const struct authkeys *set,
+                          void (*fn)(void *arg, const struct authkey *kept,
+                                     const struct authkey *unused),
+                          void *arg);
+
 void authkeys_ref(struct authkeys *set);
 void authkeys_unref(struct authkeys *set);
 
+/* How many keys; those of both sets of authkeys_over() count twice. */
 size_t authkeys_count(const struct authkeys *set);
 /* The key with this fingerprint, borrowed from the set, or NULL. */
 const struct authkey *authkeys_find(const struct authkeys *set,

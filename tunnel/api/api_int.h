@@ -6,6 +6,7 @@
 #define TUNNEL_API_API_INT_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "tunnel/api/call.h"
 #include "tunnel/api/rate.h"
@@ -17,8 +18,9 @@ struct api {
     uint8_t secret[API_SECRET_BYTES];
     uint64_t objects_max;
     struct id_source ids;
-    struct api_rate *rate;   /* owned; has its own lock */
-    pthread_mutex_t writing; /* held by the one call that changes something */
+    struct api_rate *rate;    /* owned; has its own lock */
+    pthread_mutex_t writing;  /* held by the one call that changes something */
+    atomic_bool store_failed; /* the last time something was written */
 };
 
 void api_call_init(struct api_call *c, struct api *a, const struct api_request *request);

@@ -372,6 +372,8 @@ int api_objects_commit(struct api_call *c)
 
     put_counts(c);
     rc = store_commit(c->api->store, c->txn, NULL, &e);
+    atomic_store_explicit(&c->api->store_failed, rc == -1 && e.code == E_STORE,
+                          memory_order_relaxed);
     if (rc == -1)
         return api_fail(c, API_STORE, "The change could not be stored: %s", e.msg);
     return rc;

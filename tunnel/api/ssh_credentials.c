@@ -29,18 +29,6 @@ static const struct api_field fields[] = {
     API_FIELDS_OWNER,
 };
 
-/* One rule, added to those before it. */
-static int add_rule(struct acl *acl, struct str rule, struct err *e)
-{
-    if (str_eq(rule, STR("*")))
-        return 0;
-    if (str_starts(rule, STR("bind:")))
-        return acl_add(acl, str_skip(rule, sizeof("bind:") - 1), e);
-    if (str_starts(rule, STR("connect:")))
-        return acl_add_connect(acl, str_skip(rule, sizeof("connect:") - 1), e);
-    return err_set(e, E_SYNTAX, "a rule is \"*\", or begins with \"bind:\" or \"connect:\"");
-}
-
 static int check_acl(struct api_call *c, const json_t *rules)
 {
     struct acl acl;
@@ -54,7 +42,7 @@ static int check_acl(struct api_call *c, const json_t *rules)
         struct str text = str_of(json_string_value(rule), json_string_length(rule));
         struct err e = { 0 };
 
-        if (rc == 0 && add_rule(&acl, text, &e) == -1)
+        if (rc == 0 && acl_add_rule(&acl, text, &e) == -1)
             rc = api_fail(c, API_CREDENTIAL_ACL, "The ACL rule \"%.*s\" is invalid: %s.",
                           STR_ARG(str_slice(text, 0, RULE_SHOWN_BYTES)), e.msg);
     }

@@ -17,6 +17,7 @@
 
 #include "base/mem.h"
 #include "gateway/config.h"
+#include "gateway/ip_policies.h"
 #include "gateway/policy_data.h"
 #include "gateway/policy_setup.h"
 #include "gateway/vaults.h"
@@ -150,10 +151,10 @@ static void policy_data_of_no_keys_has_nothing(void **state)
     assert_null(policy_data_geo(d));
     assert_null(policy_data_lists(d));
     assert_null(policy_data_vaults(d));
-    assert_null(policy_data_ip_policy(d, STR("office")));
+    assert_null(policy_data_ip_policy(d, STR("alice"), STR("office")));
     policy_data_unref(d);
     assert_null(policy_data_geo(NULL));
-    assert_null(policy_data_ip_policy(NULL, STR("office")));
+    assert_null(policy_data_ip_policy(NULL, STR("alice"), STR("office")));
 }
 
 static void policy_data_of_all_keys_has_all(void **state)
@@ -174,12 +175,12 @@ static void policy_data_of_all_keys_has_all(void **state)
         str_eq(vaults_find(policy_data_vaults(d), STR("alice"), STR("team"), STR("password")),
                STR("secret")));
     assert_int_equal(ip_lists_lookup(policy_data_lists(d), &a)->names.count, 3);
-    rules = policy_data_ip_policy(d, STR("office"));
+    rules = policy_data_ip_policy(d, STR("alice"), STR("office"));
     assert_non_null(rules);
     assert_int_equal(rules->allow_count, 1);
     assert_int_equal(rules->deny_count, 1);
     assert_true(cidr_contains(&rules->deny[0], &a));
-    assert_null(policy_data_ip_policy(d, STR("offic")));
+    assert_null(policy_data_ip_policy(d, STR("alice"), STR("offic")));
     policy_data_unref(d);
 }
 
@@ -315,12 +316,64 @@ static void policy_setup_names_are_looked_up(void **state)
                     "policies = ( { file = \"@/p.yml\"; } );",
                     &problems);
     assert_non_null(t);
-    assert_true(t->has_ip_policy(t->arg, STR("office")));
-    assert_false(t->has_ip_policy(t->arg, STR("home")));
+    assert_true(t->has_ip_policy(t->arg, STR("alice"), STR("office")));
+    assert_false(t->has_ip_policy(t->arg, STR("alice"), STR("home")));
     assert_true(t->has_secret(t->arg, STR("alice"), STR("team"), STR("password")));
     assert_false(t->has_secret(t->arg, STR("bob"), STR("team"), STR("password")));
     policy_terms_unref(t);
     assert_null(setup_terms("policies = ( { file = \"@/p.yml\"; } );", &problems));
+    buf_fini(&problems);
+}
+
+/* The operator's counts where both have a name; the rest of both is there. */
+static void policy_data_over_puts_the_operator_first(void **state)
+{
+    struct vaults *stored = vaults_new();
+    struct ip_policies *policies = ip_policies_new();
+    struct policy_data *base;
+    struct policy_data *d;
+
+    (void)state;
+    put("vaults/alice/team/both", "of the file");
+    base = load("vaults = \"@/vaults\";\n"
+                "ip_policies = ( { name = \"office\"; allow = [\"192.0.2.0/24\"]; } );");
+    assert_true(vaults_add(stored, STR("alice"), STR("team"), STR("both"), STR("stored")));
+    assert_true(vaults_add(stored, STR("alice"), STR("team"), STR("a/b"), STR("stored")));
+    assert_false(vaults_add(stored, STR("alice"), STR("team"), STR("a/b"), STR("again")));
+    assert_false(vaults_add(stored, STR("alice"), STR("team"), STR("a:b"), STR("no name")));
+    assert_true(ip_policies_add(policies, STR("ipp_1"), STR("alice")));
+    d = policy_data_over(base, stored, policies);
+    policy_data_unref(base);
+    vaults_unref(stored);
+    ip_policies_unref(policies);
+    assert_true(
+        str_eq(policy_data_secret(d, STR("alice"), STR("team"), STR("both")), STR("of the file")));
+    assert_true(
+        str_eq(policy_data_secret(d, STR("alice"), STR("team"), STR("a/b")), STR("stored")));
+    assert_null(policy_data_secret(d, STR("alice"), STR("team/a"), STR("b")).p);
+    assert_null(policy_data_secret(d, STR("bob"), STR("team"), STR("a/b")).p);
+    assert_non_null(policy_data_ip_policy(d, STR("bob"), STR("office")));
+    assert_non_null(policy_data_ip_policy(d, STR("alice"), STR("ipp_1")));
+    assert_null(policy_data_ip_policy(d, STR("bob"), STR("ipp_1")));
+    policy_data_unref(d);
+    assert_null(policy_data_secret(NULL, STR("alice"), STR("team"), STR("both")).p);
+    assert_null(policy_data_ip_policy(NULL, STR("alice"), STR("office")));
+}
+
+/* A document of the operator may name a policy of the store, which is not known yet. */
+static void policy_setup_takes_ids_of_stored_policies(void **state)
+{
+    struct policy_terms *t;
+    struct buf problems;
+
+    (void)state;
+    put("p.yml", "on_http_request:\n"
+                 "  - actions: [{type: restrict-ips, config: {ip_policies: "
+                 "[ipp_3AfgvEQeYuHsx22Z1LCvjFtsacR]}}]\n");
+    buf_init(&problems, PROBLEMS_BYTES);
+    t = setup_terms("policies = ( { file = \"@/p.yml\"; } );", &problems);
+    assert_non_null(t);
+    policy_terms_unref(t);
     buf_fini(&problems);
 }
 
@@ -335,6 +388,8 @@ int main(void)
         WITH_FOLDER(policy_setup_bad_document_is_refused_with_its_place),
         WITH_FOLDER(policy_setup_limits_are_those_of_the_configuration),
         WITH_FOLDER(policy_setup_names_are_looked_up),
+        WITH_FOLDER(policy_data_over_puts_the_operator_first),
+        WITH_FOLDER(policy_setup_takes_ids_of_stored_policies),
     };
 
     return cmocka_run_group_tests_name("gateway/policy_setup", tests, setup_all, teardown_all);

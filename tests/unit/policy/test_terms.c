@@ -250,10 +250,10 @@ struct lent {
     size_t freed;
 };
 
-static bool has_ip_policy(void *arg, struct str name)
+static bool has_ip_policy(void *arg, struct str account, struct str name)
 {
     assert_non_null(arg);
-    return str_eq(name, STR("staff"));
+    return str_eq(account, STR("one")) && str_eq(name, STR("staff"));
 }
 
 static bool has_secret(void *arg, struct str account, struct str vault, struct str name)
@@ -304,6 +304,7 @@ static void compile_asks_for_names(void **state)
     terms->arg = &lent;
     terms->free_arg = count_free;
     assert_int_equal(try_document("one", staff), 0);
+    assert_int_equal(try_document("two", staff), -1);
     assert_int_equal(try_document("one", others), -1);
     assert_int_equal(try_document("one", secret), 0);
     assert_int_equal(try_document("two", secret), -1);
@@ -382,6 +383,30 @@ static void compile_internal_http_leaves_out_the_operators_on_tcp_connect(void *
     counted_unref(policy);
 }
 
+/* Another arg under the same documents and functions. */
+static void over_has_the_documents_and_asks_another(void **state)
+{
+    struct lent lent = { 0 };
+    struct lent other = { 0 };
+    struct policy_terms *base = terms;
+
+    (void)state;
+    add_default("", "", "a");
+    terms->has_ip_policy = has_ip_policy;
+    terms->arg = &lent;
+    terms->free_arg = count_free;
+    terms = policy_terms_over(base, &other);
+    policy_terms_unref(base);
+    assert_int_equal(lent.freed, 0);
+    assert_ptr_equal(terms->arg, &other);
+    assert_ptr_equal(terms->has_ip_policy, has_ip_policy);
+    expect_documents("one", "a.example.com", "a");
+    policy_terms_unref(terms);
+    terms = NULL;
+    assert_int_equal(lent.freed, 1);
+    assert_int_equal(other.freed, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -399,6 +424,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(
             compile_internal_http_leaves_out_the_operators_on_tcp_connect, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(over_has_the_documents_and_asks_another, set_up, tear_down),
     };
 
     return cmocka_run_group_tests_name("policy/terms", tests, NULL, NULL);

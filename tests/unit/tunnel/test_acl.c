@@ -331,6 +331,27 @@ static void acl_restricts_unless_all_is_allowed(void **state)
     acl_fini(&a);
     assert_int_equal(acl_add_connect(&a, STR("*"), NULL), 0);
     assert_true(acl_restricts(&a));
+}
+
+static void acl_add_rule_reads_all_kinds(void **state)
+{
+    static const char *const bad[] = { "", "bind", "bind:", "connect:a.com", "a.com", "**" };
+    struct acl a;
+    struct err e;
+
+    (void)state;
+    acl_init(&a);
+    assert_int_equal(acl_add_rule(&a, STR("bind:a.com"), &e), 0);
+    assert_int_equal(acl_add_rule(&a, STR("connect:b.internal"), &e), 0);
+    assert_string_equal(a.bind.values[0], "a.com");
+    assert_string_equal(a.connect.values[0], "b.internal");
+    assert_int_equal(acl_check_connect(&a, STR("c.internal"), 1, &e), -1);
+    assert_int_equal(acl_add_rule(&a, STR("*"), &e), 0);
+    assert_int_equal(acl_check_connect(&a, STR("c.internal"), 1, &e), 0);
+    for (size_t i = 0; i < COUNT(bad); i++)
+        assert_int_equal(acl_add_rule(&a, str_from(bad[i]), &e), -1);
+    assert_int_equal(a.bind.count, 2);
+    assert_int_equal(a.connect.count, 2);
     acl_fini(&a);
 }
 
@@ -348,6 +369,7 @@ int main(void)
         cmocka_unit_test(acl_check_message_names_what_is_allowed),
         cmocka_unit_test(acl_check_message_of_many_rules_is_cut),
         cmocka_unit_test(acl_restricts_unless_all_is_allowed),
+        cmocka_unit_test(acl_add_rule_reads_all_kinds),
     };
 
     return cmocka_run_group_tests_name("tunnel/acl", tests, NULL, NULL);

@@ -818,6 +818,96 @@ static void load_file_at_the_limit(void **state)
     dir_free(&d);
 }
 
+/* ---- keys of the store ------------------------------------------------------------------ */
+
+static struct authkey_stored stored_ed(const char *id)
+{
+    static const struct str rules[] = { STR_INIT("bind:a.com"), STR_INIT("connect:b.internal") };
+
+    return (struct authkey_stored){ .id = str_from(id),
+                                    .account = STR("bob"),
+                                    .public_key = STR(" " ED_LINE " of the store\n"),
+                                    .acl = rules,
+                                    .acl_count = 2 };
+}
+
+static void add_keeps_what_the_store_says(void **state)
+{
+    const struct authkey_stored from = stored_ed("sshcr_1");
+    struct authkeys *set = authkeys_new();
+    const struct authkey *key;
+    struct err e;
+
+    (void)state;
+    assert_int_equal(authkeys_add(set, &from, &e), 0);
+    key = find_ed(set);
+    assert_string_equal(key->id, "sshcr_1");
+    assert_string_equal(key->where, "sshcr_1");
+    assert_string_equal(key->account, "bob");
+    assert_string_equal(key->comment, "of the store");
+    assert_int_equal(key->acl.bind.count, 1);
+    assert_int_equal(key->acl.connect.count, 1);
+    authkeys_unref(set);
+}
+
+static void add_refuses_what_cannot_be_used(void **state)
+{
+    static const struct str bad_rule = STR_INIT("admin");
+    struct authkey_stored from = stored_ed("sshcr_1");
+    struct authkeys *set = authkeys_new();
+    struct err e;
+
+    (void)state;
+    from.public_key = STR("ssh-ed25519 AAAA");
+    assert_int_equal(authkeys_add(set, &from, &e), -1);
+    from = stored_ed("sshcr_1");
+    from.acl = &bad_rule;
+    from.acl_count = 1;
+    assert_int_equal(authkeys_add(set, &from, &e), -1);
+    assert_int_equal(authkeys_count(set), 0);
+    from = stored_ed("sshcr_1");
+    assert_int_equal(authkeys_add(set, &from, &e), 0);
+    from = stored_ed("sshcr_2");
+    assert_int_equal(authkeys_add(set, &from, &e), -1);
+    assert_string_equal(e.msg, "the same key stands at sshcr_1");
+    authkeys_unref(set);
+}
+
+static void note_twin(void *arg, const struct authkey *kept, const struct authkey *unused)
+{
+    assert_string_equal(kept->id, "");
+    assert_string_equal(unused->id, "sshcr_1");
+    (*(size_t *)arg)++;
+}
+
+static void over_finds_keys_of_files_first(void **state)
+{
+    const struct authkey_stored from = stored_ed("sshcr_1");
+    struct authkeys *files = parsed(STR("account=\"alice\" " ED_LINE "\n"));
+    struct authkeys *none = authkeys_new();
+    struct authkeys *stored = authkeys_new();
+    struct authkeys *both;
+    struct authkeys *alone;
+    size_t twins = 0;
+    struct err e;
+
+    (void)state;
+    assert_int_equal(authkeys_add(stored, &from, &e), 0);
+    both = authkeys_over(files, stored);
+    alone = authkeys_over(none, stored);
+    authkeys_unref(files);
+    authkeys_unref(stored);
+    authkeys_unref(none);
+    assert_string_equal(find_ed(both)->account, "alice");
+    assert_string_equal(find_ed(alone)->account, "bob");
+    assert_int_equal(authkeys_count(both), 2);
+    assert_int_equal(authkeys_each_twin(both, note_twin, &twins), 1);
+    assert_int_equal(authkeys_each_twin(alone, note_twin, &twins), 0);
+    assert_int_equal(twins, 1);
+    authkeys_unref(both);
+    authkeys_unref(alone);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -846,6 +936,9 @@ int main(void)
         cmocka_unit_test(load_problems_of_all_files_are_told),
         cmocka_unit_test(load_what_is_no_file_is_refused),
         cmocka_unit_test(load_file_at_the_limit),
+        cmocka_unit_test(add_keeps_what_the_store_says),
+        cmocka_unit_test(add_refuses_what_cannot_be_used),
+        cmocka_unit_test(over_finds_keys_of_files_first),
     };
 
     return cmocka_run_group_tests_name("tunnel/authkeys", tests, NULL, NULL);

@@ -1,0 +1,217 @@
+/*
+ * The objects of a kind stand below "object/<kind>/", as tunnel/api writes them: compact JSON with the
+ * fields of the API by their names, and a reference `x` as "x_id".
+ */
+#include "gateway/stored.h"
+
+#include <string.h>
+
+#include <jansson.h>
+
+#include "base/base64.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "gateway/ip_policies.h"
+#include "gateway/vaults.h"
+#include "tunnel/acl.h"
+#include "tunnel/authkeys.h"
+#include "tunnel/store/seal.h"
+#include "tunnel/store/store.h"
+
+/* The string member; empty when there is none. */
+static struct str text_of(const json_t *object, const char *name)
+{
+    const json_t *v = json_object_get(object, name);
+
+    return json_is_string(v) ? str_of(json_string_value(v), json_string_length(v)) : STR("");
+}
+
+static void log_unusable(const char *key, const char *why)
+{
+    log_error("stored.unusable", LS("object", key), LS("error", why));
+}
+
+/* ---- walking ---------------------------------------------------------------------------------- */
+
+typedef void object_fn(void *arg, const struct store_entry *entry, const json_t *object);
+
+static void walk_page(const struct store_entries *page, object_fn *fn, void *arg)
+{
+    for (size_t i = 0; i < page->count; i++) {
+        const struct store_entry *entry = &page->list[i];
+        json_t *object = json_loadb(entry->value, entry->value_bytes, 0, NULL);
+
+        if (json_is_object(object))
+            fn(arg, entry, object);
+        else
+            log_unusable(entry->key, "it is no JSON object");
+        json_decref(object);
+    }
+}
+
+/* Calls fn for each object below the prefix. Returns 0, or -1 with E_STORE. */
+static int walk(struct store *s, struct str prefix, object_fn *fn, void *arg, struct err *e)
+{
+    char to[STORE_KEY_MAX_BYTES];
+    char from[STORE_KEY_MAX_BYTES + 1];
+    struct store_range range = store_prefix(prefix, to);
+    bool more;
+
+    do {
+        struct store_entries page;
+
+        if (store_range(s, &range, &page, e) == -1)
+            return -1;
+        walk_page(&page, fn, arg);
+        more = page.more;
+        if (more) {
+            struct str next = store_next(&page);
+
+            memcpy(from, next.p, next.n);
+            range.from = str_of(from, next.n);
+        }
+        store_entries_fini(&page);
+    } while (more);
+    return 0;
+}
+
+/* ---- keys ------------------------------------------------------------------------------------- */
+
+static void add_key(void *arg, const struct store_entry *entry, const json_t *object)
+{
+    const json_t *rules = json_object_get(object, "acl");
+    struct str acl[ACL_RULES_MAX];
+    struct authkey_stored key = {
+        .id = text_of(object, "id"),
+        .account = text_of(object, "account"),
+        .public_key = text_of(object, "public_key"),
+        .acl = acl,
+        .acl_count = json_array_size(rules),
+    };
+    struct err e;
+
+    if (key.acl_count > ACL_RULES_MAX) {
+        log_unusable(entry->key, "it has too many rules");
+        return;
+    }
+    for (size_t i = 0; i < key.acl_count; i++) {
+        const json_t *rule = json_array_get(rules, i);
+
+        acl[i] = str_of(json_string_value(rule), json_string_length(rule));
+    }
+    if (authkeys_add(arg, &key, &e) == -1)
+        log_unusable(entry->key, e.msg);
+}
+
+struct authkeys *stored_keys(struct store *s, struct err *e)
+{
+    struct authkeys *keys = authkeys_new();
+
+    if (walk(s, STR("object/ssh_credential/"), add_key, keys, e) == 0)
+        return keys;
+    authkeys_unref(keys);
+    return NULL;
+}
+
+/* ---- secrets ---------------------------------------------------------------------------------- */
+
+struct secrets {
+    const struct seal_key *key;
+    struct vaults *vaults;
+    json_t *names; /* owned: the name of each vault, by its id */
+};
+
+static void note_vault(void *arg, const struct store_entry *entry, const json_t *object)
+{
+    struct secrets *to = arg;
+
+    (void)entry;
+    (void)json_object_set(to->names, json_string_value(json_object_get(object, "id")),
+                          json_object_get(object, "name"));
+}
+
+/* The value of a secret, *n bytes to wipe and free; NULL: it cannot be opened. */
+static char *open_value(const struct secrets *from, const struct store_entry *entry,
+                        struct str sealed, size_t *n)
+{
+    size_t cap = base64_max_bytes(sealed.n);
+    char *bytes = mem_alloc(cap + 1);
+    char *value = NULL;
+    size_t sealed_bytes;
+    struct err e;
+
+    if (base64_decode(sealed, bytes, cap, &sealed_bytes) == -1)
+        (void)err_set(&e, E_SYNTAX, "its value is no base64");
+    else
+        value = unseal(from->key, str_from(entry->key), str_of(bytes, sealed_bytes), n, &e);
+    if (value == NULL)
+        log_unusable(entry->key, e.msg);
+    mem_free(bytes);
+    return value;
+}
+
+static void add_secret(void *arg, const struct store_entry *entry, const json_t *object)
+{
+    struct secrets *to = arg;
+    const json_t *vault = json_object_get(to->names, text_of(object, "vault_id").p);
+    size_t n;
+    char *value = open_value(to, entry, text_of(object, "sealed"), &n);
+
+    if (value == NULL)
+        return;
+    if (vault == NULL ||
+        !vaults_add(to->vaults, text_of(object, "account"), str_from(json_string_value(vault)),
+                    text_of(object, "name"), str_of(value, n)))
+        log_unusable(entry->key, "its names are none");
+    mem_wipe(value, n);
+    mem_free(value);
+}
+
+struct vaults *stored_vaults(struct store *s, const struct seal_key *k, struct err *e)
+{
+    struct secrets to = { .key = k, .vaults = vaults_new(), .names = json_object() };
+    int rc = walk(s, STR("object/vault/"), note_vault, &to, e);
+
+    if (rc == 0)
+        rc = walk(s, STR("object/secret/"), add_secret, &to, e);
+    json_decref(to.names);
+    if (rc == 0)
+        return to.vaults;
+    vaults_unref(to.vaults);
+    return NULL;
+}
+
+/* ---- IP policies ------------------------------------------------------------------------------ */
+
+static void add_ip_policy(void *arg, const struct store_entry *entry, const json_t *object)
+{
+    (void)entry;
+    (void)ip_policies_add(arg, text_of(object, "id"), text_of(object, "account"));
+}
+
+/* Without one of its rules a policy might admit whom it denies: it is left out whole. */
+static void add_ip_rule(void *arg, const struct store_entry *entry, const json_t *object)
+{
+    struct str policy = text_of(object, "ip_policy_id");
+    bool allows = str_eq(text_of(object, "action"), STR("allow"));
+    struct cidr block;
+    struct err e;
+
+    if (cidr_parse(text_of(object, "cidr"), &block, &e) == 0) {
+        (void)ip_policies_add_rule(arg, policy, &block, allows); /* else its policy is left out */
+        return;
+    }
+    log_unusable(entry->key, e.msg);
+    ip_policies_remove(arg, policy);
+}
+
+struct ip_policies *stored_ip_policies(struct store *s, struct err *e)
+{
+    struct ip_policies *p = ip_policies_new();
+
+    if (walk(s, STR("object/ip_policy/"), add_ip_policy, p, e) == 0 &&
+        walk(s, STR("object/ip_policy_rule/"), add_ip_rule, p, e) == 0)
+        return p;
+    ip_policies_unref(p);
+    return NULL;
+}

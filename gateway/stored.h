@@ -1,0 +1,24 @@
+/*
+ * stored: what objects of the management API mean to sessions and requests, read from the store: keys
+ * that may log in, secrets, IP policies.
+ * One object that cannot be used is logged and left out, so that it admits nobody, and harms no other.
+ * Thread: any that may block.
+ */
+#ifndef GATEWAY_STORED_H
+#define GATEWAY_STORED_H
+
+#include "base/err.h"
+
+struct authkeys;
+struct ip_policies;
+struct seal_key;
+struct store;
+struct vaults;
+
+/* Each is new, with one reference; NULL with E_STORE. */
+struct authkeys *stored_keys(struct store *s, struct err *e);
+/* Opens each secret; what held it on the way is wiped. */
+struct vaults *stored_vaults(struct store *s, const struct seal_key *k, struct err *e);
+struct ip_policies *stored_ip_policies(struct store *s, struct err *e);
+
+#endif
