@@ -376,6 +376,17 @@ def test_two_visitors_at_once(front, inside):
         assert all(pool.map(fetch, range(24)))
 
 
+def accept_request(up):
+    """The next connection that brings a request: visitors who have left may have brought others here."""
+    while True:
+        upstream = up.accept()
+        try:
+            upstream.read_head()
+            return upstream
+        except EOFError:
+            pass
+
+
 def test_visitor_who_leaves(scene, front, inside):
     """At any step; the scene then checks that nothing is left."""
     up = scene.scripted()
@@ -386,8 +397,7 @@ def test_visitor_who_leaves(scene, front, inside):
         conn = g.conn()
         conn.send(conn.request_bytes("GET", "/hello", [basic("me", PASSWORD)]))
         if wait:
-            upstream = up.accept()
-            upstream.read_head()
+            upstream = accept_request(up)
         conn.close()
     if wait:
         upstream.wait_eof()
