@@ -448,7 +448,7 @@ int control_preload(struct control *c, struct endpoint *ep, struct err *e)
         if (ep->port != NULL && registry_pool(c->registry, ep)->count == 1)
             c->ports.ops->serve(ep->port, c->workers[i]);
     }
-    metrics_add(worker_metrics(c->worker), METRIC_ENDPOINTS, 1);
+    tell_endpoint(c, ep, 1);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 """Cloud endpoints, and what sessions hold, through the management API."""
 
 import os
+import re
 import signal
 import threading
 
@@ -116,6 +117,13 @@ def test_what_the_policy_lets_pass(scene, alice):
     assert (response.status, response.error_code) == (500, "ERR_SALLYPORT_6029")
 
 
+def counted(gateway):
+    """What the metrics say of cloud endpoints, of all kinds together."""
+    found = re.findall(r'^sallyport_endpoints_online\{type="cloud",.*\} (\S+)$',
+                       gateway.admin("/metrics"), re.M)
+    return sum(float(n) for n in found)
+
+
 def test_restart_brings_them_back(scene):
     gateway = scene.start_gateway()
     api = Api(gateway, new_token(gateway, "--account", "alice"))
@@ -129,8 +137,10 @@ def test_restart_brings_them_back(scene):
         assert get(scene, ep).text == f"n{i}"
     api = Api(gateway, api.token)
     assert len(api.call("GET", "/endpoints")["endpoints"]) == 20
+    assert counted(gateway) == 20
     for ep in endpoints:
         assert api.call("DELETE", f"/endpoints/{ep['id']}").status == 204
+    assert counted(gateway) == 0
 
 
 REFUSED = [
