@@ -49,8 +49,14 @@ static struct str infer_type(struct str body)
 static void read_body(const struct fields *c, struct custom_response *r)
 {
     struct field body = fields_find(c, "body");
+    struct field content = fields_find(c, "content"); /* another name of it */
     struct str literal;
 
+    if (field_is_given(&body) && field_is_given(&content))
+        (void)field_problem(&content, E_POLICY_DUPLICATE,
+                            "'body' and 'content' are the same field");
+    else if (field_is_given(&content))
+        body = content;
     r->body = field_template(&body);
     r->body_is_literal = template_is_literal(r->body, &literal);
     if (!r->body_is_literal)
@@ -63,7 +69,7 @@ static void read_body(const struct fields *c, struct custom_response *r)
 
 void *custom_response_compile(const struct fields *c)
 {
-    static const char *const known[] = { "status_code", "body", "headers", NULL };
+    static const char *const known[] = { "status_code", "body", "content", "headers", NULL };
     struct custom_response *r = mem_zalloc(sizeof(*r));
     struct field status = fields_find(c, "status_code");
     struct field headers = fields_find(c, "headers");

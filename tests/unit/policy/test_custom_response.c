@@ -35,7 +35,10 @@ static void compile_bad_configs_refuses_them(void **state)
         { "{headers: {a: '${'}}", E_POLICY_TEMPLATE, "config.headers.a" },
         { "{headers: {content-length: 5}}", E_POLICY_NOT_SETTABLE, "'content-length'" },
         { "{headers: {a: b, A: c}}", E_HEADER_TWICE, "case does not matter" },
-        { "{content: x}", E_POLICY_CONFIG, "unknown field 'content'" },
+        { "{contents: x}", E_POLICY_CONFIG, "unknown field 'contents'" },
+        { "{content: x, body: x}", E_POLICY_DUPLICATE, "config.content: 'body' and 'content'" },
+        { "{content: [a]}", E_POLICY_CONFIG, "config.content: it must be a string" },
+        { "{status_code: 204, content: x}", E_STATUS_WITHOUT_BODY, "config.content" },
         { "{status_code: 204, body: x}", E_STATUS_WITHOUT_BODY, "status 204 cannot have a body" },
         { "{status_code: 304, body: x}", E_STATUS_WITHOUT_BODY, "status 304 cannot have a body" },
         { "{status_code: 205, body: x}", E_STATUS_WITHOUT_BODY, "status 205 cannot have a body" },
@@ -75,6 +78,13 @@ static void run_answers_what_the_config_says(void **state)
     assert_string_equal(fake_host_answer(&scene, "user-agent"), "x");
     assert_string_equal(fake_host_answer(&scene, "content-type"), "a/b");
     assert_true(scene.response->runs_response_phase);
+}
+
+static void run_takes_the_body_by_either_name(void **state)
+{
+    (void)state;
+    scene_expect_verdict(Q, action, "{content: 'was ${req.method}'}", POLICY_RESPOND);
+    scene_expect_text(scene.response->body, "was GET");
 }
 
 static void run_with_all_headers_still_infers_the_type(void **state)
@@ -193,6 +203,7 @@ int main(void)
         SCENE_TEST(compile_bad_configs_refuses_them),
         SCENE_TEST(run_without_config_answers_an_empty_200),
         SCENE_TEST(run_answers_what_the_config_says),
+        SCENE_TEST(run_takes_the_body_by_either_name),
         SCENE_TEST(run_with_all_headers_still_infers_the_type),
         SCENE_TEST(run_in_the_response_does_not_run_the_phase_again),
         SCENE_TEST(run_infers_the_content_type_of_the_body),
