@@ -21,7 +21,8 @@ static void fuzz_line(struct str line)
 
     acl_init(&key.acl);
     if (authkey_options_parse(&rest, &key, &e) == 0) {
-        assert(key.from_count <= AUTHKEY_FROM_MAX && key.acl.count <= ACL_RULES_MAX);
+        assert(key.from_count <= AUTHKEY_FROM_MAX);
+        assert(key.acl.bind.count <= ACL_RULES_MAX && key.acl.connect.count <= ACL_RULES_MAX);
         assert(rest.n < line.n);
     } else {
         assert(e.code != E_OK && e.msg[0] != '\0');

@@ -420,16 +420,18 @@ static bool is_own_param(const struct api_command *c, struct str option)
     return false;
 }
 
-/* Where the value of a parameter that all lists have is kept; NULL for another. */
-static struct str *list_param(struct api_command *c, struct str option)
+/* Where the value of a parameter that all lists have is kept; false for another. */
+static bool list_param(struct api_command *c, struct str option, struct str **out)
 {
     if (str_eq(option, STR("limit")))
-        return &c->limit;
-    if (str_eq(option, STR("before-id")))
-        return &c->before_id;
-    if (str_eq(option, STR("filter")) && !c->resource->no_filter)
-        return &c->filter;
-    return NULL;
+        *out = &c->limit;
+    else if (str_eq(option, STR("before-id")))
+        *out = &c->before_id;
+    else if (str_eq(option, STR("filter")) && !c->resource->no_filter)
+        *out = &c->filter;
+    else
+        return false;
+    return true;
 }
 
 static int take_all(struct reading *r)
@@ -447,17 +449,18 @@ static int take_of_list(struct reading *r)
 {
     struct api_command *c = r->c;
     struct str name = r->option->name;
-    struct str *param = list_param(c, name);
+    struct str *param = NULL;
+    bool is_common = list_param(c, name, &param);
 
     if (str_eq(name, STR("all")))
         return take_all(r);
-    if (param == NULL && !is_own_param(c, name))
+    if (!is_common && !is_own_param(c, name))
         return refuse_unknown(r);
     if (need_value(r) == -1)
         return -1;
     if (param == &c->filter && is_dash(r->option))
         return take_input(r, API_INPUT_FILTER, NULL);
-    if (param != NULL)
+    if (is_common)
         *param = r->option->value;
     else
         api_query_add(&c->own_query, '&', member_name(name, &c->arena), r->option->value);

@@ -5,8 +5,6 @@
 #include "tunnel/api/call.h"
 #include "tunnel/store/store.h"
 
-enum { PAGE = 256 };
-
 static int read_binding(const json_t *bindings, enum binding *out, struct err *e)
 {
     const json_t *first = json_array_get(bindings, 0);
@@ -71,27 +69,22 @@ int api_endpoints_load(struct store *store, const struct host_suffixes *suffixes
                        api_endpoint_fn *fn, void *arg, struct err *e)
 {
     char end[STORE_KEY_MAX_BYTES];
-    char from[STORE_KEY_MAX_BYTES];
     struct store_range range = store_prefix(STR("object/endpoint/"), end);
     struct store_entries page;
-    bool more;
+    struct store_entries next;
+    int rc = store_range(store, &range, &page, e);
 
-    range.limit = PAGE;
-    do {
-        if (store_range(store, &range, &page, e) == -1)
-            return -1;
+    while (rc == 0) {
         for (size_t i = 0; i < page.count; i++)
             load_one(&page.list[i], suffixes, fn, arg);
-        more = page.more;
-        if (more) { /* the first key behind the last one of the page */
-            const char *last = page.list[page.count - 1].key;
-            size_t n = strlen(last);
-
-            memcpy(from, last, n);
-            from[n] = '!';
-            range.from = str_of(from, n + 1);
-        }
+        if (!page.more)
+            break;
+        range.from = store_next(&page);
+        rc = store_range(store, &range, &next, e);
         store_entries_fini(&page);
-    } while (more);
-    return 0;
+        page = next;
+    }
+    if (rc == 0)
+        store_entries_fini(&page);
+    return rc;
 }
