@@ -165,7 +165,7 @@ static void errors_are_those_of_the_api(void **state)
 static void make_vaults(struct scene *s, const struct api_caller *who, int count)
 {
     for (int i = 0; i < count; i++) {
-        char body[64];
+        char body[API_ACCOUNT_BYTES + 32];
         char id[ID_BYTES];
 
         (void)snprintf(body, sizeof(body), "{\"name\":\"%s-%d\"}", who->account, i);
