@@ -331,6 +331,7 @@ static void acl_restricts_unless_all_is_allowed(void **state)
     acl_fini(&a);
     assert_int_equal(acl_add_connect(&a, STR("*"), NULL), 0);
     assert_true(acl_restricts(&a));
+    acl_fini(&a);
 }
 
 static void acl_add_rule_reads_all_kinds(void **state)
