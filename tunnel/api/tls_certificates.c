@@ -97,6 +97,8 @@ static int check(struct api_call *c, struct api_change *ch)
         return 0;
     if (host->certificate_read == NULL)
         return api_fail(c, API_NOT_OFFERED, "This gateway takes no certificates.");
+    if (str_trim(key).n == 0)
+        return api_fail(c, API_CERT_NO_KEY, "The field private_key_pem is empty.");
     members =
         host->certificate_read(host->arg, api_get(ch->after, "certificate_pem"), key, &fault, &e);
     if (members == NULL)
