@@ -2,9 +2,13 @@
 
 #include "base/log.h"
 #include "gateway/cloud.h"
+#include "gateway/config.h"
+#include "gateway/tls_upload.h"
 #include "tunnel/api/endpoint_spec.h"
 #include "tunnel/api/host.h"
 #include "tunnel/census.h"
+#include "tunnel/host.h"
+#include "tunnel/names.h"
 
 static int check_policy(void *arg, struct str account, const struct url *url, struct str text,
                         struct buf *problems, struct err *e)
@@ -42,6 +46,64 @@ static int end_session(void *arg, const char *id, struct err *e)
     return census_end(parts->census, id, e);
 }
 
+/* ---- names and certificates ------------------------------------------------------------------- */
+
+static enum api_name_answer reserve_name(void *arg, struct str name, struct str account,
+                                         struct err *e)
+{
+    const struct api_host_parts *parts = arg;
+
+    return names_reserve(parts->names, name, account, e);
+}
+
+static enum api_name_answer release_name(void *arg, struct str name, struct str account,
+                                         struct err *e)
+{
+    const struct api_host_parts *parts = arg;
+
+    return names_release(parts->names, name, account, e);
+}
+
+static bool pick_address(void *arg, char out[API_ADDRESS_BYTES])
+{
+    const struct api_host_parts *parts = arg;
+    uint16_t port = names_pick_port(parts->names);
+
+    (void)snprintf(out, API_ADDRESS_BYTES, "%s:%u", parts->config->tcp.host, (unsigned)port);
+    return port != 0;
+}
+
+/* The name in a URL. */
+static struct str url_host(const char *url)
+{
+    struct str s = str_from(url);
+    struct str rest = str_skip(s, str_find(s, STR("://")) + 3);
+
+    return str_slice(rest, 0,
+                     str_find_char(rest, ':') < str_find_char(rest, '/')
+                         ? str_find_char(rest, ':')
+                         : str_find_char(rest, '/'));
+}
+
+static bool is_own_host(void *arg, struct str host)
+{
+    const struct api_host_parts *parts = arg;
+    const struct config *c = parts->config;
+
+    return str_eq(host, host_suffixes_base(parts->suffixes)) ||
+           str_eq(host, str_from(c->tcp.host)) ||
+           (c->api_url != NULL && str_eq(host, url_host(c->api_url)));
+}
+
+static json_t *read_certificate(void *arg, struct str certificate_pem, struct str private_key_pem,
+                                enum api_pair_fault *fault, struct err *e)
+{
+    (void)arg;
+    return tls_upload_read(certificate_pem, private_key_pem, fault, e);
+}
+
+/* ---- all of it -------------------------------------------------------------------------------- */
+
 static void on_changed(void *arg, const struct api_change_event *change)
 {
     const struct api_host_parts *parts = arg;
@@ -54,6 +116,10 @@ void api_host_init(struct api_host_parts *parts, struct api_host *host,
 {
     parts->cloud = cloud_new(params->control, params->terms);
     parts->census = census_new(params->control, params->sources, params->source_count);
+    parts->names = params->names;
+    parts->suffixes = params->suffixes;
+    parts->config = params->config;
+    config_ref(parts->config);
     parts->changed = params->changed;
     parts->arg = params->arg;
     host->arg = parts;
@@ -63,6 +129,12 @@ void api_host_init(struct api_host_parts *parts, struct api_host *host,
     host->endpoint_put = put_endpoint;
     host->endpoint_remove = remove_endpoint;
     host->live = take_live;
+    host->name_reserve = reserve_name;
+    host->name_release = release_name;
+    host->address_pick = pick_address;
+    host->is_own_host = is_own_host;
+    host->certificate_read = read_certificate;
+    host->region = params->config->server_region;
     host->session_end = end_session;
 }
 
@@ -96,6 +168,8 @@ void api_host_fini(struct api_host_parts *parts)
 {
     cloud_free(parts->cloud);
     census_free(parts->census);
+    config_unref(parts->config);
+    parts->config = NULL;
     parts->cloud = NULL;
     parts->census = NULL;
 }

@@ -1,6 +1,6 @@
 /*
  * api_host: what the management API gets of this process (tunnel/api/host.h): cloud endpoints go live,
- * and what is live is told.
+ * names are reserved, certificates read, and what is live is told.
  * Owns:   the parts that it makes; borrows control.
  * Thread: all on main; the calls that it fills in come from the API's threads.
  */
@@ -14,8 +14,10 @@ struct api_host;
 struct census;
 struct census_source;
 struct cloud;
+struct config;
 struct control;
 struct host_suffixes;
+struct names;
 struct policy_terms;
 struct store;
 
@@ -23,8 +25,11 @@ struct store;
 typedef void api_host_changed_fn(void *arg, const struct api_change_event *change);
 
 struct api_host_parts {
-    struct cloud *cloud;   /* owned */
-    struct census *census; /* owned */
+    struct cloud *cloud;                  /* owned */
+    struct census *census;                /* owned */
+    struct names *names;                  /* borrowed: outlives the API */
+    struct config *config;                /* counted: of the start, for what no reload changes */
+    const struct host_suffixes *suffixes; /* borrowed: likewise */
     api_host_changed_fn *changed;
     void *arg;
 };
@@ -32,6 +37,8 @@ struct api_host_parts {
 struct api_host_params {
     struct control *control;              /* borrowed: outlives all but api_host_fini() */
     const struct host_suffixes *suffixes; /* borrowed: outlives the API */
+    struct names *names;                  /* borrowed: likewise */
+    struct config *config;                /* of the start; gets a reference */
     struct policy_terms *terms;           /* of cloud endpoints; gets a reference */
     const struct census_source *sources;  /* copied */
     size_t source_count;

@@ -16,19 +16,22 @@
 #include "gateway/ip_policies.h"
 #include "gateway/policy_data.h"
 #include "gateway/stored.h"
+#include "gateway/tls.h"
+#include "gateway/tls_attached.h"
 #include "gateway/vaults.h"
 #include "policy/policy.h"
 #include "tunnel/api/host.h"
 #include "tunnel/authkeys.h"
 
 /* What is read from the store, each in one piece. */
-enum part { PART_KEYS, PART_VAULTS, PART_IP_POLICIES };
-enum { PARTS = PART_IP_POLICIES + 1 };
+enum part { PART_KEYS, PART_VAULTS, PART_IP_POLICIES, PART_CERTIFICATES };
+enum { PARTS = PART_CERTIFICATES + 1 };
 
 struct stored {
     struct authkeys *keys;           /* counted */
     struct vaults *vaults;           /* counted */
     struct ip_policies *ip_policies; /* counted */
+    struct tls_attached *attached;   /* counted */
 };
 
 struct api_plane {
@@ -52,6 +55,7 @@ static void stored_fini(struct stored *s)
     authkeys_unref(s->keys);
     vaults_unref(s->vaults);
     ip_policies_unref(s->ip_policies);
+    tls_attached_unref(s->attached);
     *s = (struct stored){ .keys = NULL };
 }
 
@@ -67,9 +71,12 @@ static int read_due(struct api_plane *p, struct stored *fresh, struct err *e)
         fresh->vaults = stored_vaults(from->store, from->seal_key, e);
     if (p->is_due[PART_IP_POLICIES])
         fresh->ip_policies = stored_ip_policies(from->store, e);
+    if (p->is_due[PART_CERTIFICATES])
+        fresh->attached = stored_certificates(from->store, from->seal_key, e);
     p->is_due[PART_KEYS] = p->is_due[PART_KEYS] && fresh->keys == NULL;
     p->is_due[PART_VAULTS] = p->is_due[PART_VAULTS] && fresh->vaults == NULL;
     p->is_due[PART_IP_POLICIES] = p->is_due[PART_IP_POLICIES] && fresh->ip_policies == NULL;
+    p->is_due[PART_CERTIFICATES] = p->is_due[PART_CERTIFICATES] && fresh->attached == NULL;
     for (size_t i = 0; i < PARTS; i++) {
         if (p->is_due[i])
             return -1;
@@ -94,6 +101,10 @@ static void take(struct stored *s, struct stored *fresh)
         old.ip_policies = NULL;
     else
         s->ip_policies = fresh->ip_policies;
+    if (fresh->attached == NULL)
+        old.attached = NULL;
+    else
+        s->attached = fresh->attached;
     stored_fini(&old);
 }
 
@@ -135,6 +146,8 @@ static void make_live(struct api_plane *p)
     policy_terms_unref(live.terms);
     policy_data_ref(live.policy_data);
     live.terms = policy_terms_over(p->given.terms, live.policy_data);
+    tls_unref(live.tls);
+    live.tls = tls_over(p->given.tls, p->stored.attached);
     inputs_fini(&p->live);
     p->live = live;
     check_twins(p);
@@ -172,6 +185,8 @@ static bool note_due(struct api_plane *p, const char *kind)
         { "secret", PART_VAULTS },
         { "ip_policy", PART_IP_POLICIES },
         { "ip_policy_rule", PART_IP_POLICIES },
+        { "reserved_domain", PART_CERTIFICATES },
+        { "tls_certificate", PART_CERTIFICATES },
     };
 
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {

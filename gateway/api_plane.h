@@ -2,7 +2,7 @@
  * api_plane: objects of the management API take effect: what the operator gives (inputs.h), with what
  * the store has laid under it, is what the workers have. A change of either makes a new whole and
  * posts it to every worker; one of the API is answered when all have it (spec api 1.13).
- * Keys, secrets and IP policies of the operator count before those of the same name in the store.
+ * Keys, secrets, IP policies and certificates of the operator count before those of the same name in the store.
  * Owns:   references to the operator's inputs, to what was read from the store, and to both in one.
  * Thread: new, live, reload, stop and free on main; api_plane_changed() on threads that may block, one
  *         change at a time; api_plane_applied() on the workers.

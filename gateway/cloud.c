@@ -1,17 +1,13 @@
-/*
- * Control answers on its own thread; who asked sleeps on a condition until then. A question is
- * counted by both, so that one who gave up at the end of the process leaves nothing dangling.
- */
 #include "gateway/cloud.h"
 
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/question.h"
 #include "policy/policy.h"
 #include "tunnel/api/host.h"
 #include "tunnel/control.h"
@@ -24,12 +20,11 @@ struct version {
 };
 
 struct cloud {
-    struct control *control; /* borrowed: outlives us, but for cloud_free() */
-    pthread_mutex_t lock;    /* for all below, and for the questions */
-    pthread_cond_t answered;
-    struct policy_terms *terms; /* counted */
-    struct version *versions;   /* owned */
-    bool stopping;
+    struct control *control;     /* borrowed: outlives us, but for cloud_free() */
+    struct questions *questions; /* owned: to control */
+    pthread_mutex_t lock;        /* for all below */
+    struct policy_terms *terms;  /* counted */
+    struct version *versions;    /* owned */
 };
 
 /* ---- policies -------------------------------------------------------------------------------- */
@@ -119,79 +114,29 @@ int cloud_check_policy(struct cloud *c, struct str account, const struct url *ur
 
 /* ---- asking control -------------------------------------------------------------------------- */
 
-struct question {
-    struct ref ref;
-    struct cloud *cloud; /* borrowed: outlives control, and so every answer */
-    bool is_answered;
-    struct err err;
-};
-
-static void question_unref(struct question *q)
-{
-    if (ref_dec(&q->ref))
-        mem_free(q);
-}
-
-/* One reference for who asks, one for the answer. */
-static struct question *question_new(struct cloud *c)
-{
-    struct question *q = mem_zalloc(sizeof(*q));
-
-    ref_init(&q->ref);
-    ref_inc(&q->ref);
-    q->cloud = c;
-    return q;
-}
-
 /* On the control thread. */
 static void on_answer(void *arg, struct endpoint *ep, const struct err *e)
 {
-    struct question *q = arg;
-
     (void)ep;
-    (void)pthread_mutex_lock(&q->cloud->lock);
-    q->is_answered = true;
-    q->err = *e;
-    (void)pthread_cond_broadcast(&q->cloud->answered);
-    (void)pthread_mutex_unlock(&q->cloud->lock);
-    question_unref(q);
-}
-
-/* Takes the question. Returns 0, or -1 with what control said. */
-static int await(struct question *q, struct err *e)
-{
-    struct cloud *c = q->cloud;
-    int rc = 0;
-
-    (void)pthread_mutex_lock(&c->lock);
-    while (!q->is_answered && !c->stopping)
-        (void)pthread_cond_wait(&c->answered, &c->lock);
-    if (!q->is_answered)
-        rc = err_set(e, E_DRAINING, "the server is shutting down");
-    else if (q->err.code != E_OK)
-        rc = -1;
-    if (q->is_answered && rc == -1)
-        *e = q->err;
-    (void)pthread_mutex_unlock(&c->lock);
-    question_unref(q);
-    return rc;
+    question_answer(arg, e);
 }
 
 static int claim(struct cloud *c, struct endpoint *ep, struct err *e)
 {
-    struct question *q = question_new(c);
+    struct question *q = question_new(c->questions);
 
     control_claim(c->control, control_worker(c->control), ep, NULL, on_answer, q);
-    return await(q, e);
+    return question_await(q, e);
 }
 
 static void let_go(struct cloud *c, struct endpoint *ep)
 {
-    struct question *q = question_new(c);
+    struct question *q = question_new(c->questions);
     struct err ignored;
 
     control_remove(c->control, control_worker(c->control), ep, on_answer, q);
-    (void)await(q, &ignored); /* offline already, or about to be: both are what was wanted */
+    (void)question_await(q,
+                         &ignored); /* offline already, or about to be: both are what was wanted */
 }
 
 /* ---- versions -------------------------------------------------------------------------------- */
@@ -279,8 +224,8 @@ struct cloud *cloud_new(struct control *control, struct policy_terms *terms)
     struct cloud *c = mem_zalloc(sizeof(*c));
 
     c->control = control;
+    c->questions = questions_new();
     (void)pthread_mutex_init(&c->lock, NULL);
-    (void)pthread_cond_init(&c->answered, NULL);
     policy_terms_ref(terms);
     c->terms = terms;
     return c;
@@ -314,10 +259,7 @@ void cloud_configure(struct cloud *c, struct policy_terms *terms)
 
 void cloud_stop(struct cloud *c)
 {
-    (void)pthread_mutex_lock(&c->lock);
-    c->stopping = true;
-    (void)pthread_cond_broadcast(&c->answered);
-    (void)pthread_mutex_unlock(&c->lock);
+    questions_stop(c->questions);
 }
 
 void cloud_free(struct cloud *c)
@@ -334,7 +276,7 @@ void cloud_free(struct cloud *c)
         mem_free(v);
     }
     policy_terms_unref(c->terms);
-    (void)pthread_cond_destroy(&c->answered);
     (void)pthread_mutex_destroy(&c->lock);
+    questions_free(c->questions);
     mem_free(c);
 }

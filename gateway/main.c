@@ -41,6 +41,7 @@
 #include "gateway/policy_command.h"
 #include "gateway/process_env.h"
 #include "gateway/state_dir.h"
+#include "gateway/stored.h"
 #include "gateway/tcp_ports.h"
 #include "gateway/tls.h"
 #include "policy/policy.h"
@@ -50,6 +51,7 @@
 #include "tunnel/control.h"
 #include "tunnel/domains.h"
 #include "tunnel/host.h"
+#include "tunnel/names.h"
 #include "tunnel/routes.h"
 
 enum { EXIT_PROBLEM = 1, EXIT_USAGE = 2 };
@@ -75,7 +77,8 @@ struct process {
 
     struct listen_set listen[LISTEN_KINDS];
     struct host_suffixes *suffixes; /* owned */
-    struct domains *domains;        /* owned: of the start; a reload gives control its own */
+    struct names *names;            /* owned: what names are whose */
+    struct domains *domains;        /* owned: those of the start, for control */
     struct tcp_ports *tcp_ports;    /* owned: the sockets of TCP endpoints */
     struct control *control;        /* owned */
     struct sshd_shared *shared;     /* owned */
@@ -263,7 +266,7 @@ static void reload(void *arg)
     c = p->inputs.config;
     limits = event_limits(c);
     log_configure(c->log_level, c->log_format);
-    control_configure(p->control, c->hold_ms, config_domains_new(c));
+    names_configure(p->names, config_domains_new(c), c->hold_ms);
     event_hub_set_limits(p->events, &limits);
     plan_events(p);
     api_plane_reload(p->plane, &p->inputs);
@@ -353,14 +356,19 @@ static int build_control(struct process *p, struct err *e)
         n->worker = p->workers[i] = worker_new("worker", (unsigned)i);
         n->routes = p->routes[i] = routes_new();
     }
-    p->domains = config_domains_new(p->inputs.config);
-    params.registry.domains = p->domains;
     p->tcp_ports = tcp_ports_new(&p->inputs.config->tcp.listen, &p->peers, p->node_count);
     params.registry.tcp = registry_tcp(p);
+    p->names = names_new(config_domains_new(p->inputs.config), params.registry.tcp.host,
+                         params.registry.tcp.fixed);
+    if (stored_names(p->api.store, p->names, e) == -1)
+        return -1;
+    p->domains = names_domains(p->names);
+    params.registry.domains = p->domains;
     params.workers = p->workers;
     params.routes = p->routes;
     params.events = event_hub_sink(p->events);
     p->control = control_new(&params);
+    names_start(p->names, p->control);
     mem_wipe(&params, sizeof(params));
     return 0;
 }
@@ -414,7 +422,7 @@ static void build_node(struct process *p, size_t i)
         .routes = n->routes,
         .suffixes = p->suffixes,
         .config = p->inputs.config,
-        .tls = p->inputs.tls,
+        .tls = api_plane_live(p->plane)->tls,
         .policy_data = api_plane_live(p->plane)->policy_data,
         .jobs = p->jobs,
         .http_fds = fds[LISTEN_HTTP],
@@ -454,6 +462,8 @@ static void build_api_host(struct process *p)
     params = (struct api_host_params){
         .control = p->control,
         .suffixes = p->suffixes,
+        .names = p->names,
+        .config = p->inputs.config,
         .terms = api_plane_live(p->plane)->terms,
         .sources = sources,
         .source_count = p->node_count,
@@ -509,6 +519,7 @@ static void process_free(struct process *p)
     lifecycle_free(p->lifecycle);
     sshd_shared_free(p->shared);
     mem_free(p->api_url);
+    names_free(p->names);
     domains_free(p->domains);
     host_suffixes_free(p->suffixes);
     for (size_t i = 0; i < LISTEN_KINDS; i++)
@@ -651,6 +662,7 @@ static void process_run(struct process *p)
     lifecycle_run(p->lifecycle);
     file_watch_stop(p->key_files);
     file_watch_stop(p->geo_files);
+    names_stop(p->names);
     api_host_stop(&p->api_host);
     api_plane_stop(p->plane);
     control_stop(p->control);

@@ -12,9 +12,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gateway/ip_policies.h"
+#include "gateway/tls_attached.h"
 #include "gateway/vaults.h"
 #include "tunnel/acl.h"
 #include "tunnel/authkeys.h"
+#include "tunnel/names.h"
 #include "tunnel/store/seal.h"
 #include "tunnel/store/store.h"
 
@@ -75,6 +77,28 @@ static int walk(struct store *s, struct str prefix, object_fn *fn, void *arg, st
     return 0;
 }
 
+/* ---- sealed values ----------------------------------------------------------------------------- */
+
+/* What was sealed, *n bytes to wipe and free; NULL: it cannot be opened. */
+static char *open_sealed(const struct seal_key *key, const struct store_entry *entry,
+                         struct str sealed, size_t *n)
+{
+    size_t cap = base64_max_bytes(sealed.n);
+    char *bytes = mem_alloc(cap + 1);
+    char *value = NULL;
+    size_t sealed_bytes;
+    struct err e;
+
+    if (base64_decode(sealed, bytes, cap, &sealed_bytes) == -1)
+        (void)err_set(&e, E_SYNTAX, "what is sealed is no base64");
+    else
+        value = unseal(key, str_from(entry->key), str_of(bytes, sealed_bytes), n, &e);
+    if (value == NULL)
+        log_unusable(entry->key, e.msg);
+    mem_free(bytes);
+    return value;
+}
+
 /* ---- keys ------------------------------------------------------------------------------------- */
 
 static void add_key(void *arg, const struct store_entry *entry, const json_t *object)
@@ -130,32 +154,12 @@ static void note_vault(void *arg, const struct store_entry *entry, const json_t 
                           json_object_get(object, "name"));
 }
 
-/* The value of a secret, *n bytes to wipe and free; NULL: it cannot be opened. */
-static char *open_value(const struct secrets *from, const struct store_entry *entry,
-                        struct str sealed, size_t *n)
-{
-    size_t cap = base64_max_bytes(sealed.n);
-    char *bytes = mem_alloc(cap + 1);
-    char *value = NULL;
-    size_t sealed_bytes;
-    struct err e;
-
-    if (base64_decode(sealed, bytes, cap, &sealed_bytes) == -1)
-        (void)err_set(&e, E_SYNTAX, "its value is no base64");
-    else
-        value = unseal(from->key, str_from(entry->key), str_of(bytes, sealed_bytes), n, &e);
-    if (value == NULL)
-        log_unusable(entry->key, e.msg);
-    mem_free(bytes);
-    return value;
-}
-
 static void add_secret(void *arg, const struct store_entry *entry, const json_t *object)
 {
     struct secrets *to = arg;
     const json_t *vault = json_object_get(to->names, text_of(object, "vault_id").p);
     size_t n;
-    char *value = open_value(to, entry, text_of(object, "sealed"), &n);
+    char *value = open_sealed(to->key, entry, text_of(object, "sealed"), &n);
 
     if (value == NULL)
         return;
@@ -214,4 +218,108 @@ struct ip_policies *stored_ip_policies(struct store *s, struct err *e)
         return p;
     ip_policies_unref(p);
     return NULL;
+}
+
+/* ---- certificates ----------------------------------------------------------------------------- */
+
+struct certificates {
+    const struct seal_key *key;
+    struct tls_attached *attached;
+    json_t *domains; /* owned: the id of its certificate, by each domain that has one */
+    json_t *used;    /* owned: those ids as members */
+};
+
+static void note_domain(void *arg, const struct store_entry *entry, const json_t *object)
+{
+    struct certificates *to = arg;
+    const json_t *domain = json_object_get(object, "domain");
+    struct str id = text_of(object, "certificate_id");
+
+    (void)entry;
+    if (id.n == 0 || !json_is_string(domain))
+        return;
+    (void)json_object_set_new(to->domains, json_string_value(domain), json_stringn(id.p, id.n));
+    (void)json_object_set_new(to->used, id.p, json_true());
+}
+
+static void add_certificate(void *arg, const struct store_entry *entry, const json_t *object)
+{
+    struct certificates *to = arg;
+    struct str id = text_of(object, "id");
+    struct err e;
+    char *key;
+    size_t n;
+
+    if (json_object_get(to->used, id.p) == NULL)
+        return;
+    key = open_sealed(to->key, entry, text_of(object, "sealed"), &n);
+    if (key == NULL)
+        return;
+    if (tls_attached_add(to->attached, id, text_of(object, "certificate_pem"), str_of(key, n),
+                         &e) == -1)
+        log_unusable(entry->key, e.msg);
+    mem_wipe(key, n);
+    mem_free(key);
+}
+
+/* One without its certificate has been logged; it is served with the gateway's own. */
+static void attach_all(const struct certificates *from)
+{
+    const char *domain;
+    json_t *id;
+
+    json_object_foreach(from->domains, domain, id)
+    {
+        (void)tls_attached_attach(from->attached, str_from(domain),
+                                  str_from(json_string_value(id)));
+    }
+}
+
+struct tls_attached *stored_certificates(struct store *s, const struct seal_key *k, struct err *e)
+{
+    struct certificates to = {
+        .key = k,
+        .attached = tls_attached_new(),
+        .domains = json_object(),
+        .used = json_object(),
+    };
+    int rc = walk(s, STR("object/reserved_domain/"), note_domain, &to, e);
+
+    if (rc == 0)
+        rc = walk(s, STR("object/tls_certificate/"), add_certificate, &to, e);
+    if (rc == 0)
+        attach_all(&to);
+    json_decref(to.domains);
+    json_decref(to.used);
+    if (rc == 0)
+        return to.attached;
+    tls_attached_unref(to.attached);
+    return NULL;
+}
+
+/* ---- names ------------------------------------------------------------------------------------ */
+
+static void add_name(struct names *to, const char *key, struct str name, struct str account)
+{
+    struct err e;
+
+    if (names_add(to, name, account, &e) == -1)
+        log_unusable(key, e.msg);
+}
+
+static void add_domain(void *arg, const struct store_entry *entry, const json_t *object)
+{
+    add_name(arg, entry->key, text_of(object, "domain"), text_of(object, "account"));
+}
+
+static void add_address(void *arg, const struct store_entry *entry, const json_t *object)
+{
+    add_name(arg, entry->key, text_of(object, "addr"), text_of(object, "account"));
+}
+
+int stored_names(struct store *s, struct names *n, struct err *e)
+{
+    if (walk(s, STR("object/reserved_domain/"), add_domain, n, e) == -1)
+        return -1;
+    return walk(s, STR("object/reserved_addr/"), add_address, n, e);
 }

@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "gateway/config.h"
 #include "gateway/local_ca.h"
+#include "gateway/tls_attached.h"
 #include "gateway/tls_certs.h"
 #include "gateway/tls_hello.h"
 #include "gateway/tls_int.h"
@@ -101,6 +102,14 @@ bool tls_has_own_certificate(const struct tls_session *s)
     return s->profile != NULL && tls_profile_has_certificate(s->profile);
 }
 
+/* What has been given for the name: by the operator, or by the management API. NULL: nothing. */
+static const struct tls_pair *find_pair(const struct tls *t, struct str name)
+{
+    const struct tls_pair *pair = tls_certs_find(t->certs, name);
+
+    return pair == NULL && t->attached != NULL ? tls_attached_find(t->attached, name) : pair;
+}
+
 static int on_client_hello(SSL *ssl, int *alert, void *arg)
 {
     struct tls_session *s = SSL_get_app_data(ssl);
@@ -113,7 +122,7 @@ static int on_client_hello(SSL *ssl, int *alert, void *arg)
     name = str_from(host);
     mem_free(s->host); /* after a HelloRetryRequest there is a second ClientHello */
     s->host = str_dup(name);
-    s->pair = tls_has_own_certificate(s) ? NULL : tls_certs_find(s->tls->certs, name);
+    s->pair = tls_has_own_certificate(s) ? NULL : find_pair(s->tls, name);
     if (!tls_has_own_certificate(s) && s->pair == NULL &&
         (s->may_mint == NULL || !s->may_mint(s->arg, name)))
         return refuse(s, alert, SSL_AD_UNRECOGNIZED_NAME, "no certificate for the server name");
@@ -314,6 +323,24 @@ fail:
     return NULL;
 }
 
+struct tls *tls_over(struct tls *configured, struct tls_attached *attached)
+{
+    struct tls *t = mem_zalloc(sizeof(*t));
+
+    ref_init(&t->ref);
+    t->ctx = configured->ctx;
+    t->bio = configured->bio;
+    t->ticket_cipher = configured->ticket_cipher;
+    t->certs = configured->certs;
+    t->ca = configured->ca;
+    t->tickets = configured->tickets;
+    t->below = configured;
+    tls_ref(configured);
+    t->attached = attached;
+    tls_attached_ref(attached);
+    return t;
+}
+
 void tls_ref(struct tls *t)
 {
     ref_inc(&t->ref);
@@ -323,6 +350,12 @@ void tls_unref(struct tls *t)
 {
     if (t == NULL || !ref_dec(&t->ref))
         return;
+    tls_attached_unref(t->attached);
+    if (t->below != NULL) {
+        tls_unref(t->below);
+        mem_free(t);
+        return;
+    }
     SSL_CTX_free(t->ctx);
     BIO_meth_free(t->bio);
     EVP_CIPHER_free(t->ticket_cipher);

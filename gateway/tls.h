@@ -19,6 +19,7 @@
 struct arena;
 struct config;
 struct tls;
+struct tls_attached;
 struct tls_cert;
 struct tls_profile;
 struct tls_session;
@@ -32,6 +33,9 @@ typedef bool tls_may_mint_fn(void *arg, struct str host);
  * `previous` (may be NULL) gives its ticket keys and CA on, so a reload drops no resumption.
  */
 struct tls *tls_new(const struct config *config, struct tls *previous, struct buf *problems);
+/* The same with certificates of the management API under those of the configuration. Gets references of its
+ * own. */
+struct tls *tls_over(struct tls *configured, struct tls_attached *attached);
 void tls_ref(struct tls *t);
 void tls_unref(struct tls *t);
 

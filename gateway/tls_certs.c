@@ -200,6 +200,25 @@ static void pair_fini(struct tls_pair *p)
     EVP_PKEY_free(p->key);
 }
 
+struct tls_pair *tls_pair_new(STACK_OF(X509) * chain, EVP_PKEY *key)
+{
+    struct tls_pair *p = mem_zalloc(sizeof(*p));
+
+    p->issuers = chain;
+    p->cert = sk_X509_shift(chain);
+    p->key = key;
+    pair_read_names(p);
+    return p;
+}
+
+void tls_pair_free(struct tls_pair *p)
+{
+    if (p == NULL)
+        return;
+    pair_fini(p);
+    mem_free(p);
+}
+
 static void certs_add_names(struct tls_certs *c, struct tls_pair *p)
 {
     for (struct cert_name *n = p->names; n != NULL; n = n->next) {

@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 #include <openssl/types.h>
+#include <openssl/x509.h>
 
 #include "base/buf.h"
 #include "base/str.h"
@@ -28,6 +29,10 @@ struct tls_pair; /* one certificate with its chain and key */
 struct tls_certs *tls_certs_load(const struct config_certificate *list, size_t count, SSL_CTX *ctx,
                                  struct buf *problems);
 void tls_certs_free(struct tls_certs *c);
+
+/* A pair by itself; takes both, the leaf being the first of the chain. */
+struct tls_pair *tls_pair_new(STACK_OF(X509) * chain, EVP_PKEY *key);
+void tls_pair_free(struct tls_pair *p);
 
 /* The pair for a folded host, or NULL. */
 const struct tls_pair *tls_certs_find(const struct tls_certs *c, struct str host);

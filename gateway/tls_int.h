@@ -13,6 +13,7 @@
 #include "gateway/tls.h"
 
 struct local_ca;
+struct tls_attached;
 struct tls_certs;
 struct tls_pair;
 struct tls_tickets;
@@ -30,6 +31,9 @@ struct tls {
     struct tls_certs *certs;     /* owned */
     struct local_ca *ca;         /* counted */
     struct tls_tickets *tickets; /* counted */
+
+    struct tls *below; /* counted: whose all of the above is, here borrowed; NULL: it is ours */
+    struct tls_attached *attached; /* counted; NULL: none */
 };
 
 struct tls_session {

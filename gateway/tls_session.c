@@ -316,6 +316,6 @@ bool tls_covers(const struct tls_session *s, struct str host)
     if (tls_has_own_certificate(s))
         return X509_check_host(SSL_get_certificate(s->ssl), host.p, host.n, 0, NULL) == 1;
     if (s->pair != NULL)
-        return tls_pair_covers(s->pair, host);
+        return str_eq(tls_server_name(s), host) || tls_pair_covers(s->pair, host);
     return str_eq(tls_server_name(s), host);
 }

@@ -27,7 +27,7 @@ struct control {
     struct worker *worker;             /* owned */
     struct registry *registry;         /* owned */
     struct port_source ports;          /* of the registry, which opens them */
-    struct domains *domains;           /* owned; NULL until the first control_configure() */
+    struct domains *domains;           /* owned; NULL until others are given */
     struct worker_timer *expire_timer; /* owned */
     struct worker *const *workers;     /* borrowed: outlive us */
     struct routes *const *routes;      /* borrowed: outlive us */
@@ -333,6 +333,32 @@ static void on_configure(struct worker *w, void *arg)
     mem_free(conf);
 }
 
+struct reserve {
+    struct control *control; /* borrowed: outlives the message */
+    struct domains *domains; /* owned */
+    control_admit_fn *admit;
+    control_admitted_fn *done;
+    void *arg;
+};
+
+static void on_reserve(struct worker *w, void *arg)
+{
+    struct reserve *res = arg;
+    struct control *c = res->control;
+    struct domains *unused = res->domains;
+    struct err e = { .code = E_OK };
+
+    (void)w;
+    if (res->admit(res->arg, c->registry, res->domains, &e) == 0) {
+        registry_set_domains(c->registry, res->domains);
+        unused = c->domains;
+        c->domains = res->domains;
+    }
+    domains_free(unused);
+    res->done(res->arg, &e);
+    mem_free(res);
+}
+
 static void on_expire(struct worker *w, void *arg)
 {
     struct control *c = arg;
@@ -472,6 +498,19 @@ void control_release(struct control *c, struct endpoint *ep, enum registry_hold 
     endpoint_ref(ep);
     rel->hold = hold;
     worker_post(c->worker, on_release, rel);
+}
+
+void control_reserve(struct control *c, struct domains *domains, control_admit_fn *admit,
+                     control_admitted_fn *done, void *arg)
+{
+    struct reserve *res = mem_zalloc(sizeof(*res));
+
+    res->control = c;
+    res->domains = domains;
+    res->admit = admit;
+    res->done = done;
+    res->arg = arg;
+    worker_post(c->worker, on_reserve, res);
 }
 
 void control_configure(struct control *c, uint64_t hold_ms, struct domains *domains)

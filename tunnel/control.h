@@ -4,7 +4,7 @@
  * routing table, waits until all have applied it, and only then answers, so a URL that is printed
  * works on every worker at once.
  * Owns:   the registry, and the thread it runs on.
- * Thread: control_claim(), _release(), _remove(), _look() and _configure() on any; new, preload, start and
+ * Thread: control_claim(), _release(), _remove(), _look(), _reserve() and _configure() on any; new, preload, start and
  *         free on main.
  */
 #ifndef TUNNEL_CONTROL_H
@@ -24,7 +24,7 @@ struct event_sink;
 enum { CONTROL_EXPIRE_MS = 5000 }; /* how often ended holds are forgotten */
 
 struct control_params {
-    struct registry_params registry; /* its domains outlive c, or the first control_configure() */
+    struct registry_params registry; /* its domains outlive c, or the first that are given later */
     struct worker *const *workers;   /* borrowed: outlive c; at least one */
     struct routes *const *routes;    /* borrowed: one a worker, in the same order */
     size_t worker_count;
@@ -83,6 +83,16 @@ int control_preload(struct control *c, struct endpoint *ep, struct err *e);
 /* Runs fn on the control thread, where it may look at the registry, behind the messages before it. */
 typedef void control_look_fn(void *arg, const struct registry *r);
 void control_look(struct control *c, control_look_fn *fn, void *arg);
+
+/*
+ * Other reservations (taken), if admit(arg, r, domains, e) returns 0: on the control thread, in one piece with
+ * the change, so that nobody claims a name in between. done(arg, e) then runs there too, whatever it was.
+ */
+typedef int control_admit_fn(void *arg, const struct registry *r, const struct domains *domains,
+                             struct err *e);
+typedef void control_admitted_fn(void *arg, const struct err *e);
+void control_reserve(struct control *c, struct domains *domains, control_admit_fn *admit,
+                     control_admitted_fn *done, void *arg);
 
 /* A reload: other limits and other reservations (taken). */
 void control_configure(struct control *c, uint64_t hold_ms, struct domains *domains);

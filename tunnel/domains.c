@@ -55,9 +55,10 @@ static bool is_of(const struct reservation *r, struct str account)
 
 /* ---- reserving ---- */
 
-/* Two accounts must not share a name, nor may one hold a name above or below the other's. */
-static int check_domain_free(const struct domains *d, struct str name, struct str account,
-                             struct err *e)
+/* Two accounts must not share a name, nor may one hold a name above or below the other's. `with` gets
+ * the reservation that is in the way. */
+static enum domains_clash find_domain_clash(const struct domains *d, struct str name,
+                                            struct str account, const struct reservation **with)
 {
     struct str zone = zone_of(name);
 
@@ -67,15 +68,53 @@ static int check_domain_free(const struct domains *d, struct str name, struct st
 
         if (r->port != 0)
             continue;
+        *with = r;
         if (str_eq(other, name))
-            return err_set(e, E_HOST_TAKEN, "'%.*s' is reserved twice", STR_ARG(name));
-        if (!is_of(r, account) && (host_is_below_or_equal(zone, zone_of(other)) ||
-                                   host_is_below_or_equal(zone_of(other), zone)))
-            return err_set(e, E_HOST_TAKEN,
-                           "'%.*s' overlaps '%s', which is reserved for another account",
-                           STR_ARG(name), r->name);
+            return is_of(r, account) ? DOMAINS_OWN : DOMAINS_OTHER;
+        if (is_of(r, account))
+            continue;
+        if (host_is_below_or_equal(zone, zone_of(other)))
+            return DOMAINS_OTHER;
+        if (host_is_below(zone_of(other), zone))
+            return host_is_wildcard(name) ? DOMAINS_COVERS : DOMAINS_OTHER;
     }
-    return 0;
+    return DOMAINS_CLEAR;
+}
+
+static const struct reservation *find_address(const struct domains *d, struct str host,
+                                              uint16_t port)
+{
+    for (size_t i = 0; i < d->count; i++) {
+        if (d->rows[i].port == port && str_eq(str_from(d->rows[i].name), host))
+            return &d->rows[i];
+    }
+    return NULL;
+}
+
+enum domains_clash domains_find_clash(const struct domains *d, struct str host, uint16_t port,
+                                      struct str account)
+{
+    const struct reservation *r;
+
+    if (port == 0)
+        return find_domain_clash(d, host, account, &r);
+    r = find_address(d, host, port);
+    if (r == NULL)
+        return DOMAINS_CLEAR;
+    return is_of(r, account) ? DOMAINS_OWN : DOMAINS_OTHER;
+}
+
+static int check_domain_free(const struct domains *d, struct str name, struct str account,
+                             struct err *e)
+{
+    const struct reservation *with;
+
+    if (find_domain_clash(d, name, account, &with) == DOMAINS_CLEAR)
+        return 0;
+    if (str_eq(str_from(with->name), name))
+        return err_set(e, E_HOST_TAKEN, "'%.*s' is reserved twice", STR_ARG(name));
+    return err_set(e, E_HOST_TAKEN, "'%.*s' overlaps '%s', which is reserved for another account",
+                   STR_ARG(name), with->name);
 }
 
 static int check_address_free(const struct domains *d, struct str host, uint16_t port,
@@ -83,11 +122,9 @@ static int check_address_free(const struct domains *d, struct str host, uint16_t
 {
     if (host_is_wildcard(host))
         return err_set(e, E_HOST_CHARACTER, "a TCP address cannot be a wildcard");
-    for (size_t i = 0; i < d->count; i++) {
-        if (d->rows[i].port == port && str_eq(str_from(d->rows[i].name), host))
-            return err_set(e, E_TCP_TAKEN, "the TCP address '%.*s:%u' is reserved twice",
-                           STR_ARG(host), (unsigned)port);
-    }
+    if (find_address(d, host, port) != NULL)
+        return err_set(e, E_TCP_TAKEN, "the TCP address '%.*s:%u' is reserved twice", STR_ARG(host),
+                       (unsigned)port);
     return 0;
 }
 
@@ -124,21 +161,49 @@ int domains_add(struct domains *d, struct str name, struct str account, struct e
     return 0;
 }
 
+void domains_remove(struct domains *d, struct str host, uint16_t port)
+{
+    for (size_t i = 0; i < d->count; i++) {
+        struct reservation *r = &d->rows[i];
+
+        if (r->port != port || !str_eq(str_from(r->name), host))
+            continue;
+        mem_free(r->name);
+        mem_free(r->account);
+        memmove(r, r + 1, (d->count - i - 1) * sizeof(*r));
+        d->count--;
+        return;
+    }
+}
+
+struct domains *domains_copy(const struct domains *d)
+{
+    struct domains *copy = domains_new(str_from(d->base), d->auto_reserve);
+
+    for (size_t i = 0; i < d->count; i++) {
+        struct reservation row = {
+            .name = mem_strdup(d->rows[i].name),
+            .account = mem_strdup(d->rows[i].account),
+            .port = d->rows[i].port,
+        };
+
+        append_row(copy, &row);
+    }
+    return copy;
+}
+
 /* ---- checking ---- */
 
 static int check_tcp(const struct domains *d, const struct url *url, struct str account,
                      struct err *e)
 {
-    for (size_t i = 0; i < d->count; i++) {
-        const struct reservation *r = &d->rows[i];
+    const struct reservation *r = find_address(d, str_from(url->host), url->port);
 
-        if (r->port != url->port || !str_eq(str_from(r->name), str_from(url->host)))
-            continue;
-        if (is_of(r, account))
-            return 0;
+    if (r != NULL && is_of(r, account))
+        return 0;
+    if (r != NULL)
         return err_set(e, E_TCP_TAKEN, "the TCP address '%s:%u' belongs to another account",
                        url->host, (unsigned)url->port);
-    }
     if (d->auto_reserve)
         return 0;
     return err_set(e, E_TCP_NOT_RESERVED,
@@ -176,6 +241,17 @@ static enum owner find_owner(const struct domains *d, struct str name, struct st
         }
     }
     return found;
+}
+
+bool domains_covers(const struct domains *d, const struct url *url, struct str account)
+{
+    struct str host = str_from(url->host);
+    const struct reservation *r;
+
+    if (url->scheme != SCHEME_TCP)
+        return find_owner(d, host, account) == OWNER_SELF;
+    r = find_address(d, host, url->port);
+    return r != NULL && is_of(r, account);
 }
 
 static int refuse_nested(struct str host, struct str base, struct err *e)

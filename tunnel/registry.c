@@ -86,6 +86,11 @@ void registry_configure(struct registry *r, uint64_t hold_ms, const struct domai
     r->domains = domains;
 }
 
+void registry_set_domains(struct registry *r, const struct domains *domains)
+{
+    r->domains = domains;
+}
+
 /* ---- names ----------------------------------------------------------------------------- */
 
 static bool is_public(const struct endpoint *ep)

@@ -53,6 +53,8 @@ struct registry *registry_new(const struct registry_params *params);
 void registry_free(struct registry *r);
 /* Replaces what a reload may change; endpoints that are online stay. */
 void registry_configure(struct registry *r, uint64_t hold_ms, const struct domains *domains);
+/* The same for the reservations alone. */
+void registry_set_domains(struct registry *r, const struct domains *domains);
 
 /*
  * Puts ep online; an empty host gets a random name, and with scheme tcp a random port: the first free one of a sequence that depends

@@ -9,6 +9,7 @@
 #include "tunnel/api/endpoint_spec.h"
 #include "tunnel/api/filter.h"
 #include "tunnel/api/live.h"
+#include "tunnel/api/reservations.h"
 #include "tunnel/url.h"
 
 enum {
@@ -292,6 +293,19 @@ static void revert(struct api_call *c, const struct api_change *ch)
 
 /* ---- showing --------------------------------------------------------------------------------- */
 
+/* The object that makes the address its account's. */
+static int show_reservation(struct api_call *c, const json_t *object, const struct url *url,
+                            json_t *shown)
+{
+    const char *member = url->scheme == SCHEME_TCP ? "tcp_addr" : "domain";
+    struct str id;
+
+    if (api_find_reservation(c, url, api_get_text(object, "account"), &id) == -1)
+        return -1;
+    (void)json_object_set_new(shown, member, api_ref(c, id));
+    return 0;
+}
+
 static int show(struct api_call *c, const json_t *object, json_t *shown)
 {
     char hostport[HOST_MAX_BYTES + 8];
@@ -308,7 +322,7 @@ static int show(struct api_call *c, const json_t *object, json_t *shown)
     api_set(shown, "host", str_from(url.host));
     (void)json_object_set_new(shown, "port", json_integer(url.port));
     api_set(shown, "hostport", str_from(hostport));
-    return 0;
+    return show_reservation(c, object, &url, shown);
 }
 
 /* ---- lists ----------------------------------------------------------------------------------- */

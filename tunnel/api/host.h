@@ -14,10 +14,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 #include "base/addr.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "tunnel/host.h"
 #include "tunnel/id.h"
 #include "tunnel/url.h"
 
@@ -88,14 +91,41 @@ struct api_live {
     void (*release)(struct api_live *live);
 };
 
+/* ---- names ---------------------------------------------------------------------------------- */
+
+/* What becomes of a wish to reserve a name, or to take that back. */
+enum api_name_answer {
+    API_NAME_OK,
+    API_NAME_OWN,    /* the account has it already */
+    API_NAME_OTHER,  /* it is of another account */
+    API_NAME_COVERS, /* it is a wildcard over a name of another account */
+    API_NAME_ONLINE, /* another account has an endpoint there */
+    API_NAME_USED,   /* a cloud endpoint of the account is there */
+    API_NAME_FAILED, /* the error says why */
+};
+
 /* ---- certificates --------------------------------------------------------------------------- */
 
-/* Gets what the leaf says, as the JSON members of spec 3.7 from "not_before" on; the API copies. */
-struct api_certificate {
-    struct buf members; /* "{...}"; owned by the caller of certificate_read() */
+/* What is wrong with a certificate and its key. */
+enum api_pair_fault {
+    API_PAIR_FINE,
+    API_PAIR_EMPTY,       /* nothing where the certificate should be */
+    API_PAIR_NO_PEM,      /* text without any PEM block there */
+    API_PAIR_DAMAGED,     /* a certificate that cannot be read */
+    API_PAIR_HEADERS,     /* a PEM block has headers */
+    API_PAIR_TYPE,        /* a PEM block is of another type */
+    API_PAIR_CERT_IS_KEY, /* it is a private key */
+    API_PAIR_ORDER,       /* one is not signed by the next */
+    API_PAIR_TOO_LONG,    /* the chain is too long */
+    API_PAIR_KEY_ENCRYPTED,
+    API_PAIR_KEY_TYPE, /* also: too weak to be served */
+    API_PAIR_KEY_IS_CERT,
+    API_PAIR_OTHER_KEY,
 };
 
 /* ---- the table ------------------------------------------------------------------------------ */
+
+enum { API_ADDRESS_BYTES = HOST_MAX_BYTES + sizeof(":65535") };
 
 struct api_host {
     void *arg;
@@ -114,9 +144,27 @@ struct api_host {
     int (*policy_check)(void *arg, struct str account, const struct url *url, struct str text,
                         struct buf *problems, struct err *e);
 
-    /* Does the pair parse and fit? Returns 0 with *out, or -1 with e. */
-    int (*certificate_read)(void *arg, struct str certificate_pem, struct str private_key_pem,
-                            struct api_certificate *out, struct err *e);
+    /*
+     * Does the pair parse and fit? Gets what the leaf says, as the members of spec 3.7 from "not_before"
+     * on, a new reference; or NULL with the fault, and e in words.
+     */
+    json_t *(*certificate_read)(void *arg, struct str certificate_pem, struct str private_key_pem,
+                                enum api_pair_fault *fault, struct err *e);
+
+    /* Is this (normal) name one of the gateway's own: of its API, its SSH front, its TCP addresses? */
+    bool (*is_own_host)(void *arg, struct str host);
+    /*
+     * Reserves "host", "*.host" or "host:port" (normal) for the account, and takes that back. When they
+     * return, control has it. e is set with API_NAME_FAILED.
+     */
+    enum api_name_answer (*name_reserve)(void *arg, struct str name, struct str account,
+                                         struct err *e);
+    enum api_name_answer (*name_release)(void *arg, struct str name, struct str account,
+                                         struct err *e);
+    /* Writes a TCP address that can be reserved, "host:port". false: there is none. */
+    bool (*address_pick)(void *arg, char out[API_ADDRESS_BYTES]);
+    /* What an own region is called, in resolves_to and region; NULL: it has no name. */
+    const char *region;
 
     /*
      * Makes a cloud endpoint live, or puts another in the place of the one with this id. Returns 0

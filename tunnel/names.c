@@ -1,0 +1,415 @@
+/*
+ * A change is made on a copy, which control takes or refuses: it alone knows who is online, and nobody can
+ * claim a name between its look and the change.
+ */
+#include "tunnel/names.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/question.h"
+#include "base/rand.h"
+#include "base/ref.h"
+#include "tunnel/control.h"
+#include "tunnel/domains.h"
+#include "tunnel/endpoint.h"
+#include "tunnel/host.h"
+
+/* A name of the API. */
+struct name {
+    char *text;    /* owned: "host" or "host:port" */
+    char *account; /* owned */
+    UT_hash_handle hh;
+};
+
+struct names {
+    struct control *control;     /* borrowed: outlives us, but for names_free() */
+    struct questions *questions; /* owned: to control */
+    struct str tcp_host;         /* owned */
+    struct registry_range fixed;
+
+    pthread_mutex_t
+        lock; /* for all below; held while control is asked, so that changes keep their order */
+    struct name *stored;  /* owned */
+    struct domains *live; /* owned: both sets, as control has them */
+};
+
+/* A name in its two parts. */
+struct spot {
+    char host[HOST_MAX_BYTES + 1];
+    uint16_t port; /* 0: no TCP address */
+};
+
+static int spot_parse(struct str name, struct spot *out, struct err *e)
+{
+    return host_port_parse(name, out->host, &out->port, e);
+}
+
+/* ---- names of the API ------------------------------------------------------------------------ */
+
+static void remember(struct names *n, struct str text, struct str account)
+{
+    struct name *name = mem_zalloc(sizeof(*name));
+
+    name->text = str_dup(text);
+    name->account = str_dup(account);
+    HASH_ADD_KEYPTR(hh, n->stored, name->text, text.n, name);
+}
+
+static void forget(struct names *n, struct str text)
+{
+    struct name *name;
+
+    HASH_FIND(hh, n->stored, text.p, text.n, name);
+    if (name == NULL)
+        return;
+    HASH_DEL(n->stored, name);
+    mem_free(name->text);
+    mem_free(name->account);
+    mem_free(name);
+}
+
+/* ---- what control sees ----------------------------------------------------------------------- */
+
+struct change {
+    struct question *question; /* this side's part */
+    struct spot spot;
+    char *account;                 /* owned */
+    const struct domains *domains; /* borrowed: of the message */
+    bool is_hit;
+};
+
+static bool is_of(const struct endpoint *ep, const struct change *ch)
+{
+    return strcmp(ep->account, ch->account) == 0;
+}
+
+static bool is_at_address(const struct endpoint *ep, const struct spot *spot)
+{
+    return ep->url.scheme == SCHEME_TCP && ep->url.port == spot->port &&
+           strcmp(ep->url.host, spot->host) == 0;
+}
+
+/* Is a name of the endpoint also one of the domain: at it, below it, or a wildcard over it? */
+static bool is_in_domain(const struct endpoint *ep, struct str domain)
+{
+    struct str zone = host_is_wildcard(domain) ? str_skip(domain, 2) : domain;
+    struct str host = str_from(ep->url.host);
+
+    return ep->url.scheme != SCHEME_TCP &&
+           (host_is_below_or_equal(host, zone) || host_matches(host, zone));
+}
+
+static void note_foreign(void *arg, struct endpoint *ep)
+{
+    struct change *ch = arg;
+
+    if (ep->url.binding == BINDING_INTERNAL || is_of(ep, ch))
+        return;
+    if (ch->spot.port != 0 ? is_at_address(ep, &ch->spot)
+                           : is_in_domain(ep, str_from(ch->spot.host)))
+        ch->is_hit = true;
+}
+
+static int admit_reserved(void *arg, const struct registry *r, const struct domains *domains,
+                          struct err *e)
+{
+    struct change *ch = arg;
+
+    (void)domains;
+    registry_each(r, note_foreign, ch);
+    return ch->is_hit ? err_set(e, E_ENDPOINT_ONLINE, "an endpoint is there") : 0;
+}
+
+static void note_uncovered(void *arg, struct endpoint *ep)
+{
+    struct change *ch = arg;
+    bool is_there;
+
+    if (ep->url.binding == BINDING_INTERNAL || endpoint_has_agent(ep) || !is_of(ep, ch))
+        return;
+    is_there = ch->spot.port != 0
+                   ? is_at_address(ep, &ch->spot)
+                   : ep->url.scheme != SCHEME_TCP &&
+                         host_matches(str_from(ch->spot.host), str_from(ep->url.host));
+    if (is_there && !domains_covers(ch->domains, &ep->url, str_from(ch->account)))
+        ch->is_hit = true;
+}
+
+static int admit_released(void *arg, const struct registry *r, const struct domains *domains,
+                          struct err *e)
+{
+    struct change *ch = arg;
+
+    ch->domains = domains;
+    registry_each(r, note_uncovered, ch);
+    return ch->is_hit ? err_set(e, E_ENDPOINT_ONLINE, "an endpoint is there") : 0;
+}
+
+static void on_admitted(void *arg, const struct err *e)
+{
+    struct change *ch = arg;
+
+    question_answer(ch->question, e);
+    mem_free(ch->account);
+    mem_free(ch);
+}
+
+/* Under the lock. Gives control a copy of `next`. Returns 0, or -1 with what it said. */
+static int ask_control(struct names *n, const struct domains *next, const struct spot *spot,
+                       struct str account, control_admit_fn *admit, struct err *e)
+{
+    struct question *q = question_new(n->questions);
+    struct change *ch = mem_zalloc(sizeof(*ch));
+
+    ch->question = q;
+    ch->spot = *spot;
+    ch->account = str_dup(account);
+    control_reserve(n->control, domains_copy(next), admit, on_admitted, ch);
+    return question_await(q, e);
+}
+
+/* ---- changes --------------------------------------------------------------------------------- */
+
+static enum api_name_answer answer_of(enum domains_clash clash)
+{
+    switch (clash) {
+    case DOMAINS_CLEAR:
+        return API_NAME_OK;
+    case DOMAINS_OWN:
+        return API_NAME_OWN;
+    case DOMAINS_OTHER:
+        return API_NAME_OTHER;
+    case DOMAINS_COVERS:
+        return API_NAME_COVERS;
+    }
+    return API_NAME_FAILED;
+}
+
+/* Under the lock: control and we get `next` (taken) if control agrees. */
+static int take_next(struct names *n, struct domains *next, const struct spot *spot,
+                     struct str account, control_admit_fn *admit, struct err *e)
+{
+    if (ask_control(n, next, spot, account, admit, e) == -1) {
+        domains_free(next);
+        return -1;
+    }
+    domains_free(n->live);
+    n->live = next;
+    return 0;
+}
+
+static enum api_name_answer reserve(struct names *n, struct str name, const struct spot *spot,
+                                    struct str account, struct err *e)
+{
+    enum domains_clash clash =
+        domains_find_clash(n->live, str_from(spot->host), spot->port, account);
+    struct domains *next;
+
+    if (clash != DOMAINS_CLEAR)
+        return answer_of(clash);
+    next = domains_copy(n->live);
+    if (domains_add(next, name, account, e) == -1) {
+        domains_free(next);
+        return API_NAME_FAILED;
+    }
+    if (take_next(n, next, spot, account, admit_reserved, e) == -1)
+        return e->code == E_ENDPOINT_ONLINE ? API_NAME_ONLINE : API_NAME_FAILED;
+    remember(n, name, account);
+    return API_NAME_OK;
+}
+
+enum api_name_answer names_reserve(struct names *n, struct str name, struct str account,
+                                   struct err *e)
+{
+    enum api_name_answer answer;
+    struct spot spot;
+
+    if (spot_parse(name, &spot, e) == -1)
+        return API_NAME_FAILED;
+    (void)pthread_mutex_lock(&n->lock);
+    answer = reserve(n, name, &spot, account, e);
+    (void)pthread_mutex_unlock(&n->lock);
+    return answer;
+}
+
+static enum api_name_answer release(struct names *n, struct str name, const struct spot *spot,
+                                    struct str account, struct err *e)
+{
+    enum domains_clash held =
+        domains_find_clash(n->live, str_from(spot->host), spot->port, account);
+    struct domains *next;
+
+    /* Of one that the operator has given to somebody else, nothing is live. */
+    if (held == DOMAINS_OWN) {
+        next = domains_copy(n->live);
+        domains_remove(next, str_from(spot->host), spot->port);
+        if (take_next(n, next, spot, account, admit_released, e) == -1)
+            return e->code == E_ENDPOINT_ONLINE ? API_NAME_USED : API_NAME_FAILED;
+    }
+    forget(n, name);
+    return API_NAME_OK;
+}
+
+enum api_name_answer names_release(struct names *n, struct str name, struct str account,
+                                   struct err *e)
+{
+    enum api_name_answer answer;
+    struct spot spot;
+
+    if (spot_parse(name, &spot, e) == -1)
+        return API_NAME_FAILED;
+    (void)pthread_mutex_lock(&n->lock);
+    answer = release(n, name, &spot, account, e);
+    (void)pthread_mutex_unlock(&n->lock);
+    return answer;
+}
+
+/* ---- picking a port -------------------------------------------------------------------------- */
+
+struct look {
+    struct ref ref; /* of who asks and of control, which may come too late */
+    struct question *question;
+    bool online[UINT16_MAX + 1];
+};
+
+static void look_unref(struct look *l)
+{
+    if (ref_dec(&l->ref))
+        mem_free(l);
+}
+
+static void note_port(void *arg, struct endpoint *ep)
+{
+    struct look *l = arg;
+
+    if (ep->url.scheme == SCHEME_TCP && ep->url.binding != BINDING_INTERNAL)
+        l->online[ep->url.port] = true;
+}
+
+static void on_look(void *arg, const struct registry *r)
+{
+    const struct err none = { .code = E_OK };
+    struct look *l = arg;
+
+    registry_each(r, note_port, l);
+    question_answer(l->question, &none);
+    look_unref(l);
+}
+
+static uint16_t pick(const struct names *n, const bool *online)
+{
+    uint32_t count = n->fixed.first == 0 ? 0 : (uint32_t)(n->fixed.last - n->fixed.first + 1);
+    uint32_t start;
+
+    rand_bytes(&start, sizeof(start));
+    for (uint32_t i = 0; i < count; i++) {
+        uint16_t port = (uint16_t)(n->fixed.first + (start % count + i) % count);
+
+        if (!online[port] &&
+            domains_find_clash(n->live, n->tcp_host, port, STR_NONE) == DOMAINS_CLEAR)
+            return port;
+    }
+    return 0;
+}
+
+uint16_t names_pick_port(struct names *n)
+{
+    struct look *l = mem_zalloc(sizeof(*l));
+    struct question *q = question_new(n->questions);
+    uint16_t port = 0;
+    struct err e;
+
+    ref_init(&l->ref);
+    ref_inc(&l->ref);
+    l->question = q;
+    control_look(n->control, on_look, l);
+    if (question_await(q, &e) == 0) {
+        (void)pthread_mutex_lock(&n->lock);
+        port = pick(n, l->online);
+        (void)pthread_mutex_unlock(&n->lock);
+    }
+    look_unref(l);
+    return port;
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+struct names *names_new(struct domains *given, struct str tcp_host, struct registry_range fixed)
+{
+    struct names *n = mem_zalloc(sizeof(*n));
+
+    n->questions = questions_new();
+    (void)pthread_mutex_init(&n->lock, NULL);
+    n->tcp_host = str_of(str_dup(tcp_host), tcp_host.n);
+    n->fixed = fixed;
+    n->live = given;
+    return n;
+}
+
+int names_add(struct names *n, struct str name, struct str account, struct err *e)
+{
+    remember(n, name, account);
+    return domains_add(n->live, name, account, e);
+}
+
+struct domains *names_domains(const struct names *n)
+{
+    return domains_copy(n->live);
+}
+
+void names_start(struct names *n, struct control *control)
+{
+    n->control = control;
+}
+
+static void log_unused(const struct name *name, const struct err *e)
+{
+    log_warn("name.unused", LS("name", name->text), LS("account", name->account),
+             LS("why", e->msg));
+}
+
+void names_configure(struct names *n, struct domains *given, uint64_t hold_ms)
+{
+    struct name *name;
+    struct name *next;
+    struct err e;
+
+    (void)pthread_mutex_lock(&n->lock);
+    domains_free(n->live);
+    n->live = given;
+    HASH_ITER(hh, n->stored, name, next)
+    {
+        if (domains_add(n->live, str_from(name->text), str_from(name->account), &e) == -1)
+            log_unused(name, &e);
+    }
+    control_configure(n->control, hold_ms, domains_copy(n->live));
+    (void)pthread_mutex_unlock(&n->lock);
+}
+
+void names_stop(struct names *n)
+{
+    questions_stop(n->questions);
+}
+
+void names_free(struct names *n)
+{
+    struct name *name;
+    struct name *next;
+
+    if (n == NULL)
+        return;
+    HASH_ITER(hh, n->stored, name, next)
+    {
+        forget(n, str_from(name->text));
+    }
+    domains_free(n->live);
+    mem_free((char *)(uintptr_t)n->tcp_host.p);
+    (void)pthread_mutex_destroy(&n->lock);
+    questions_free(n->questions);
+    mem_free(n);
+}
