@@ -1,6 +1,6 @@
 /*
  * api_host: what the management API gets of this process (tunnel/api/host.h): cloud endpoints go live,
- * and what is live is told.
+ * and what is live is told; events of its subscriptions are delivered.
  * Owns:   the parts that it makes; borrows control.
  * Thread: all on main; the calls that it fills in come from the API's threads.
  */
@@ -9,22 +9,28 @@
 
 #include <stddef.h>
 
-struct api_change_event;
-struct api_host;
+#include "tunnel/api/host.h"
+
 struct census;
 struct census_source;
 struct cloud;
 struct control;
+struct event_hub;
 struct host_suffixes;
 struct policy_terms;
+struct seal_key;
 struct store;
 
 /* Hears of each change that is durable (tunnel/api/host.h). */
 typedef void api_host_changed_fn(void *arg, const struct api_change_event *change);
 
 struct api_host_parts {
-    struct cloud *cloud;   /* owned */
-    struct census *census; /* owned */
+    struct cloud *cloud;             /* owned */
+    struct census *census;           /* owned */
+    const struct api_host *host;     /* borrowed: what was filled in */
+    struct event_hub *events;        /* borrowed */
+    struct store *store;             /* borrowed */
+    const struct seal_key *seal_key; /* borrowed */
     api_host_changed_fn *changed;
     void *arg;
 };
@@ -33,7 +39,11 @@ struct api_host_params {
     struct control *control;              /* borrowed: outlives all but api_host_fini() */
     const struct host_suffixes *suffixes; /* borrowed: outlives the API */
     struct policy_terms *terms;           /* of cloud endpoints; gets a reference */
-    const struct census_source *sources;  /* copied */
+    struct event_hub *events;             /* borrowed: outlives the API's threads */
+    struct store *store;                  /* borrowed: outlives the API */
+    const struct seal_key *seal_key;      /* likewise */
+    struct api_event_settings event_settings;
+    const struct census_source *sources; /* copied */
     size_t source_count;
     api_host_changed_fn *changed;
     void *arg; /* of it */
@@ -43,11 +53,10 @@ struct api_host_params {
 void api_host_init(struct api_host_parts *parts, struct api_host *host,
                    const struct api_host_params *params);
 /*
- * Puts the cloud endpoints of the store online, before control_start(). One that is refused stays in the
- * store, and the log says why.
+ * Puts the cloud endpoints of the store online and its event destinations to work, before control_start().
+ * What is refused stays in the store, and the log says why.
  */
-void api_host_load(struct api_host_parts *parts, struct store *store,
-                   const struct host_suffixes *suffixes);
+void api_host_load(struct api_host_parts *parts);
 /* Calls that wait for other threads end. Before control_stop(). */
 void api_host_stop(struct api_host_parts *parts);
 /* After control_free(). */
