@@ -82,7 +82,7 @@ def test_a_destination_gets_the_events_of_its_account(scene, alice, collector):
         visit(scene, other, "/hello")
         visit(scene, mine, "/status/200")
     collector.wait(20)
-    stays(lambda: len(collector.events) == 20, 0.5)
+    stays(lambda: len(collector.events) == 20, "no more events come", 0.5)
     assert set(paths(collector)) == {"/status/200"}
     assert all(len(batch) == 1 for batch in collector.batches)
 
@@ -115,7 +115,7 @@ def test_fields_and_filters_of_a_source(scene, alice, collector):
     assert collector.wait(2)[1]["object"]["http"]["response"]["status_code"] == 200
     delete(alice, f"{sources}/{HTTP}")
     visit(scene, tunnel, "/hello")
-    stays(lambda: len(collector.events) == 2, 0.5)
+    stays(lambda: len(collector.events) == 2, "no more events come", 0.5)
     for bad, code in (("1 +", 5404), ("ev.nope == 1", 5404), ("1", 5404)):
         answer = alice.call("POST", sources, {"type": HTTP, "filter": bad})
         assert (answer.status, answer.code) == (400, f"ERR_NGROK_{code}"), answer.body
@@ -140,7 +140,7 @@ def test_update_and_delete_take_effect_at_once(scene, alice, collector):
     delete(alice, f"/event_subscriptions/{subscription}")
     delete(alice, f"/event_destinations/{where}")
     visit(scene, tunnel, "/hello")
-    stays(lambda: len(second.events) == 1, 0.5)
+    stays(lambda: len(second.events) == 1, "no more events come", 0.5)
 
 
 def test_a_restart_brings_them_back(scene, gateway, alice, collector):

@@ -22,7 +22,7 @@ async function failure(promise) {
     sources: [{ type: VAULT }], destinationIds: [made.id] });
   await ngrok.eventSources.create({ subscriptionId: of.id, type: HTTP });
   const sources = (await ngrok.eventSubscriptions.get(of.id)).sources;
-  const listed = await ngrok.eventSources.list(of.id);
+  const listed = await ngrok.eventSources.list({ subscriptionId: of.id });
   const got = await ngrok.eventSources.get({ subscriptionId: of.id, type: HTTP });
   const updated = await ngrok.eventSources.update({ subscriptionId: of.id, type: HTTP });
   const used = await failure(ngrok.eventDestinations.delete(made.id));
