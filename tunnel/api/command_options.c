@@ -78,16 +78,20 @@ static bool is_named(struct str option, const char *field)
     return str_eq(option, str_from(name));
 }
 
-/* Where the id that an option of this name is goes; NULL: it is none (struct api_nesting). */
-static struct str *path_part(struct api_command *c, struct str option)
+/* Takes the value of an option that is a part of the path (struct api_nesting). False: it is none. */
+static bool take_path_part(struct api_command *c, const struct api_option *option)
 {
     const struct api_nesting *n = c->resource != NULL ? c->resource->nesting : NULL;
 
     if (n == NULL || api_command_is(c, API_CAN_LIST))
-        return NULL;
-    if (is_named(option, n->parent_field))
-        return &c->parent_id;
-    return api_command_has_id(c) && is_named(option, n->item_field) ? &c->id : NULL;
+        return false;
+    if (is_named(option->name, n->parent_field))
+        c->parent_id = option->value;
+    else if (api_command_has_id(c) && is_named(option->name, n->item_field))
+        c->id = option->value;
+    else
+        return false;
+    return true;
 }
 
 /* Is this field of a nested resource a part of its path here? */
@@ -456,16 +460,18 @@ static bool is_own_param(const struct api_command *c, struct str option)
     return false;
 }
 
-/* Where the value of a parameter that all lists have is kept; NULL for another. */
-static struct str *list_param(struct api_command *c, struct str option)
+/* Where the value of a parameter that all lists have is kept. False: it is another. */
+static bool find_list_param(struct api_command *c, struct str option, struct str **out)
 {
     if (str_eq(option, STR("limit")))
-        return &c->limit;
-    if (str_eq(option, STR("before-id")))
-        return &c->before_id;
-    if (str_eq(option, STR("filter")) && !c->resource->no_filter)
-        return &c->filter;
-    return NULL;
+        *out = &c->limit;
+    else if (str_eq(option, STR("before-id")))
+        *out = &c->before_id;
+    else if (str_eq(option, STR("filter")) && !c->resource->no_filter)
+        *out = &c->filter;
+    else
+        return false;
+    return true;
 }
 
 static int take_all(struct reading *r)
@@ -483,29 +489,22 @@ static int take_of_list(struct reading *r)
 {
     struct api_command *c = r->c;
     struct str name = r->option->name;
-    struct str *param = list_param(c, name);
+    struct str *param = NULL;
+    bool is_common = find_list_param(c, name, &param);
 
     if (str_eq(name, STR("all")))
         return take_all(r);
-    if (param == NULL && !is_own_param(c, name))
+    if (!is_common && !is_own_param(c, name))
         return refuse_unknown(r);
     if (need_value(r) == -1)
         return -1;
-    if (param == &c->filter && is_dash(r->option))
+    if (is_common && param == &c->filter && is_dash(r->option))
         return take_input(r, API_INPUT_FILTER, NULL);
-    if (param != NULL)
+    if (is_common)
         *param = r->option->value;
     else
         api_query_add(&c->own_query, '&', member_name(name, &c->arena), r->option->value);
     return buf_failed(&c->own_query) ? refuse(r, "the conditions of the list are too long") : 0;
-}
-
-static int take_of_path(struct reading *r)
-{
-    if (need_value(r) == -1)
-        return -1;
-    *path_part(r->c, r->option->name) = r->option->value;
-    return 0;
 }
 
 /* ---- options of every command --------------------------------------------------------------- */
@@ -554,8 +553,8 @@ static int take_option(struct reading *r)
         if (str_eq(r->option->name, str_from(common[i].name)))
             return take_common(r, common[i].which);
     }
-    if (path_part(r->c, r->option->name) != NULL)
-        return take_of_path(r);
+    if (take_path_part(r->c, r->option))
+        return need_value(r);
     if (api_command_is(r->c, API_CAN_LIST) && r->c->resource->nesting == NULL)
         return take_of_list(r);
     if (r->c->body != NULL)
