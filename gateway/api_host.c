@@ -1,12 +1,18 @@
 #include "gateway/api_host.h"
 
+#include <string.h>
+
 #include "base/log.h"
 #include "gateway/cloud.h"
 #include "gateway/config.h"
+#include "gateway/event_hub.h"
+#include "gateway/event_trial.h"
+#include "gateway/fetch_rules.h"
 #include "gateway/tls_upload.h"
 #include "tunnel/api/endpoint_spec.h"
-#include "tunnel/api/host.h"
+#include "tunnel/api/event_load.h"
 #include "tunnel/census.h"
+#include "tunnel/event_plan.h"
 #include "tunnel/host.h"
 #include "tunnel/names.h"
 
@@ -90,7 +96,7 @@ static bool is_own_host(void *arg, struct str host)
     const struct api_host_parts *parts = arg;
     const struct config *c = parts->config;
 
-    return str_eq(host, host_suffixes_base(parts->suffixes)) ||
+    return str_eq(host, host_suffixes_base(parts->host->suffixes)) ||
            str_eq(host, str_from(c->tcp.host)) ||
            (c->api_url != NULL && str_eq(host, url_host(c->api_url)));
 }
@@ -102,12 +108,47 @@ static json_t *read_certificate(void *arg, struct str certificate_pem, struct st
     return tls_upload_read(certificate_pem, private_key_pem, fault, e);
 }
 
-/* ---- all of it -------------------------------------------------------------------------------- */
+/* ---- events --------------------------------------------------------------------------------- */
+
+static int deliver_event(void *arg, const struct event_destination *d, struct str event,
+                         struct err *e)
+{
+    const struct api_host_parts *parts = arg;
+
+    return event_trial_run(event_hub_trial(parts->events), d, event, e);
+}
+
+/* What the store says of events is what the hub does from now on. */
+static void plan_events(const struct api_host_parts *parts)
+{
+    struct event_sink *sink = event_hub_sink(parts->events);
+    const struct api_event_load from = {
+        .store = parts->store,
+        .seal_key = parts->seal_key,
+        .settings = &parts->host->events,
+        .sink = sink,
+    };
+    struct err e = { 0 };
+    struct event_plan *plan = api_event_plan_load(&from, &e);
+
+    if (plan == NULL || sink->ops->configure(sink, EVENT_ORIGIN_API, plan, &e) == -1)
+        log_error("events.refused", LERR(&e));
+    event_plan_unref(plan);
+}
+
+static bool is_of_events(const char *kind)
+{
+    return strcmp(kind, "event_destination") == 0 || strcmp(kind, "event_subscription") == 0;
+}
+
+/* ---- changes -------------------------------------------------------------------------------- */
 
 static void on_changed(void *arg, const struct api_change_event *change)
 {
     const struct api_host_parts *parts = arg;
 
+    if (is_of_events(change->kind))
+        plan_events(parts);
     parts->changed(parts->arg, change);
 }
 
@@ -117,11 +158,14 @@ void api_host_init(struct api_host_parts *parts, struct api_host *host,
     parts->cloud = cloud_new(params->control, params->terms);
     parts->census = census_new(params->control, params->sources, params->source_count);
     parts->names = params->names;
-    parts->suffixes = params->suffixes;
     parts->config = params->config;
     config_ref(parts->config);
     parts->changed = params->changed;
     parts->arg = params->arg;
+    parts->host = host;
+    parts->events = params->events;
+    parts->store = params->store;
+    parts->seal_key = params->seal_key;
     host->arg = parts;
     host->changed = on_changed;
     host->suffixes = params->suffixes;
@@ -136,6 +180,10 @@ void api_host_init(struct api_host_parts *parts, struct api_host *host,
     host->certificate_read = read_certificate;
     host->region = params->config->server_region;
     host->session_end = end_session;
+    host->events = params->event_settings;
+    host->event_sink = event_hub_sink(params->events);
+    host->is_public = fetch_is_public;
+    host->event_deliver = deliver_event;
 }
 
 static void load_endpoint(void *arg, const struct api_endpoint_spec *spec, const struct err *bad)
@@ -149,17 +197,18 @@ static void load_endpoint(void *arg, const struct api_endpoint_spec *spec, const
              LS("error", e.msg));
 }
 
-void api_host_load(struct api_host_parts *parts, struct store *store,
-                   const struct host_suffixes *suffixes)
+void api_host_load(struct api_host_parts *parts)
 {
     struct err e;
 
-    if (api_endpoints_load(store, suffixes, load_endpoint, parts, &e) == -1)
+    if (api_endpoints_load(parts->store, parts->host->suffixes, load_endpoint, parts, &e) == -1)
         log_error("store.failed", LS("error", e.msg));
+    plan_events(parts);
 }
 
 void api_host_stop(struct api_host_parts *parts)
 {
+    event_trial_stop(event_hub_trial(parts->events));
     cloud_stop(parts->cloud);
     census_stop(parts->census);
 }

@@ -1,6 +1,6 @@
 /*
  * api_host: what the management API gets of this process (tunnel/api/host.h): cloud endpoints go live,
- * names are reserved, certificates read, and what is live is told.
+ * names are reserved, certificates read, events of its subscriptions delivered, and what is live is told.
  * Owns:   the parts that it makes; borrows control.
  * Thread: all on main; the calls that it fills in come from the API's threads.
  */
@@ -9,27 +9,32 @@
 
 #include <stddef.h>
 
-struct api_change_event;
-struct api_host;
+#include "tunnel/api/host.h"
+
 struct census;
 struct census_source;
 struct cloud;
 struct config;
 struct control;
+struct event_hub;
 struct host_suffixes;
 struct names;
 struct policy_terms;
+struct seal_key;
 struct store;
 
 /* Hears of each change that is durable (tunnel/api/host.h). */
 typedef void api_host_changed_fn(void *arg, const struct api_change_event *change);
 
 struct api_host_parts {
-    struct cloud *cloud;                  /* owned */
-    struct census *census;                /* owned */
-    struct names *names;                  /* borrowed: outlives the API */
-    struct config *config;                /* counted: of the start, for what no reload changes */
-    const struct host_suffixes *suffixes; /* borrowed: likewise */
+    struct cloud *cloud;             /* owned */
+    struct census *census;           /* owned */
+    const struct api_host *host;     /* borrowed: what was filled in */
+    struct names *names;             /* borrowed: outlives the API */
+    struct config *config;           /* counted: of the start, for what no reload changes */
+    struct event_hub *events;        /* borrowed */
+    struct store *store;             /* borrowed */
+    const struct seal_key *seal_key; /* borrowed */
     api_host_changed_fn *changed;
     void *arg;
 };
@@ -40,7 +45,11 @@ struct api_host_params {
     struct names *names;                  /* borrowed: likewise */
     struct config *config;                /* of the start; gets a reference */
     struct policy_terms *terms;           /* of cloud endpoints; gets a reference */
-    const struct census_source *sources;  /* copied */
+    struct event_hub *events;             /* borrowed: outlives the API's threads */
+    struct store *store;                  /* borrowed: outlives the API */
+    const struct seal_key *seal_key;      /* likewise */
+    struct api_event_settings event_settings;
+    const struct census_source *sources; /* copied */
     size_t source_count;
     api_host_changed_fn *changed;
     void *arg; /* of it */
@@ -50,11 +59,10 @@ struct api_host_params {
 void api_host_init(struct api_host_parts *parts, struct api_host *host,
                    const struct api_host_params *params);
 /*
- * Puts the cloud endpoints of the store online, before control_start(). One that is refused stays in the
- * store, and the log says why.
+ * Puts the cloud endpoints of the store online and its event destinations to work, before control_start().
+ * What is refused stays in the store, and the log says why.
  */
-void api_host_load(struct api_host_parts *parts, struct store *store,
-                   const struct host_suffixes *suffixes);
+void api_host_load(struct api_host_parts *parts);
 /* Calls that wait for other threads end. Before control_stop(). */
 void api_host_stop(struct api_host_parts *parts);
 /* After control_free(). */

@@ -195,6 +195,7 @@ static const struct key compat_keys[] = {
 static const struct key api_keys[] = {
     { .name = "url", .read = read_api_url, AT(api_url), .example = "url = \"https://api.example.com\";" },
     { .name = "origins", .read = reader_strings, AT(api_origins), .max = CONFIG_STRINGS_MAX, .example = "origins = [ \"https://console.example.com\" ];" },
+    { .name = "private_event_destinations", .read = reader_bool, AT(api_private_destinations), .example = "private_event_destinations = true;" },
 };
 
 static const struct key http_request_keys[] = {
@@ -553,11 +554,19 @@ static void keep_api(struct config *c, const struct config *old, config_kept_fn 
         copy_strings(&c->api_origins, &old->api_origins);
         kept(arg, "api.origins");
     }
+    if (c->api_private_destinations != old->api_private_destinations) {
+        c->api_private_destinations = old->api_private_destinations;
+        kept(arg, "api.private_event_destinations");
+    }
     keep_number(&c->api_threads, old->api_threads, "limits.api_threads", kept, arg);
     keep_number(&c->api_calls_max, old->api_calls_max, "limits.api_calls_max", kept, arg);
     keep_number(&c->api_requests_per_minute, old->api_requests_per_minute,
                 "limits.api_requests_per_minute", kept, arg);
     keep_number(&c->api_objects_max, old->api_objects_max, "limits.api_objects_max", kept, arg);
+    keep_number(&c->api_event_objects_max, old->api_event_objects_max,
+                "limits.api_event_objects_max", kept, arg);
+    keep_number(&c->api_event_queue_max, old->api_event_queue_max, "limits.api_event_queue_max",
+                kept, arg);
 }
 
 void config_keep_fixed(struct config *c, const struct config *old, config_kept_fn *kept, void *arg)

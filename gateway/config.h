@@ -155,6 +155,7 @@ struct config {
     bool ngrok_error_header;
     char *api_url; /* owned: how clients reach the management API; NULL: as they say */
     struct config_strings api_origins; /* of web pages that may use it */
+    bool api_private_destinations;     /* events of users may go to private addresses, too */
 
     /* What traffic policies may use, and documents of the operator. */
     char *server_region; /* owned */

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gateway/event_filter.h"
+#include "gateway/event_trial.h"
 #include "gateway/fetch.h"
 #include "tunnel/event_json.h"
 
@@ -427,6 +428,7 @@ struct event_hub *event_hub_new(const struct event_hub_limits *limits)
     atomic_store(&h->backlog_max_bytes, limits->backlog_max_bytes);
     h->worker = worker_new("events", 0);
     h->fetcher = fetcher_new(h->worker, &fetch_for_events);
+    h->trial = event_trial_new(h->worker, h->fetcher);
     buf_init(&h->text, EVENT_JSON_MAX_BYTES);
     h->sweep = worker_timer_new(h->worker, on_sweep, h);
     return h;
@@ -448,9 +450,11 @@ void event_hub_free(struct event_hub *h)
     while (h->outlets != NULL)
         remove_outlet(h, h->outlets);
     worker_timer_free(h->sweep);
+    event_trial_cancel(h->trial);
     fetcher_free(h->fetcher);
     h->fetcher = NULL;
     worker_free(h->worker); /* runs what is left in its mailbox */
+    event_trial_free(h->trial);
     for (size_t i = 0; i < EVENT_ORIGINS; i++)
         hub_part_free(h->parts[i]);
     buf_fini(&h->text);
@@ -466,4 +470,9 @@ struct event_sink *event_hub_sink(struct event_hub *h)
 struct worker *event_hub_worker(struct event_hub *h)
 {
     return h->worker;
+}
+
+struct event_trial *event_hub_trial(struct event_hub *h)
+{
+    return h->trial;
 }

@@ -17,6 +17,7 @@
 
 struct buf;
 struct event_hub;
+struct event_trial;
 
 struct event_hub_limits {
     uint64_t backlog_max_bytes; /* of events that are posted and not taken yet */
@@ -35,6 +36,8 @@ void event_hub_drain(struct event_hub *h, uint64_t max_ms);
 void event_hub_free(struct event_hub *h);
 
 struct event_sink *event_hub_sink(struct event_hub *h);
+/* For test events; to be stopped before event_hub_drain(). */
+struct event_trial *event_hub_trial(struct event_hub *h);
 /* The worker, for its metrics. */
 struct worker *event_hub_worker(struct event_hub *h);
 /* Other limits; retries use them from the next plan on. */

@@ -12,6 +12,7 @@
 #include "gateway/event_outlet.h"
 
 struct event_filter;
+struct event_trial;
 
 /* A plan, ready to be used: what event_plan has as texts and numbers. */
 struct hub_part {
@@ -26,7 +27,8 @@ struct event_hub {
     struct event_sink sink; /* first: the sink is the hub */
     struct worker *worker;  /* owned */
     bool is_started;
-    struct fetcher *fetcher; /* owned */
+    struct fetcher *fetcher;   /* owned */
+    struct event_trial *trial; /* owned */
 
     /* For those who post. */
     _Atomic uint64_t wanted; /* a bit for each enum event_type */

@@ -465,13 +465,19 @@ static void build_api_host(struct process *p)
         .names = p->names,
         .config = p->inputs.config,
         .terms = api_plane_live(p->plane)->terms,
+        .events = p->events,
+        .store = p->api.store,
+        .seal_key = p->api.seal_key,
+        .event_settings = { .private_destinations = p->api.config->api_private_destinations,
+                            .objects_max = p->api.config->api_event_objects_max,
+                            .queue_max = p->api.config->api_event_queue_max },
         .sources = sources,
         .source_count = p->node_count,
         .changed = on_object_changed,
         .arg = p,
     };
     api_host_init(&p->api_host, p->api.host, &params);
-    api_host_load(&p->api_host, p->api.store, p->suffixes);
+    api_host_load(&p->api_host);
     mem_free(sources);
 }
 

@@ -100,6 +100,7 @@ int event_plan_add_destination(struct event_plan *p, const struct event_destinat
     copy->name = arena_str(&p->arena, d->name);
     copy->path = arena_str(&p->arena, d->path);
     copy->url = arena_str(&p->arena, d->url);
+    copy->members = arena_str(&p->arena, d->members);
     copy->headers = copy_headers(&p->arena, d);
     return 0;
 }

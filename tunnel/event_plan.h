@@ -36,6 +36,7 @@ struct event_destination {
     const struct event_header *headers; /* HTTP: sent with every request */
     size_t header_count;
     enum event_body body;
+    struct str members; /* HTTP: of JSON, a comma behind each, that every event begins with */
     bool
         public_only; /* HTTP: private addresses are refused, as a user other than the operator asked */
     size_t queue_max; /* events that wait, those being sent included; then the oldest are dropped */

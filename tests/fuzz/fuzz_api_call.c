@@ -10,9 +10,12 @@
 #include <jansson.h>
 
 #include "tunnel/api/api.h"
+#include "tunnel/api/host.h"
 #include "tunnel/store/store.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const struct api_host host = { .events = { .objects_max = 100, .queue_max = 10 } };
 
 /* One for all inputs, so that calls meet what earlier ones left; anew when it gets large. */
 static struct api *shared_api(void)
@@ -22,7 +25,7 @@ static struct api *shared_api(void)
     static unsigned calls;
 
     if (calls++ % 1000 == 0) {
-        struct api_params params = { .objects_max = 100 };
+        struct api_params params = { .host = &host, .objects_max = 100 };
 
         api_free(api);
         store_free(store);

@@ -355,6 +355,16 @@ static int run_once(struct api_call *c, const struct task *t)
     }
 }
 
+void api_wait_begin(struct api_call *c)
+{
+    (void)pthread_mutex_unlock(&c->api->writing); /* fails only when misused, as does the lock */
+}
+
+void api_wait_end(struct api_call *c)
+{
+    (void)pthread_mutex_lock(&c->api->writing);
+}
+
 /* A call that changes something: alone, and anew when another process was faster. */
 static int run_writing(struct api_call *c, const struct task *t)
 {

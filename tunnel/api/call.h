@@ -59,6 +59,13 @@ static inline const struct api_caller *api_call_who(const struct api_call *c)
 /* The key of the store that an object has: "object/<kind>/<id>", in the arena. */
 struct str api_object_key(struct api_call *c, const struct api_resource *r, struct str id);
 
+/*
+ * Around what a call that changes something waits for outside of the gateway: others may write meanwhile,
+ * and the commit finds out whether that mattered. In check() and in actions that have written nothing.
+ */
+void api_wait_begin(struct api_call *c);
+void api_wait_end(struct api_call *c);
+
 /* ---- members of objects --------------------------------------------------------------------- */
 
 /* The string member `name`; empty when there is none. Borrowed from the object. */

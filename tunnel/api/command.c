@@ -131,7 +131,7 @@ static int refuse_group(const struct api_command *c, struct str group, struct bu
     struct buf names;
 
     buf_init(&names, API_COMMAND_TEXT_MAX_BYTES);
-    for (size_t i = 0; (r = api_resource_at(i)) != NULL; i++)
+    for (size_t i = 0; (r = api_resource_group_at(i)) != NULL; i++)
         buf_add_fmt(&names, "%s%s", i > 0 ? ", " : "", r->command);
     (void)api_command_refuse(c, problem, "there is no '%.*s'; there are: %.*s, self",
                              STR_ARG(str_slice(group, 0, SHOWN_BYTES)), STR_ARG(buf_str(&names)));
@@ -143,7 +143,7 @@ static const struct api_resource *find_group(struct str group)
 {
     const struct api_resource *r;
 
-    for (size_t i = 0; (r = api_resource_at(i)) != NULL; i++) {
+    for (size_t i = 0; (r = api_resource_group_at(i)) != NULL; i++) {
         if (str_eq(group, str_from(r->command)))
             return r;
     }
@@ -202,7 +202,10 @@ static int read_id(struct api_command *c, struct api_words *w, struct buf *probl
 
     if (id.n == 0 || api_words_at_option(w))
         return api_command_refuse(c, problem, "an id is missing; it stands before the options");
-    c->id = id;
+    if (c->resource != NULL && c->resource->nesting != NULL)
+        c->parent_id = id;
+    else
+        c->id = id;
     w->at++;
     return 0;
 }
@@ -215,6 +218,18 @@ static int refuse_extra(const struct api_command *c, const struct api_words *w, 
 
 /* ---- paths ---------------------------------------------------------------------------------- */
 
+/* "/event_subscriptions/<id>/sources" */
+static void add_nesting(const struct api_command *c, struct buf *path)
+{
+    const struct api_nesting *n = c->resource->nesting;
+
+    if (n == NULL)
+        return;
+    buf_add_fmt(path, "%s/", n->parent->path);
+    api_query_encode(path, c->parent_id);
+    buf_add_fmt(path, "/%s", n->name);
+}
+
 /* Any id is one segment, whatever it is made of. */
 static void make_path(struct api_command *c)
 {
@@ -222,6 +237,7 @@ static void make_path(struct api_command *c)
 
     buf_init(&path, 3 * API_COMMAND_LINE_MAX_BYTES + API_PATH_MAX_BYTES);
     buf_add_str(&path, str_from(c->resource->path));
+    add_nesting(c, &path);
     if (c->id.n > 0) {
         buf_add_char(&path, '/');
         api_query_encode(&path, c->id);
@@ -250,6 +266,20 @@ void api_command_query(const struct api_command *c, struct str before_id, struct
 
 /* ---- commands ------------------------------------------------------------------------------- */
 
+/* What a nested object is named by must have come as options. */
+static int check_nesting(const struct api_command *c, struct buf *problem)
+{
+    const struct api_nesting *n = c->resource->nesting;
+
+    if (n == NULL)
+        return 0;
+    if (c->parent_id.n == 0)
+        return api_command_refuse_missing(c, n->parent_field, problem);
+    if (api_command_has_id(c) && c->id.n == 0)
+        return api_command_refuse_missing(c, n->item_field, problem);
+    return 0;
+}
+
 static int parse_call(struct api_command *c, struct api_words *w, struct buf *problem)
 {
     if (!find_verb(c, api_words_peek(w)))
@@ -259,12 +289,16 @@ static int parse_call(struct api_command *c, struct api_words *w, struct buf *pr
         c->kind = API_COMMAND_HELP;
         return 0;
     }
-    if (api_command_has_id(c) && read_id(c, w, problem) == -1)
+    if (api_command_has_word(c) && read_id(c, w, problem) == -1)
         return -1;
     if (w->at < w->count && !api_words_at_option(w))
         return refuse_extra(c, w, problem);
     c->body = api_command_has_body(c) ? json_object() : NULL;
     if (api_command_read_options(c, w, problem) == -1)
+        return -1;
+    if (c->kind == API_COMMAND_HELP)
+        return 0;
+    if (check_nesting(c, problem) == -1)
         return -1;
     make_path(c);
     return 0;

@@ -65,6 +65,7 @@ struct api_command {
     const struct api_command_verb *verb; /* NULL: an action, or only help of the group */
     const struct api_action *action;     /* NULL: a verb */
     struct str id;                       /* as it was typed; of `kill`, too */
+    struct str parent_id;                /* of a resource that is nested; likewise */
     struct str method;
     struct str path; /* percent-encoded */
     /* Of a list; p NULL: not given. */

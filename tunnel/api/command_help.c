@@ -8,7 +8,7 @@ static void add_groups(struct buf *out)
     buf_add_str(out,
                 STR("api GROUP VERB [ID] [--FIELD VALUE]...: what the management API can do\n\n"
                     "Groups:\n\n"));
-    for (size_t i = 0; (r = api_resource_at(i)) != NULL; i++)
+    for (size_t i = 0; (r = api_resource_group_at(i)) != NULL; i++)
         buf_add_fmt(out, "  %-28s %s\n", r->command, r->text != NULL ? r->text : "");
     buf_add_str(
         out,
@@ -23,6 +23,14 @@ static void add_groups(struct buf *out)
             "Exit status: 0 done, 1 refused, 2 not understood, 3 this key may not.\n"));
 }
 
+/* What stands before the options of a verb. */
+static const char *word_of(const struct api_resource *r, const struct api_command_verb *v)
+{
+    bool has_word = r->nesting != NULL ? v->can == API_CAN_LIST : v->has_id;
+
+    return has_word ? "ID" : "";
+}
+
 static void add_verbs(const struct api_resource *r, struct buf *out)
 {
     buf_add_fmt(out, "api %s: %s\n\nVerbs:\n\n", r->command, r->text != NULL ? r->text : "");
@@ -30,7 +38,7 @@ static void add_verbs(const struct api_resource *r, struct buf *out)
         const struct api_command_verb *v = &api_command_verbs[i];
 
         if ((v->can & r->verbs) != 0)
-            buf_add_fmt(out, "  %-6s %-4s %s\n", v->name, v->has_id ? "ID" : "", v->text);
+            buf_add_fmt(out, "  %-6s %-4s %s\n", v->name, word_of(r, v), v->text);
     }
     for (size_t i = 0; i < r->action_count; i++) {
         const struct api_action *a = &r->actions[i];
@@ -59,6 +67,6 @@ void api_command_help(const struct api_command *c, struct buf *out)
         return;
     }
     api_command_add_name(c, out);
-    buf_add_fmt(out, "%s [OPTIONS]\n\nOptions:\n\n", api_command_has_id(c) ? " ID" : "");
+    buf_add_fmt(out, "%s [OPTIONS]\n\nOptions:\n\n", api_command_has_word(c) ? " ID" : "");
     api_command_each_option(c, add_option, out);
 }

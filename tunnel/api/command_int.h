@@ -61,6 +61,16 @@ static inline bool api_command_has_id(const struct api_command *c)
 {
     return c->action != NULL || (c->verb != NULL && c->verb->has_id);
 }
+/*
+ * The id that stands before the options. Of a nested resource, a list has that of the parent there; all
+ * others name the parent, and themselves, by options (spec 5.3).
+ */
+static inline bool api_command_has_word(const struct api_command *c)
+{
+    if (c->resource != NULL && c->resource->nesting != NULL)
+        return api_command_is(c, API_CAN_LIST);
+    return api_command_has_id(c);
+}
 /* May this field of its resource be given? */
 bool api_command_takes_field(const struct api_command *c, const struct api_field *f);
 /* Does its resource have a certificate and its key, so that both may come at once? */
@@ -76,6 +86,8 @@ int api_command_refuse(const struct api_command *c, struct buf *problem, const c
 
 /* Takes the rest of the words as options. Returns 0, or -1 with the problem. */
 int api_command_read_options(struct api_command *c, struct api_words *w, struct buf *problem);
+/* "--subscription-id is missing"; returns -1. */
+int api_command_refuse_missing(const struct api_command *c, const char *field, struct buf *problem);
 /* Tells of each option of a command, for messages and help; is_input: "-" is standard input. */
 typedef void api_option_fn(const char *name, const char *text, bool is_input, void *arg);
 void api_command_each_option(const struct api_command *c, api_option_fn *each, void *arg);

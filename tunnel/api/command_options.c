@@ -3,6 +3,7 @@
  * stands alone in a table of its resource needs nothing here but its type.
  */
 #include <stdint.h>
+#include <string.h>
 
 #include "tunnel/api/command_int.h"
 #include "tunnel/api/query.h"
@@ -77,12 +78,45 @@ static bool is_named(struct str option, const char *field)
     return str_eq(option, str_from(name));
 }
 
+/* Takes the value of an option that is a part of the path (struct api_nesting). False: it is none. */
+static bool take_path_part(struct api_command *c, const struct api_option *option)
+{
+    const struct api_nesting *n = c->resource != NULL ? c->resource->nesting : NULL;
+
+    if (n == NULL || api_command_is(c, API_CAN_LIST))
+        return false;
+    if (is_named(option->name, n->parent_field))
+        c->parent_id = option->value;
+    else if (api_command_has_id(c) && is_named(option->name, n->item_field))
+        c->id = option->value;
+    else
+        return false;
+    return true;
+}
+
+/* Is this field of a nested resource a part of its path here? */
+static bool is_of_path(const struct api_command *c, const char *field)
+{
+    const struct api_nesting *n = c->resource->nesting;
+
+    return n != NULL && (strcmp(field, n->parent_field) == 0 ||
+                         (api_command_has_id(c) && strcmp(field, n->item_field) == 0));
+}
+
+int api_command_refuse_missing(const struct api_command *c, const char *field, struct buf *problem)
+{
+    char name[NAME_MAX_BYTES];
+
+    option_name(field, name);
+    return api_command_refuse(c, problem, "--%s is missing", name);
+}
+
 static const struct api_field *find_field(const struct api_command *c, struct str option)
 {
     for (size_t i = 0; c->resource != NULL && i < c->resource->field_count; i++) {
         const struct api_field *f = &c->resource->fields[i];
 
-        if (api_command_takes_field(c, f) && is_named(option, f->name))
+        if (!is_of_path(c, f->name) && api_command_takes_field(c, f) && is_named(option, f->name))
             return f;
     }
     return NULL;
@@ -106,6 +140,12 @@ static void each_of_list(const struct api_command *c, api_option_fn *each, void 
     each("all", "all pages", false, arg);
 }
 
+/* Is this field an option that is no member of the body, but of the path? */
+static bool is_path_option(const struct api_command *c, const char *field)
+{
+    return !api_command_is(c, API_CAN_LIST) && c->resource->nesting != NULL && is_of_path(c, field);
+}
+
 void api_command_each_option(const struct api_command *c, api_option_fn *each, void *arg)
 {
     char name[NAME_MAX_BYTES];
@@ -113,7 +153,7 @@ void api_command_each_option(const struct api_command *c, api_option_fn *each, v
     for (size_t i = 0; c->resource != NULL && i < c->resource->field_count; i++) {
         const struct api_field *f = &c->resource->fields[i];
 
-        if (!api_command_takes_field(c, f))
+        if (!api_command_takes_field(c, f) && !is_path_option(c, f->name))
             continue;
         option_name(f->name, name);
         each(name, f->text, (f->where & API_STDIN) != 0, arg);
@@ -122,7 +162,7 @@ void api_command_each_option(const struct api_command *c, api_option_fn *each, v
         each("pem", "-: certificates and their private key, on standard input", false, arg);
     if (api_command_has_body(c))
         each("json", "-: the whole body, on standard input; options override it", false, arg);
-    if (api_command_is(c, API_CAN_LIST))
+    if (api_command_is(c, API_CAN_LIST) && c->resource->nesting == NULL)
         each_of_list(c, each, arg);
     for (size_t i = 0; i < COMMON; i++) {
         if (common[i].text != NULL)
@@ -458,7 +498,7 @@ static int take_of_list(struct reading *r)
         return refuse_unknown(r);
     if (need_value(r) == -1)
         return -1;
-    if (param == &c->filter && is_dash(r->option))
+    if (is_common && param == &c->filter && is_dash(r->option))
         return take_input(r, API_INPUT_FILTER, NULL);
     if (is_common)
         *param = r->option->value;
@@ -513,7 +553,9 @@ static int take_option(struct reading *r)
         if (str_eq(r->option->name, str_from(common[i].name)))
             return take_common(r, common[i].which);
     }
-    if (api_command_is(r->c, API_CAN_LIST))
+    if (take_path_part(r->c, r->option))
+        return need_value(r);
+    if (api_command_is(r->c, API_CAN_LIST) && r->c->resource->nesting == NULL)
         return take_of_list(r);
     if (r->c->body != NULL)
         return take_of_body(r);

@@ -88,7 +88,8 @@ json_t *api_output_list(const json_t *body)
     const char *key;
     json_t *value;
 
-    if (json_object_get(body, "id") != NULL)
+    /* What has neither is a part of an object: a source of a subscription. */
+    if (json_object_get(body, "id") != NULL || json_object_get(body, "type") != NULL)
         return NULL;
     /* jansson's iterators take no const object, and change none. */
     json_object_foreach((json_t *)(uintptr_t)body, key, value)
@@ -104,7 +105,7 @@ static const struct api_resource *resource_of(const json_t *body, const json_t *
 {
     const struct api_resource *r;
 
-    for (size_t i = 0; (r = api_resource_at(i)) != NULL; i++) {
+    for (size_t i = 0; (r = api_resource_group_at(i)) != NULL; i++) {
         if (json_object_get(body, r->list_key) == list)
             return r;
     }

@@ -24,6 +24,9 @@
 #include "tunnel/id.h"
 #include "tunnel/url.h"
 
+struct event_destination;
+struct event_sink;
+
 /* ---- changes -------------------------------------------------------------------------------- */
 
 enum api_verb { API_CREATED, API_UPDATED, API_DELETED };
@@ -123,6 +126,15 @@ enum api_pair_fault {
     API_PAIR_OTHER_KEY,
 };
 
+/* ---- events --------------------------------------------------------------------------------- */
+
+/* Of the destinations that objects of the API make. */
+struct api_event_settings {
+    bool private_destinations; /* those of users may be at private addresses, too */
+    uint64_t objects_max;      /* destinations, and subscriptions, that an account may have */
+    uint64_t queue_max;        /* events that wait for one destination */
+};
+
 /* ---- the table ------------------------------------------------------------------------------ */
 
 enum { API_ADDRESS_BYTES = HOST_MAX_BYTES + sizeof(":65535") };
@@ -176,6 +188,18 @@ struct api_host {
 
     /* What is live. Never fails. */
     struct api_live *(*live)(void *arg);
+    struct api_event_settings events;
+    /* Where events go; borrowed: outlives the API. NULL: filters cannot be checked, so none are taken. */
+    struct event_sink *event_sink;
+    /* Is it an address that servers of the internet have? NULL: all are. */
+    bool (*is_public)(const struct addr *a);
+    /*
+     * Sends one event, a JSON object, to the destination at once, without its queue. Returns 0 when it
+     * has arrived, or -1 with e: why not, or E_RATE_LIMITED when another call does the same.
+     */
+    int (*event_deliver)(void *arg, const struct event_destination *d, struct str event,
+                         struct err *e);
+
     /* Ends a session and frees its names. Returns 0, or -1 with E_NOT_FOUND. */
     int (*session_end)(void *arg, const char *id, struct err *e);
 };

@@ -303,6 +303,11 @@ static int read_count(struct api_call *c, struct str key, uint64_t *n)
     return 0;
 }
 
+static uint64_t objects_max(const struct api_call *c, const struct api_resource *r)
+{
+    return r->is_of_events ? api_call_host(c)->events.objects_max : c->api->objects_max;
+}
+
 /* Changes how many objects of this kind the account has. */
 static int write_count(struct api_call *c, const struct api_change *ch)
 {
@@ -311,10 +316,11 @@ static int write_count(struct api_call *c, const struct api_change *ch)
 
     if (read_count(c, key, &n) == -1)
         return -1;
-    if (ch->op == API_CREATE && n >= c->api->objects_max)
-        return api_fail(c, API_OBJECT_LIMIT,
-                        "The account has %llu objects of the kind %s, as many as it may.",
-                        (unsigned long long)n, ch->resource->kind);
+    if (ch->op == API_CREATE && n >= objects_max(c, ch->resource))
+        return api_fail(
+            c, ch->resource->too_many != API_OK ? ch->resource->too_many : API_OBJECT_LIMIT,
+            "The account has %llu objects of the kind %s, as many as it may.",
+            (unsigned long long)n, ch->resource->kind);
     if (ch->op == API_CREATE)
         n++;
     else if (n > 0)

@@ -164,6 +164,17 @@ struct api_provider {
                  json_t *list);
 };
 
+/*
+ * A resource whose objects are parts of those of another, which offers them by its actions:
+ * <path>/{id}/<name>, and <path>/{id}/<name>/{item}. Its own path, kind and prefix are empty.
+ */
+struct api_nesting {
+    const struct api_resource *parent;
+    const char *name;         /* the last segment */
+    const char *parent_field; /* "subscription_id": what the command line calls the parent's id */
+    const char *item_field;   /* the field that is the last segment of an item's path */
+};
+
 struct api_resource {
     const char *path;     /* "/api_keys" */
     const char *list_key; /* "keys" */
@@ -181,7 +192,10 @@ struct api_resource {
     bool is_of_sessions; /* restricted callers may list and get what is theirs (api_caller.key) */
     bool no_filter;      /* its list takes none */
     bool has_updated;    /* stored "updated_at" changes with each update */
-    enum api_code empty_update; /* API_OK: API_FIELD_VALUE; see also allows_empty_update */
+    bool is_of_events;   /* an account has api_event_settings.objects_max at most */
+    enum api_code too_many;            /* API_OK: API_OBJECT_LIMIT */
+    const struct api_nesting *nesting; /* NULL: it stands by itself */
+    enum api_code empty_update;        /* API_OK: API_FIELD_VALUE; see also allows_empty_update */
     bool allows_empty_update;
     const struct api_filter_alias *filter_aliases; /* NULL: none */
     enum api_code not_found;          /* instead of API_NOT_FOUND, in the 404 of an item */
@@ -215,11 +229,15 @@ struct api_resource {
 /* ---- all of them ---------------------------------------------------------------------------- */
 
 #define RESOURCE(name) extern const struct api_resource api_resource_##name;
+#define NESTED(name)   extern const struct api_resource api_resource_##name;
 #include "tunnel/api/resources.def"
+#undef NESTED
 #undef RESOURCE
 
 /* In the order of resources.def; NULL behind the last. */
 const struct api_resource *api_resource_at(size_t index);
+/* The same with those that are nested, which follow: the groups of the command line. */
+const struct api_resource *api_resource_group_at(size_t index);
 /* The one with this prefix of ids, or NULL. */
 const struct api_resource *api_resource_of_prefix(struct str prefix);
 /* Each field by its name, or NULL. */

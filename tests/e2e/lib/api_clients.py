@@ -41,13 +41,13 @@ def _run(argv, env):
     return json.loads(done.stdout)
 
 
-def run_npm(base, token):
-    """What clients/api_client.js saw, a dict."""
+def run_npm(base, token, script="api_client.js"):
+    """What a script in clients/ saw, a dict."""
     folder = ROOT / "build/api_clients/npm"
     _install(folder / "installed", NPM,
              ["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund",
               "--ignore-scripts", "--loglevel=error", NPM])
-    return _run(["node", str(SCRIPTS / "api_client.js"), base, token],
+    return _run(["node", str(SCRIPTS / script), base, token],
                 {"NODE_PATH": str(folder / "node_modules"), "NODE_NO_WARNINGS": "1"})
 
 

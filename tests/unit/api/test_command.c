@@ -106,6 +106,29 @@ static const struct {
       "/ip_policy_rules", "",
       "{\"action\":\"allow\",\"cidr\":\"10.0.0.0/8\",\"ip_policy_id\":\"ipp_1\"}" },
 
+    /* a resource that is a part of another: options instead of an id */
+    { "api event-sources list esb_1", "GET", "/event_subscriptions/esb_1/sources", "", "" },
+    { "api event-sources create --subscription-id esb_1 --type a.v0 --fields x,y --filter ev.z == "
+      "1",
+      "POST", "/event_subscriptions/esb_1/sources", "",
+      "{\"fields\":[\"x\",\"y\"],\"filter\":\"ev.z == 1\",\"type\":\"a.v0\"}" },
+    { "api event-sources get --subscription-id esb_1 --type a.v0", "GET",
+      "/event_subscriptions/esb_1/sources/a.v0", "", "" },
+    { "api event-sources update --type a/b --subscription-id esb_1 --filter=", "PATCH",
+      "/event_subscriptions/esb_1/sources/a%2Fb", "", "{\"filter\":\"\"}" },
+    { "api event-sources delete --subscription-id e/1 --type a.v0", "DELETE",
+      "/event_subscriptions/e%2F1/sources/a.v0", "", "" },
+    { "api event-subscriptions create --sources a.v0,b.v0 --destination-ids ed_1", "POST",
+      "/event_subscriptions", "",
+      "{\"destination_ids\":[\"ed_1\"],\"sources\":[{\"type\":\"a.v0\"},{\"type\":\"b.v0\"}]}" },
+    { "api event-destinations create --target.datadog.api-key k --target.datadog.ddsite a.b "
+      "--verify-with-test-event",
+      "POST", "/event_destinations", "",
+      "{\"target\":{\"datadog\":{\"api_key\":\"k\",\"ddsite\":\"a.b\"}},"
+      "\"verify_with_test_event\":true}" },
+    { "api event-destinations send-test-event ed_1", "POST",
+      "/event_destinations/ed_1/send_test_event", "", "" },
+
     /* queries */
     { "api vaults list --limit 5 --before-id " ID, "GET", "/vaults", "before_id=" ID "&limit=5",
       "" },
@@ -175,6 +198,16 @@ static const struct {
     { "api vaults get --quiet", "an id is missing" },
     { "api vaults get ''", "an id is missing" },
     { "api vaults get a b", "'b' was not expected here" },
+    { "api event-sources list", "an id is missing" },
+    { "api event-sources list esb_1 --limit 5", "there is no --limit" },
+    { "api event-sources get esb_1", "'esb_1' was not expected here" },
+    { "api event-sources get --type x", "--subscription-id is missing" },
+    { "api event-sources get --subscription-id x", "--type is missing" },
+    { "api event-sources get --subscription-id= --type x", "--subscription-id is missing" },
+    { "api event-sources get --subscription-id --type x", "--subscription-id needs a value" },
+    { "api event-sources get --subscription-id x --type y --filter z", "there is no --filter" },
+    { "api event-sources create --type x", "--subscription-id is missing" },
+    { "api event-sources update --subscription-id x --fields y", "--type is missing" },
     { "api vaults list x", "'x' was not expected here" },
     { "api vaults create x --name y", "'x' was not expected here" },
     { "api vaults create --nam x", "there is no --nam; the nearest is --name; there are: --name" },
