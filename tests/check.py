@@ -1,7 +1,7 @@
 """
-Runs the unit tests and the end-to-end tests, shows what they print as they print it, and ends with
-one line, "N passed, N failed", which counts test cases of both kinds. Exit status 1 if any failed.
-A unit test program that crashes counts as one failed case.
+Runs the unit tests and the end-to-end tests, shows what they print as they print it, and ends with the
+names of those that failed and one line, "N passed, N failed", which counts test cases of both kinds.
+Exit status 1 if any failed. A unit test program that crashes counts as one failed case.
 """
 
 import argparse
@@ -24,49 +24,52 @@ VALGRIND = (f"valgrind --quiet --suppressions={ROOT}/tests/valgrind.supp --leak-
 
 
 def run_unit_test(argv, env):
-    """Returns (passed, failed)."""
-    counts = {"PASSED": 0, "FAILED": 0}
+    """Returns how many passed, and the names of those that failed."""
+    passed = 0
+    failed = {}  # in order; a name is printed twice
     child = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                              text=True, errors="replace")
     for line in child.stdout:
         sys.stdout.write(line)
-        found = re.match(r"\[  (PASSED|FAILED)  \] (\d+) test\(s\)", line)
-        if found:
-            counts[found[1]] = int(found[2])
+        if found := re.match(r"\[  PASSED  \] (\d+) test\(s\)", line):
+            passed = int(found[1])
+        elif found := re.match(r"\[  FAILED  \] (\w+)$", line):
+            failed[f"{argv[-1]}: {found[1]}"] = None
     status = child.wait()
-    if status != 0 and counts["FAILED"] == 0:
-        print(f"{argv[-1]} ended with status {status}")
-        counts["FAILED"] = 1
-    return counts["PASSED"], counts["FAILED"]
+    if status != 0 and not failed:
+        failed[f"{argv[-1]} ended with status {status}"] = None
+    return passed, list(failed)
 
 
 def run_end_to_end_tests(options, env, report):
-    """Returns (passed, failed, skipped)."""
+    """Returns how many passed, the names of those that failed, and how many were skipped."""
     argv = [sys.executable, "-m", "pytest", "-q", "tests/e2e",
             f"--junitxml={report}", *shlex.split(options)]
     report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
     status = subprocess.run(argv, cwd=ROOT, env=env, check=False).returncode
     if not report.exists():
-        print(f"pytest ended with status {status} and no report")
-        return 0, 1, 0
-    suites = ElementTree.parse(report).getroot().iter("testsuite")
-    total = failed = skipped = 0
-    for suite in suites:
-        total += int(suite.get("tests"))
-        failed += int(suite.get("failures")) + int(suite.get("errors"))
-        skipped += int(suite.get("skipped"))
-    if status not in (0, 1, 5):  # 5: none was chosen
-        failed = max(failed, 1)
-    return max(total - failed - skipped, 0), failed, skipped
+        return 0, [f"pytest ended with status {status} and no report"], 0
+    passed = skipped = 0
+    failed = []
+    for case in ElementTree.parse(report).getroot().iter("testcase"):
+        if case.find("failure") is not None or case.find("error") is not None:
+            failed.append(f"{case.get('classname')}: {case.get('name')}")
+        elif case.find("skipped") is not None:
+            skipped += 1
+        else:
+            passed += 1
+    if status not in (0, 1, 5) and not failed:  # 5: none was chosen
+        failed.append(f"pytest ended with status {status}")
+    return passed, failed, skipped
 
 
 def valgrind_findings(pattern):
-    """Logs that are not empty; each is shown and counts as one failed case."""
+    """The names of logs that are not empty; each is shown and counts as one failed case."""
     bad = [path for path in glob.glob(pattern) if os.path.getsize(path) > 0]
     for path in bad:
         print(f"-- {path}\n{Path(path).read_text(errors='replace')}")
-    return len(bad)
+    return bad
 
 
 def main():
@@ -94,16 +97,19 @@ def main():
         env["SALLYPORT_WRAP"] = f"{VALGRIND} --log-file={logs}/%p.log"
         env.setdefault("SALLYPORT_TIME_SCALE", "10")
 
-    passed = failed = 0
+    passed = 0
+    failed = []
     for unit in args.units:
         good, bad = run_unit_test([*wrap, unit], env)
         passed, failed = passed + good, failed + bad
     good, bad, skipped = run_end_to_end_tests(args.pytest, env, program.parent / "e2e.xml")
     passed, failed = passed + good, failed + bad
-    failed += valgrind_findings(f"{logs}/*.log") if args.valgrind else 0
+    failed += valgrind_findings(f"{logs}/*.log") if args.valgrind else []
+    for name in failed:
+        print(f"failed: {name}")
     if skipped:
         print(f"{skipped} skipped")
-    print(f"{passed} passed, {failed} failed", flush=True)
+    print(f"{passed} passed, {len(failed)} failed", flush=True)
     return 1 if failed else 0
 
 

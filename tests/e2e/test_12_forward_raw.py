@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 import ssl
-import threading
 
 import pytest
 
@@ -272,13 +271,11 @@ def test_tls_that_ended_to_tcp(scene):
     assert http_get(g.port, g.host).endswith(b"hello from plain\n")
     with connect(g.port, g.host, client_context()) as tls:
         body = content(3 * MIB)
-        sender = threading.Thread(target=tls.sendall, daemon=True, args=(
-            b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body,))
-        sender.start()
+        tls.sendall(
+            b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         answer = b""
         while digest(3 * MIB).encode() not in answer:
             answer += tls.recv(65536)
-        sender.join(10)
     unread = Raw(scene, "tls", f"{scene.name()}.example.test:443", scene.app(),
                  rule("on_tcp_connect", to))
     with pytest.raises((ssl.SSLError, OSError)):
