@@ -32,8 +32,8 @@ struct names {
     struct str tcp_host;         /* owned */
     struct registry_range fixed;
 
-    pthread_mutex_t
-        lock; /* for all below; held while control is asked, so that changes keep their order */
+    /* For all below; held while control is asked, so that changes keep their order. */
+    pthread_mutex_t lock;
     struct name *stored;  /* owned */
     struct domains *live; /* owned: both sets, as control has them */
 };
