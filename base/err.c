@@ -1,5 +1,6 @@
 #include "base/err.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,21 +15,15 @@ static const struct {
 #undef ERR
 };
 
-int err_vset(struct err *e, enum err_code code, const char *fmt, va_list ap)
-{
-    if (e == NULL)
-        return -1;
-    e->code = code;
-    (void)vsnprintf(e->msg, sizeof(e->msg), fmt, ap); /* a cut message is still a message */
-    return -1;
-}
-
 int err_set(struct err *e, enum err_code code, const char *fmt, ...)
 {
     va_list ap;
 
+    if (e == NULL)
+        return -1;
+    e->code = code;
     va_start(ap, fmt);
-    (void)err_vset(e, code, fmt, ap);
+    (void)vsnprintf(e->msg, sizeof(e->msg), fmt, ap); /* a cut message is still a message */
     va_end(ap);
     return -1;
 }

@@ -8,8 +8,6 @@
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 
-#include <stdarg.h>
-
 enum err_code {
     E_OK = 0,
 #define ERR(symbol, number, status, text) symbol,
@@ -28,8 +26,6 @@ struct err {
 /* Fills e (may be NULL) and returns -1, so that `return err_set(...)` reads well. */
 int err_set(struct err *e, enum err_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-int err_vset(struct err *e, enum err_code code, const char *fmt, va_list ap)
-    __attribute__((format(printf, 3, 0)));
 
 /* Puts "<context>: " in front of the message. Returns -1. */
 int err_prefix(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -228,11 +228,6 @@ unsigned worker_id(const struct worker *w)
     return w->id;
 }
 
-const char *worker_name(const struct worker *w)
-{
-    return w->name;
-}
-
 struct metrics *worker_metrics(struct worker *w)
 {
     return &w->metrics;

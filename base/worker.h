@@ -47,7 +47,6 @@ void worker_post(struct worker *w, worker_fn *fn, void *arg);
 void worker_defer(struct worker *w, worker_fn *fn, void *arg);
 
 unsigned worker_id(const struct worker *w);
-const char *worker_name(const struct worker *w);
 struct metrics *worker_metrics(struct worker *w);
 
 /* The libev loop, for watchers of sshd and gateway. */

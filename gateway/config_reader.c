@@ -39,8 +39,8 @@ void reader_file_problem(struct reader *r, unsigned line, const char *text)
     buf_add_fmt(r->problems, "%s:%u: %s\n", r->path, line, text);
 }
 
-void reader_wrong_type(struct reader *r, const config_setting_t *s, const struct key *k,
-                       const char *kind)
+static void refuse_type(struct reader *r, const config_setting_t *s, const struct key *k,
+                        const char *kind)
 {
     reader_problem(r, s, "%s%s must be %s; write: %s", r->group, k->name, kind, k->example);
 }
@@ -65,7 +65,7 @@ const char *reader_get_string(struct reader *r, const config_setting_t *s, const
     const char *text;
 
     if (config_setting_type(s) != CONFIG_TYPE_STRING) {
-        reader_wrong_type(r, s, k, kind);
+        refuse_type(r, s, k, kind);
         return NULL;
     }
     text = config_setting_get_string(s);
@@ -89,7 +89,8 @@ void reader_string(struct reader *r, const config_setting_t *s, const struct key
         *(char **)out = mem_strdup(text);
 }
 
-char *reader_get_host(struct reader *r, const config_setting_t *s, const struct key *k)
+/* A normal host name without wildcard, which the caller frees, or NULL with a problem. */
+static char *get_host(struct reader *r, const config_setting_t *s, const struct key *k)
 {
     const char *text = reader_get_string(r, s, k, "a host name");
     char host[HOST_MAX_BYTES + 1];
@@ -111,13 +112,13 @@ char *reader_get_host(struct reader *r, const config_setting_t *s, const struct 
 
 void reader_host(struct reader *r, const config_setting_t *s, const struct key *k, void *out)
 {
-    *(char **)out = reader_get_host(r, s, k);
+    *(char **)out = get_host(r, s, k);
 }
 
 void reader_bool(struct reader *r, const config_setting_t *s, const struct key *k, void *out)
 {
     if (config_setting_type(s) != CONFIG_TYPE_BOOL)
-        reader_wrong_type(r, s, k, "true or false");
+        refuse_type(r, s, k, "true or false");
     else
         *(bool *)out = config_setting_get_bool(s) == CONFIG_TRUE;
 }
@@ -170,7 +171,7 @@ unsigned reader_list_length(struct reader *r, const config_setting_t *s, const s
     unsigned n;
 
     if (type != CONFIG_TYPE_ARRAY && type != CONFIG_TYPE_LIST) {
-        reader_wrong_type(r, s, k, kind);
+        refuse_type(r, s, k, kind);
         return 0;
     }
     n = (unsigned)config_setting_length(s);
@@ -204,7 +205,7 @@ void reader_hosts(struct reader *r, const config_setting_t *s, const struct key 
 
     list->items = mem_zalloc_array(n, sizeof(*list->items));
     for (unsigned i = 0; i < n; i++) {
-        char *host = reader_get_host(r, config_setting_get_elem(s, i), k);
+        char *host = get_host(r, config_setting_get_elem(s, i), k);
 
         if (host != NULL)
             list->items[list->count++] = host;
@@ -272,7 +273,7 @@ void reader_group(struct reader *r, const config_setting_t *s, const struct key 
     char prefix[64];
 
     if (config_setting_type(s) != CONFIG_TYPE_GROUP) {
-        reader_wrong_type(r, s, k, "a group");
+        refuse_type(r, s, k, "a group");
         return;
     }
     (void)snprintf(prefix, sizeof(prefix), "%s.", k->name);
@@ -288,7 +289,7 @@ bool reader_entry(struct reader *r, const config_setting_t *s, const struct key 
     char prefix[64];
 
     if (config_setting_type(s) != CONFIG_TYPE_GROUP) {
-        reader_wrong_type(r, s, k, "a list of groups");
+        refuse_type(r, s, k, "a list of groups");
         return false;
     }
     (void)snprintf(prefix, sizeof(prefix), "%s%s.", outer, k->name);

@@ -45,16 +45,12 @@ void reader_problem(struct reader *r, const config_setting_t *s, const char *fmt
     __attribute__((format(printf, 3, 4)));
 /* The same where there is no tree to point into. */
 void reader_file_problem(struct reader *r, unsigned line, const char *text);
-void reader_wrong_type(struct reader *r, const config_setting_t *s, const struct key *k,
-                       const char *kind);
 /* "FILE:LINE" of a setting; the caller frees it. */
 char *reader_where(const struct reader *r, const config_setting_t *s);
 
 /* The text of a string setting, or NULL with a problem. */
 const char *reader_get_string(struct reader *r, const config_setting_t *s, const struct key *k,
                               const char *kind);
-/* A normal host name without wildcard, which the caller frees, or NULL with a problem. */
-char *reader_get_host(struct reader *r, const config_setting_t *s, const struct key *k);
 /* The index of the setting's word, or -1 with a problem. */
 int reader_get_word(struct reader *r, const config_setting_t *s, const struct key *k,
                     const char *const *words, size_t count);

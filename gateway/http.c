@@ -143,22 +143,6 @@ size_t http_headers_remove(struct http_headers *h, struct str name)
     return removed;
 }
 
-bool http_headers_has_token(const struct http_headers *h, struct str name, struct str token)
-{
-    for (size_t i = 0; i < h->count; i++) {
-        struct str rest = h->items[i].value;
-        struct str piece;
-
-        if (!is_name(&h->items[i], name))
-            continue;
-        while (str_next(&rest, ',', &piece)) {
-            if (str_eq_nocase(str_trim_ows(piece), token))
-                return true;
-        }
-    }
-    return false;
-}
-
 /*
  * What a recipient would believe if it merged trailers into the head (RFC 9110 section 6.5.1):
  * framing, routing, request modifiers, authentication, and how content is to be processed.

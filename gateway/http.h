@@ -83,8 +83,6 @@ void http_headers_add(struct http_headers *h, struct arena *a, struct str name, 
 struct http_header *http_headers_find(const struct http_headers *h, struct str name, size_t index);
 /* Removes all fields of that name; returns how many. */
 size_t http_headers_remove(struct http_headers *h, struct str name);
-/* True if the comma-separated list in any field of that name has this token (any case). */
-bool http_headers_has_token(const struct http_headers *h, struct str name, struct str token);
 
 /* RFC 9110 token and field value; what may stand in a header. A value may be empty and may have
  * space around it, which is then no part of it. */

@@ -65,8 +65,8 @@ static struct cel_value charge(struct action_run *run, size_t before, struct cel
     return values->bytes > values->limits->arena_bytes ? cel_spent(values) : v;
 }
 
-struct cel_value fetch_headers(struct action_run *run, const struct policy_header *headers,
-                               size_t count)
+static struct cel_value headers_value(struct action_run *run, const struct policy_header *headers,
+                                      size_t count)
 {
     size_t before = arena_used(run->arena);
     struct headers_map *m = arena_zalloc(run->arena, sizeof(*m));
@@ -94,7 +94,7 @@ void fetch_attempt_take(struct action_run *run, const struct policy_fetched *fet
     out->has_response = fetched->status != 0;
     out->status = fetched->status;
     out->took_ms = fetched->took_ms;
-    out->headers = fetch_headers(run, fetched->headers, fetched->header_count);
+    out->headers = headers_value(run, fetched->headers, fetched->header_count);
     before = arena_used(run->arena);
     out->resolved_ip = arena_str(run->arena, fetched->resolved_ip);
     out->body = message_text_clean(run->arena, fetched->body);
@@ -136,7 +136,7 @@ struct cel_value fetch_request_value(struct action_run *run, const struct policy
     struct cel_map_builder *b = start(run, 4, &map);
 
     set(run, &map, b, STR("method"), cel_string(request->method));
-    set(run, &map, b, STR("header"), fetch_headers(run, request->headers, request->header_count));
+    set(run, &map, b, STR("header"), headers_value(run, request->headers, request->header_count));
     set(run, &map, b, STR("url"), cel_string(request->url));
     set(run, &map, b, STR("body"), cel_string(request->body));
     return map;

@@ -26,10 +26,6 @@ struct fetch_attempt {
     struct err error;         /* E_OK: none */
 };
 
-/* The header fields as a map. */
-struct cel_value fetch_headers(struct action_run *run, const struct policy_header *headers,
-                               size_t count);
-
 /* Copies what an attempt brought, but for the body: of all attempts only that of the last is kept,
  * by fetch_report_value(), which must come before the next fetch. */
 void fetch_attempt_take(struct action_run *run, const struct policy_fetched *fetched,

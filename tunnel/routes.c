@@ -316,11 +316,6 @@ struct endpoint *routes_find_internal(const struct routes *r, struct str account
     return routes_choose(r, routes_pool_internal(r, account, scheme, host, port));
 }
 
-struct endpoint *routes_find_secure(const struct routes *r, struct str host, uint16_t port)
-{
-    return routes_choose(r, routes_pool_secure(r, host, port));
-}
-
 size_t routes_count(const struct routes *r)
 {
     return r->count;

@@ -61,7 +61,6 @@ struct endpoint *routes_find(const struct routes *r, enum scheme scheme, struct 
                              uint16_t port);
 struct endpoint *routes_find_internal(const struct routes *r, struct str account,
                                       enum scheme scheme, struct str host, uint16_t port);
-struct endpoint *routes_find_secure(const struct routes *r, struct str host, uint16_t port);
 /* How many endpoints are in it. */
 size_t routes_count(const struct routes *r);
 

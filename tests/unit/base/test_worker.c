@@ -213,12 +213,11 @@ static void worker_stop_ends_after_what_was_posted_before(void **state)
     worker_free(w);
 }
 
-static void worker_names_and_numbers(void **state)
+static void worker_has_its_number_loop_and_metrics(void **state)
 {
     struct worker *w = worker_new("name", 7);
 
     (void)state;
-    assert_string_equal(worker_name(w), "name");
     assert_int_equal(worker_id(w), 7);
     assert_non_null(worker_loop(w));
     assert_non_null(worker_metrics(w));
@@ -573,7 +572,7 @@ int main(void)
         cmocka_unit_test(worker_post_between_workers_always_wakes),
         cmocka_unit_test(worker_free_runs_what_is_left_and_what_that_posts),
         cmocka_unit_test(worker_stop_ends_after_what_was_posted_before),
-        cmocka_unit_test(worker_names_and_numbers),
+        cmocka_unit_test(worker_has_its_number_loop_and_metrics),
         cmocka_unit_test(worker_defer_runs_after_all_callbacks_of_the_turn),
         cmocka_unit_test(worker_defer_from_an_event_of_a_deferred_call_runs_before_the_loop_waits),
         cmocka_unit_test(worker_timer_restarts_and_ends_from_its_callback),

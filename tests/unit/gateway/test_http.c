@@ -127,23 +127,6 @@ static void http_headers_add_grows_past_its_capacity(void **state)
     arena_fini(&a);
 }
 
-static void http_headers_has_token_reads_lists(void **state)
-{
-    struct http_headers h = { 0 };
-    struct arena a;
-
-    (void)state;
-    arena_init(&a);
-    http_headers_add(&h, &a, STR("Connection"), STR("keep-alive,\t Upgrade ,, x"));
-    http_headers_add(&h, &a, STR("connection"), STR("close"));
-    assert_true(http_headers_has_token(&h, STR("connection"), STR("upgrade")));
-    assert_true(http_headers_has_token(&h, STR("connection"), STR("CLOSE")));
-    assert_true(http_headers_has_token(&h, STR("connection"), STR("x")));
-    assert_false(http_headers_has_token(&h, STR("connection"), STR("keep")));
-    assert_false(http_headers_has_token(&h, STR("upgrade"), STR("x")));
-    arena_fini(&a);
-}
-
 static const char label63[] = "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff123";
 
 static void http_authority_parse_table(void **state)
@@ -291,7 +274,6 @@ int main(void)
         cmocka_unit_test(http_headers_find_counts_fields_of_any_case),
         cmocka_unit_test(http_headers_remove_keeps_the_order_of_the_rest),
         cmocka_unit_test(http_headers_add_grows_past_its_capacity),
-        cmocka_unit_test(http_headers_has_token_reads_lists),
         cmocka_unit_test(http_authority_parse_table),
         cmocka_unit_test(http_authority_parse_at_length_limits),
         cmocka_unit_test(http_authority_split_keeps_brackets),

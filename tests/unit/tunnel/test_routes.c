@@ -107,14 +107,15 @@ static void routes_find_secure_prefers_the_most_specific_of_both_schemes(void **
     add(r, SCHEME_HTTPS, "*.h.t.example.com");
     add(r, SCHEME_TLS, "*.tls.org");
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        const struct endpoint *ep = routes_find_secure(r, str_from(cases[i].host), 443);
+        const struct endpoint *ep =
+            routes_choose(r, routes_pool_secure(r, str_from(cases[i].host), 443));
 
         assert_non_null(ep);
         assert_string_equal(ep->url.host, cases[i].found);
         assert_int_equal(ep->url.scheme, cases[i].scheme);
     }
-    assert_null(routes_find_secure(r, STR("other.org"), 443));
-    assert_null(routes_find_secure(r, STR("db.example.com"), 444));
+    assert_null(routes_choose(r, routes_pool_secure(r, STR("other.org"), 443)));
+    assert_null(routes_choose(r, routes_pool_secure(r, STR("db.example.com"), 444)));
     routes_free(r);
 }
 
@@ -314,7 +315,8 @@ static void routes_find_in_a_pool_finds_all_members(void **state)
     assert_int_equal(routes_count(r), MEMBERS);
     assert_int_equal(routes_pool_of(r, members[0])->count, MEMBERS);
     for (size_t n = 0; n < LOOKUPS; n++) {
-        const struct endpoint *ep = routes_find_secure(r, STR("foo.example.com"), 443);
+        const struct endpoint *ep =
+            routes_choose(r, routes_pool_secure(r, STR("foo.example.com"), 443));
 
         for (size_t i = 0; i < MEMBERS; i++)
             found[i] += ep == members[i];
