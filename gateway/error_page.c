@@ -1,6 +1,7 @@
 #include "gateway/error_page.h"
 
 #include "base/buf.h"
+#include "base/json_text.h"
 
 enum { PAGE_MAX_BYTES = 16 * 1024 }; /* some 3 KiB, and a message of which each byte is escaped */
 
@@ -13,15 +14,6 @@ struct page {
 
 typedef void page_write_fn(struct buf *out, const struct page *p);
 
-/* A writer of bytes that mean something where they are put. */
-typedef void escape_fn(struct buf *out, char c);
-
-static void add_escaped(struct buf *out, struct str s, escape_fn *escape)
-{
-    for (size_t i = 0; i < s.n; i++)
-        escape(out, s.p[i]);
-}
-
 /* ---- plain text ---- */
 
 static void write_text(struct buf *out, const struct page *p)
@@ -33,26 +25,19 @@ static void write_text(struct buf *out, const struct page *p)
 
 /* ---- JSON ---- */
 
-static void escape_json(struct buf *out, char c)
-{
-    if (c == '"' || c == '\\')
-        buf_add_char(out, '\\');
-    buf_add_char(out, c);
-}
-
 static void write_json(struct buf *out, const struct page *p)
 {
     buf_add_char(out, '{');
     if (p->number != 0)
         buf_add_fmt(out, "\"error_code\":\"ERR_SALLYPORT_%u\",", p->number);
-    buf_add_fmt(out, "\"status_code\":%u,\"msg\":\"", p->status);
-    add_escaped(out, p->message, escape_json);
-    buf_add_str(out, STR("\"}\n"));
+    buf_add_fmt(out, "\"status_code\":%u,\"msg\":", p->status);
+    json_text_string(out, p->message, PAGE_MAX_BYTES);
+    buf_add_str(out, STR("}\n"));
 }
 
 /* ---- HTML ---- */
 
-static void escape_html(struct buf *out, char c)
+static void add_html_char(struct buf *out, char c)
 {
     switch (c) {
     case '&':
@@ -104,7 +89,8 @@ static void write_html(struct buf *out, const struct page *p)
     const char *reason = http_reason(p->status);
 
     buf_add_fmt(out, html_head, p->status, reason, p->status, reason);
-    add_escaped(out, p->message, escape_html);
+    for (size_t i = 0; i < p->message.n; i++)
+        add_html_char(out, p->message.p[i]);
     buf_add_str(out, STR("</p>\n"));
     if (p->number != 0)
         buf_add_fmt(out, "<code>ERR_SALLYPORT_%u</code>\n", p->number);
