@@ -218,11 +218,15 @@ def test_all_pages(alice, scene):
 
 def test_a_large_answer_arrives_whole_however_slowly_it_is_read(alice, scene):
     """More than terminal, window and sockets hold together."""
-    count = 800
+    count = 16
+    text = "x" * 200_000
+    policy = json.dumps({"on_http_request": [{"actions": [
+        {"type": "custom-response", "config": {"content": text}}]}]})
     api = scene.keep(Api(scene.gateway, new_token(scene.gateway, "--account", "alice")))
-    for i in range(count):
-        api.create("/vaults", name=f"{scene.name()}-large", metadata=f"{i:04}" * 1000)
-    process = alice.start("api vaults list --all")
+    hosts = [f"{scene.name()}-large.example.test" for _ in range(count)]
+    ids = [api.create("/endpoints", url=f"https://{host}", type="cloud", bindings=["public"],
+                      traffic_policy=policy)["id"] for host in hosts]
+    process = alice.start("api endpoints list --all")
     try:
         process.stdin.close()
         first = process.stdout.read(1)
@@ -233,8 +237,10 @@ def test_a_large_answer_arrives_whole_however_slowly_it_is_read(alice, scene):
         process.kill()
         process.stdout.close()
         process.stderr.close()
-    large = [v for v in listed["vaults"] if v["name"].endswith("-large")]
-    assert len(large) == count and all(len(v["metadata"]) == 4000 for v in large)
+    large = {e["hostport"]: e["traffic_policy"] for e in listed["endpoints"]}
+    assert all(large[f"{host}:443"] == policy for host in hosts)
+    for one in ids:
+        assert api.call("DELETE", f"/endpoints/{one}").status == 204
 
 
 def test_an_answer_above_the_limit_is_refused(scene):
@@ -443,7 +449,7 @@ def test_a_client_that_goes_away_while_it_sends(alice, scene, number):
 
 def test_clients_that_go_away_while_they_are_answered(alice, scene):
     for _ in range(20):
-        process = alice.start("api vaults list --all")
+        process = alice.start("api endpoints list --all")
         process.stdin.close()
         process.stdout.read(1)
         process.kill()
