@@ -1,7 +1,8 @@
 """
-Runs the unit tests and the end-to-end tests, shows what they print as they print it, and ends with the
-names of those that failed and one line, "N passed, N failed", which counts test cases of both kinds.
-Exit status 1 if any failed. A unit test program that crashes counts as one failed case.
+Runs the unit tests, as many programs at once as there are processors, and then the end-to-end tests;
+shows what they print, and ends with the names of those that failed and one line, "N passed, N failed",
+which counts test cases of both kinds. Exit status 1 if any failed. A unit test program that crashes
+counts as one failed case.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import shlex
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,21 +26,15 @@ VALGRIND = (f"valgrind --quiet --suppressions={ROOT}/tests/valgrind.supp --leak-
 
 
 def run_unit_test(argv, env):
-    """Returns how many passed, and the names of those that failed."""
-    passed = 0
-    failed = {}  # in order; a name is printed twice
-    child = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                             text=True, errors="replace")
-    for line in child.stdout:
-        sys.stdout.write(line)
-        if found := re.match(r"\[  PASSED  \] (\d+) test\(s\)", line):
-            passed = int(found[1])
-        elif found := re.match(r"\[  FAILED  \] (\w+)$", line):
-            failed[f"{argv[-1]}: {found[1]}"] = None
-    status = child.wait()
-    if status != 0 and not failed:
-        failed[f"{argv[-1]} ended with status {status}"] = None
-    return passed, list(failed)
+    """Returns what it printed, how many passed, and the names of those that failed."""
+    done = subprocess.run(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, errors="replace", check=False)
+    passed = sum(int(n) for n in re.findall(r"^\[  PASSED  \] (\d+) test\(s\)", done.stdout, re.M))
+    names = re.findall(r"^\[  FAILED  \] (\w+)$", done.stdout, re.M)
+    failed = [f"{argv[-1]}: {name}" for name in dict.fromkeys(names)]  # each is printed twice
+    if done.returncode != 0 and not failed:
+        failed.append(f"{argv[-1]} ended with status {done.returncode}")
+    return done.stdout, passed, failed
 
 
 def run_end_to_end_tests(options, env, report):
@@ -99,9 +95,10 @@ def main():
 
     passed = 0
     failed = []
-    for unit in args.units:
-        good, bad = run_unit_test([*wrap, unit], env)
-        passed, failed = passed + good, failed + bad
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for output, good, bad in pool.map(lambda unit: run_unit_test([*wrap, unit], env), args.units):
+            print(output, end="", flush=True)
+            passed, failed = passed + good, failed + bad
     good, bad, skipped = run_end_to_end_tests(args.pytest, env, program.parent / "e2e.xml")
     passed, failed = passed + good, failed + bad
     failed += valgrind_findings(f"{logs}/*.log") if args.valgrind else []
