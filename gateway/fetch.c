@@ -12,11 +12,9 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
-#include <threads.h>
 
 #include <curl/curl.h>
 #include <ev.h>
-#include <utlist.h>
 
 #include "base/addr.h"
 #include "base/arena.h"
@@ -24,6 +22,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "gateway/fetch_loop.h"
 #include "gateway/fetch_rules.h"
 #include "gateway/http.h"
 #include "tunnel/host.h"
@@ -35,15 +34,8 @@ static const struct str hops_name = STR_INIT("sallyport-req-hops");
 struct fetcher {
     struct worker *worker;               /* borrowed: outlives us */
     const struct fetch_purpose *purpose; /* borrowed: static */
-    CURLM *multi;                        /* owned */
-    ev_timer timer;                      /* of libcurl */
+    struct fetch_loop *transfers;        /* owned */
     size_t running;
-};
-
-/* A socket of libcurl that is watched. */
-struct fetch_socket {
-    ev_io io;
-    struct fetcher *fetcher; /* borrowed: outlives us */
 };
 
 struct fetch {
@@ -52,7 +44,7 @@ struct fetch {
     struct curl_slist *headers; /* owned */
     struct fetch_rules *rules;  /* counted */
     enum fetch_reach reach;     /* of the present target */
-    bool is_added;              /* to the fetcher's multi */
+    bool is_added;              /* to the fetcher's transfers */
     bool is_over;
     bool is_refused; /* an address was */
     bool is_too_large;
@@ -102,7 +94,7 @@ static void remove_handle(struct fetch *f)
     if (!f->is_added)
         return;
     f->is_added = false;
-    (void)curl_multi_remove_handle(f->fetcher->multi, f->easy); /* it was added */
+    fetch_loop_remove(f->fetcher->transfers, f->easy);
 }
 
 /* Counts it as under way no longer. */
@@ -364,7 +356,6 @@ static int set_headers(struct fetch *f)
 /* What does not change from hop to hop. Fails only without memory, as all of SET does. */
 static void set_options(struct fetch *f)
 {
-    SET(CURLOPT_PRIVATE, f);
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_QUICK_EXIT, 1L); /* or ending it would wait for a name server */
     SET(CURLOPT_PROXY, "");
@@ -420,7 +411,7 @@ static int begin_hop(struct fetch *f)
         SET(CURLOPT_URL, text);
         SET(CURLOPT_HTTPHEADER, f->headers);
         SET(CURLOPT_TIMEOUT_MS, (long)(f->deadline_ms - now_ms));
-        f->is_added = curl_multi_add_handle(f->fetcher->multi, f->easy) == CURLM_OK;
+        f->is_added = fetch_loop_add(f->fetcher->transfers, f->easy, f);
         if (!f->is_added)
             rc = fail_with(f, E_FETCH_FAILED, "the request cannot be made");
     }
@@ -491,7 +482,7 @@ static int follow(struct fetch *f, long status, const char *location)
     return begin_hop(f);
 }
 
-/* ---- events of libcurl ----------------------------------------------------------------------- */
+/* ---- the end of a transfer ------------------------------------------------------------------- */
 
 static void fail(struct fetch *f, CURLcode code)
 {
@@ -506,8 +497,9 @@ static void fail(struct fetch *f, CURLcode code)
         (void)fail_with(f, E_FETCH_FAILED, curl_easy_strerror(code));
 }
 
-static void on_transfer_end(struct fetch *f, CURLcode code)
+static void on_transfer_end(void *arg, CURLcode code)
 {
+    struct fetch *f = arg;
     char *location = NULL;
     long status = 0;
 
@@ -522,117 +514,15 @@ static void on_transfer_end(struct fetch *f, CURLcode code)
     finish(f);
 }
 
-static void take_ends(struct fetcher *f)
-{
-    CURLMsg *m;
-    int left;
-
-    while ((m = curl_multi_info_read(f->multi, &left)) != NULL) {
-        struct fetch *done = NULL;
-
-        if (m->msg != CURLMSG_DONE)
-            continue;
-        (void)curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&done);
-        on_transfer_end(done, m->data.result); /* m is dead behind it */
-    }
-}
-
-static void act(struct fetcher *f, curl_socket_t fd, int what)
-{
-    int running;
-
-    (void)curl_multi_socket_action(f->multi, fd, what,
-                                   &running); /* each transfer tells its own end */
-    take_ends(f);
-}
-
-static void on_timer(struct ev_loop *loop, ev_timer *watcher, int revents)
-{
-    (void)loop;
-    (void)revents;
-    act(watcher->data, CURL_SOCKET_TIMEOUT, 0);
-}
-
-static void on_socket(struct ev_loop *loop, ev_io *watcher, int revents)
-{
-    struct fetch_socket *s = watcher->data;
-
-    (void)loop;
-    act(s->fetcher, watcher->fd,
-        ((revents & EV_READ) != 0 ? CURL_CSELECT_IN : 0) |
-            ((revents & EV_WRITE) != 0 ? CURL_CSELECT_OUT : 0));
-}
-
-static int on_set_timer(CURLM *multi, long ms, void *arg)
-{
-    struct fetcher *f = arg;
-    double delay = 0.0;
-
-    (void)multi;
-    ev_timer_stop(loop_of(f), &f->timer);
-    if (ms < 0)
-        return 0;
-    /* A timer that fires a little early is one that libcurl does not set again: the loop's clock may be
-     * behind by as long as the turn has lasted. */
-    if (ms > 0)
-        delay = (double)(ms + 1) / 1000.0 + ev_time() - ev_now(loop_of(f));
-    ev_timer_set(&f->timer, delay, 0.0);
-    ev_timer_start(loop_of(f), &f->timer);
-    return 0;
-}
-
-static int on_set_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
-{
-    struct fetcher *f = arg;
-    struct fetch_socket *s = socket_arg;
-    int events =
-        ((what & CURL_POLL_IN) != 0 ? EV_READ : 0) | ((what & CURL_POLL_OUT) != 0 ? EV_WRITE : 0);
-
-    (void)easy;
-    if (s != NULL)
-        ev_io_stop(loop_of(f), &s->io);
-    if (what == CURL_POLL_REMOVE) {
-        mem_free(s);
-        return 0;
-    }
-    if (s == NULL) {
-        s = mem_zalloc(sizeof(*s));
-        s->fetcher = f;
-        (void)curl_multi_assign(f->multi, fd, s); /* fd is one of its sockets */
-    }
-    ev_io_init(&s->io, on_socket, fd, events);
-    s->io.data = s;
-    ev_io_start(loop_of(f), &s->io);
-    return 0;
-}
-
 /* ---- life ------------------------------------------------------------------------------------ */
-
-static void init_curl(void)
-{
-    CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
-
-    assert(code == CURLE_OK);
-    (void)code;
-}
 
 struct fetcher *fetcher_new(struct worker *w, const struct fetch_purpose *purpose)
 {
-    static once_flag once = ONCE_FLAG_INIT;
     struct fetcher *f = mem_zalloc(sizeof(*f));
 
-    call_once(&once, init_curl);
     f->worker = w;
     f->purpose = purpose;
-    f->multi = curl_multi_init();
-    assert(f->multi != NULL); /* only memory can be missing */
-    (void)curl_multi_setopt(f->multi, CURLMOPT_SOCKETFUNCTION, on_set_socket);
-    (void)curl_multi_setopt(f->multi, CURLMOPT_SOCKETDATA, f);
-    (void)curl_multi_setopt(f->multi, CURLMOPT_TIMERFUNCTION, on_set_timer);
-    (void)curl_multi_setopt(f->multi, CURLMOPT_TIMERDATA, f);
-    (void)curl_multi_setopt(f->multi, CURLMOPT_MAXCONNECTS, (long)FETCH_KEPT_MAX);
-    ev_init(&f->timer, on_timer);
-    f->timer.data = f;
+    f->transfers = fetch_loop_new(w, FETCH_KEPT_MAX, on_transfer_end);
     return f;
 }
 
@@ -641,8 +531,7 @@ void fetcher_free(struct fetcher *f)
     if (f == NULL)
         return;
     assert(f->running == 0);
-    (void)curl_multi_cleanup(f->multi); /* closes what is kept, and asks for sockets to be let go */
-    ev_timer_stop(loop_of(f), &f->timer);
+    fetch_loop_free(f->transfers);
     mem_free(f);
 }
 

@@ -36,7 +36,6 @@ LIBRARIES = [
     (r"nghttp2/.*", r"gateway/\w*http2\w*\.[ch]"),
     (r"http_parser\.h", r"gateway/http1\w*\.[ch]"),
     (r"libconfig\.h", r"gateway/config\w*\.[ch]"),
-    (r"curl/.*", r"gateway/fetch\.c"),
     (r"systemd/.*", r"gateway/(main|lifecycle)\.c"),
     (r"(idn2|libpsl)\.h", r"tunnel/host\.c"),
     (r"jansson\.h", r"(policy|sshd|gateway|tunnel/api)/.*"),
