@@ -68,7 +68,7 @@ static void conn_end(struct admin_conn *c, enum close_reason why)
     stream_close(sock_stream(c->sock), why);
     c->sock = NULL;
     DL_DELETE(g->admin_conns, c);
-    g->admin_count--;
+    g->admin_counts[c->peer]--;
     worker_defer(g->worker, free_conn, c); /* an event of ours may be on the stack */
 }
 
@@ -183,7 +183,8 @@ static void on_called(void *arg, struct api_http_call *call);
 static void dispatch(struct admin_conn *c)
 {
     struct gateway *g = c->gateway;
-    bool is_own = find_route(c->request.path) != NULL || g->api_http == NULL;
+    bool is_own = c->peer != ADMIN_PEER_PUBLIC &&
+                  (find_route(c->request.path) != NULL || g->api_http == NULL);
     struct buf text;
     unsigned status;
 
@@ -372,13 +373,13 @@ static void on_timer(struct ev_loop *loop, ev_timer *watcher, int revents)
     conn_end(watcher->data, CLOSE_TIMEOUT);
 }
 
-void admin_open(struct gateway *g, int fd, enum admin_peer peer)
+bool admin_open(struct gateway *g, int fd, enum admin_peer peer)
 {
     struct admin_conn *c;
 
-    if (g->admin_count >= ADMIN_CONNS_MAX) {
-        (void)close(fd);
-        return;
+    if (g->admin_counts[peer] >= ADMIN_CONNS_MAX) {
+        (void)close(fd); /* nothing was written */
+        return false;
     }
     c = mem_zalloc(sizeof(*c));
     c->gateway = g;
@@ -391,10 +392,11 @@ void admin_open(struct gateway *g, int fd, enum admin_peer peer)
     c->sock = sock_new(g->worker, fd, NULL, &admin_events, c);
     outbuf_open(&c->out, sock_stream(c->sock));
     DL_APPEND(g->admin_conns, c);
-    g->admin_count++;
+    g->admin_counts[peer]++;
     ev_timer_init(&c->timer, on_timer, ADMIN_TIMEOUT_MS / 1000.0, 0.0);
     c->timer.data = c;
     ev_timer_start(worker_loop(g->worker), &c->timer);
+    return true;
 }
 
 void admin_close_all(struct gateway *g)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "gateway/api_public.h"
 #include "gateway/cloud.h"
 #include "gateway/config.h"
 #include "gateway/event_hub.h"
@@ -12,6 +13,8 @@
 #include "tunnel/api/endpoint_spec.h"
 #include "tunnel/api/event_load.h"
 #include "tunnel/census.h"
+#include "tunnel/control.h"
+#include "tunnel/endpoint.h"
 #include "tunnel/event_plan.h"
 #include "tunnel/host.h"
 #include "tunnel/names.h"
@@ -184,6 +187,31 @@ void api_host_init(struct api_host_parts *parts, struct api_host *host,
     host->event_sink = event_hub_sink(params->events);
     host->is_public = fetch_is_public;
     host->event_deliver = deliver_event;
+}
+
+int api_host_publish(const struct api_host_parts *parts, struct control *control, struct gateway *g,
+                     struct err *e)
+{
+    const struct url_context ctx = {
+        .command = URL_COMMAND_CLOUD,
+        .binding = BINDING_PUBLIC,
+        .suffixes = parts->host->suffixes,
+    };
+    const char *text = parts->config->api_url;
+    struct endpoint *ep;
+    struct str host;
+    struct url url;
+    int rc;
+
+    if (!parts->config->api_public)
+        return 0;
+    host = url_host(text);
+    if (url_parse(str_of(text, (size_t)(host.p - text) + host.n), &ctx, &url, e) == -1)
+        return err_prefix(e, "api.url");
+    ep = api_public_endpoint(g, &url);
+    rc = control_preload(control, ep, e);
+    endpoint_unref(ep);
+    return rc == 0 ? 0 : err_prefix(e, "api.public");
 }
 
 static void load_endpoint(void *arg, const struct api_endpoint_spec *spec, const struct err *bad)

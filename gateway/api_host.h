@@ -17,6 +17,7 @@ struct cloud;
 struct config;
 struct control;
 struct event_hub;
+struct gateway;
 struct host_suffixes;
 struct names;
 struct policy_terms;
@@ -58,6 +59,12 @@ struct api_host_params {
 /* Makes the parts and fills `host`, before the API is called. */
 void api_host_init(struct api_host_parts *parts, struct api_host *host,
                    const struct api_host_params *params);
+/*
+ * Puts the API itself online at its public name, if it shall have one, before api_host_load(). The gateway
+ * serves it, and outlives control's endpoints. Returns 0, or -1 with an error of url_parse() or registry_add().
+ */
+int api_host_publish(const struct api_host_parts *parts, struct control *control, struct gateway *g,
+                     struct err *e);
 /*
  * Puts the cloud endpoints of the store online and its event destinations to work, before control_start().
  * What is refused stays in the store, and the log says why.

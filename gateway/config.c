@@ -194,6 +194,7 @@ static const struct key compat_keys[] = {
 
 static const struct key api_keys[] = {
     { .name = "url", .read = read_api_url, AT(api_url), .example = "url = \"https://api.example.com\";" },
+    { .name = "public", .read = reader_bool, AT(api_public), .example = "public = true;" },
     { .name = "origins", .read = reader_strings, AT(api_origins), .max = CONFIG_STRINGS_MAX, .example = "origins = [ \"https://console.example.com\" ];" },
     { .name = "private_event_destinations", .read = reader_bool, AT(api_private_destinations), .example = "private_event_destinations = true;" },
 };
@@ -333,6 +334,17 @@ static void check_listeners(struct reader *r, const config_setting_t *root)
             "listen.http and listen.https are empty; write: https = [ \"0.0.0.0:443\" ];");
 }
 
+/* What is served at a name needs one. */
+static void check_api(struct reader *r, const config_setting_t *root)
+{
+    const config_setting_t *at = config_lookup(root->config, "api.public");
+
+    if (r->c->api_public && r->c->api_url == NULL)
+        reader_problem(r, at,
+                       "api.public needs the name that it is served at; add: url = "
+                       "\"https://api.example.com\";");
+}
+
 /* Builds the reservations; with a reader, what is wrong with them is reported. */
 static struct domains *build_domains(const struct config *c, struct reader *r)
 {
@@ -365,6 +377,7 @@ static void read_root(struct reader *r, const config_setting_t *root)
     config_finish_events(r);
     config_finish_tcp(r, root);
     check_listeners(r, root);
+    check_api(r, root);
     if (r->problem_count == 0)
         domains_free(build_domains(r->c, r));
 }
@@ -547,6 +560,14 @@ static void keep_number(uint64_t *field, uint64_t old, const char *key, config_k
     kept(arg, key);
 }
 
+static void keep_bool(bool *field, bool old, const char *key, config_kept_fn *kept, void *arg)
+{
+    if (*field == old)
+        return;
+    *field = old;
+    kept(arg, key);
+}
+
 static void keep_api(struct config *c, const struct config *old, config_kept_fn *kept, void *arg)
 {
     keep_optional(&c->api_url, old->api_url, "api.url", kept, arg);
@@ -554,10 +575,9 @@ static void keep_api(struct config *c, const struct config *old, config_kept_fn 
         copy_strings(&c->api_origins, &old->api_origins);
         kept(arg, "api.origins");
     }
-    if (c->api_private_destinations != old->api_private_destinations) {
-        c->api_private_destinations = old->api_private_destinations;
-        kept(arg, "api.private_event_destinations");
-    }
+    keep_bool(&c->api_public, old->api_public, "api.public", kept, arg);
+    keep_bool(&c->api_private_destinations, old->api_private_destinations,
+              "api.private_event_destinations", kept, arg);
     keep_number(&c->api_threads, old->api_threads, "limits.api_threads", kept, arg);
     keep_number(&c->api_calls_max, old->api_calls_max, "limits.api_calls_max", kept, arg);
     keep_number(&c->api_requests_per_minute, old->api_requests_per_minute,

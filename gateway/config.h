@@ -153,7 +153,8 @@ struct config {
     enum log_format log_format;
     bool allow_no_command;
     bool ngrok_error_header;
-    char *api_url; /* owned: how clients reach the management API; NULL: as they say */
+    char *api_url;   /* owned: how clients reach the management API; NULL: as they say */
+    bool api_public; /* it is served at the host of api_url, too */
     struct config_strings api_origins; /* of web pages that may use it */
     bool api_private_destinations;     /* events of users may go to private addresses, too */
 

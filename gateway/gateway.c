@@ -67,14 +67,14 @@ static void on_https(void *arg, int fd, const struct addr *peer)
 static void on_admin(void *arg, int fd, const struct addr *peer)
 {
     (void)peer;
-    admin_open(arg, fd, ADMIN_PEER_NETWORK);
+    (void)admin_open(arg, fd, ADMIN_PEER_NETWORK); /* a refusal is a closed connection */
 }
 
 static void on_operator(void *arg, int fd, const struct addr *peer)
 {
     (void)peer;
     if (operator_socket_is_allowed(fd))
-        admin_open(arg, fd, ADMIN_PEER_OPERATOR);
+        (void)admin_open(arg, fd, ADMIN_PEER_OPERATOR); /* likewise */
     else
         (void)close(fd);
 }

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/worker.h"
+#include "gateway/admin.h"
 #include "gateway/gateway.h"
 #include "tunnel/url.h"
 
@@ -66,7 +67,7 @@ struct gateway {
     struct raw_conn *raws;     /* list: of conns, those whose bytes go to one endpoint unread */
     struct api_http *api_http; /* borrowed: outlives us; NULL: none */
     struct admin_conn *admin_conns; /* list; each owns itself until it closes */
-    size_t admin_count;
+    size_t admin_counts[ADMIN_PEERS];
     struct log_limit full_log;
     struct log_limit http2_abuse_log;
     struct log_limit proxy_log; /* connections without a proper PROXY header */

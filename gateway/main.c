@@ -447,10 +447,11 @@ static void build_node(struct process *p, size_t i)
 }
 
 /* What the management API can do, and what it has left in the store. */
-static void build_api_host(struct process *p)
+static int build_api_host(struct process *p, struct err *e)
 {
     struct census_source *sources = mem_zalloc_array(p->node_count, sizeof(*sources));
     struct api_host_params params;
+    int rc;
 
     for (size_t i = 0; i < p->node_count; i++)
         sources[i] = (struct census_source){
@@ -477,8 +478,11 @@ static void build_api_host(struct process *p)
         .arg = p,
     };
     api_host_init(&p->api_host, p->api.host, &params);
-    api_host_load(&p->api_host);
+    rc = api_host_publish(&p->api_host, p->control, p->nodes[0].gateway, e);
+    if (rc == 0)
+        api_host_load(&p->api_host);
     mem_free(sources);
+    return rc;
 }
 
 static void build_nodes(struct process *p)
@@ -575,7 +579,8 @@ static struct process *process_new(const char *path, struct buf *problems)
     offer_api(p);
     p->jobs = job_pool_new((unsigned)p->inputs.config->policy_threads);
     build_nodes(p);
-    build_api_host(p);
+    if (build_api_host(p, &e) == -1)
+        goto fail;
     return p;
 fail:
     if (e.code != E_OK)

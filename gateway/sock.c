@@ -66,6 +66,15 @@ static bool sock_end_event(struct sock *s)
     return false;
 }
 
+static bool tell_open(struct sock *s)
+{
+    s->is_opening = false;
+    ev_io_start(sock_loop(s), &s->readable);
+    s->event = EVENT_OTHER;
+    s->stream.events->on_open(s->stream.arg);
+    return sock_end_event(s);
+}
+
 bool sock_tell_data(struct sock *s, struct str data, size_t *taken)
 {
     s->event = EVENT_DATA;
@@ -214,6 +223,8 @@ static void on_again(struct ev_loop *loop, ev_idle *watcher, int revents)
 
     (void)revents;
     ev_idle_stop(loop, &s->again);
+    if (s->is_opening && !tell_open(s))
+        return;
     if (s->tx == TX_FAILED && s->rx != RX_READING) {
         sock_tell_closed(s, s->why);
         return;
@@ -319,6 +330,13 @@ struct sock *sock_new(struct worker *w, int fd, struct tls_session *tls,
 struct stream *sock_stream(struct sock *s)
 {
     return &s->stream;
+}
+
+void sock_tell_open(struct sock *s)
+{
+    s->is_opening = true;
+    ev_io_stop(sock_loop(s), &s->readable);
+    sock_again(s);
 }
 
 void sock_on_secure(struct sock *s, sock_secure_fn *fn, void *arg)

@@ -32,6 +32,8 @@ struct sock *sock_new(struct worker *w, int fd, struct tls_session *tls,
 
 /* The stream inside; the sock ends with it. */
 struct stream *sock_stream(struct sock *s);
+/* For a sock without TLS that is given away as a dialled stream: on_open comes first, in the next turn. */
+void sock_tell_open(struct sock *s);
 
 /* Called once, when the TLS handshake is done; a failed one is on_closed(CLOSE_TLS_ERROR). */
 typedef void sock_secure_fn(void *arg);

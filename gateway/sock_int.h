@@ -56,6 +56,7 @@ struct sock {
     enum sock_end end;
     enum close_reason why; /* with END_FAILED or TX_FAILED */
     enum sock_event event;
+    bool is_opening; /* on_open is still to be told */
     struct buf left; /* what the receiver left */
     ev_io readable;
     ev_io writable;

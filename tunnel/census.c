@@ -123,7 +123,7 @@ void census_add_session(struct census_roll *r, const struct api_session *session
     (void)pthread_mutex_unlock(&r->census->lock);
 }
 
-/* Cloud endpoints are in the store. */
+/* Those of sessions; cloud endpoints are in the store. */
 static void add_endpoint(void *arg, struct endpoint *ep)
 {
     struct census_roll *r = arg;
@@ -132,7 +132,7 @@ static void add_endpoint(void *arg, struct endpoint *ep)
     bool is_http = ep->url.scheme == SCHEME_HTTP || ep->url.scheme == SCHEME_HTTPS;
     const char *protocol = ep->upstream.protocol == UPSTREAM_HTTP2 ? "http2" : "http1";
 
-    if (!endpoint_has_agent(ep))
+    if (ep->session_id[0] == '\0')
         return;
     r->held = grow(r->held, n, sizeof(struct endpoint *));
     r->endpoints = grow(r->endpoints, n, sizeof(*r->endpoints));

@@ -465,7 +465,7 @@ int control_preload(struct control *c, struct endpoint *ep, struct err *e)
 {
     struct endpoint *displaced;
 
-    assert(!endpoint_has_agent(ep));
+    assert(ep->session_id[0] == '\0');
     if (registry_add(c->registry, ep, clock_mono_ms(), &displaced, e) == -1)
         return -1;
     endpoint_unref(displaced);

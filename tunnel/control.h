@@ -75,7 +75,7 @@ void control_remove(struct control *c, struct worker *from, struct endpoint *ep,
                     control_claimed_fn *done, void *arg);
 
 /*
- * Puts an endpoint without an agent online before control_start() and before any worker runs. Returns
+ * Puts an endpoint of no session online before control_start() and before any worker runs. Returns
  * 0, or -1 with an error of registry_add().
  */
 int control_preload(struct control *c, struct endpoint *ep, struct err *e);

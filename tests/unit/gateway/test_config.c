@@ -342,6 +342,9 @@ static void config_parse_mistake_is_refused_with_its_line(void **state)
           "f:4: log.format is \"xml\"; it must be one of \"text\"" },
         { "log = \"info\";", "f:4: log must be a group; write: log = {" },
         { "log = {\n colour = true; };", "f:5: log.colour is not a key" },
+        { "api = { public = true; };",
+          "f:4: api.public needs the name that it is served at; add: url = "
+          "\"https://api.example.com\";" },
         { "api = { url = \"api.example.com\"; };",
           "f:4: api.url: \"api.example.com\" is not scheme, host and port alone; write: url = "
           "\"https://api.example.com\";" },
@@ -651,7 +654,7 @@ static void config_keep_fixed_changed_keys_are_kept_and_named(void **state)
                                 "extra_suffixes = [\"lan\"];\n"
                                 "listen = { ssh = [\"127.0.0.1:23\"]; https = [\"[::1]:443\"]; };\n"
                                 "tcp = { ports = \"1-2\"; listen = [\"127.0.0.1\"]; };\n"
-                                "api = { url = \"http://x\"; origins = [\"a\"]; };\n"
+                                "api = { url = \"http://x\"; public = true; origins = [\"a\"]; };\n"
                                 "limits = { hold_ms = 5; api_threads = 9; };\n");
     struct buf keys;
 
@@ -664,7 +667,7 @@ static void config_keep_fixed_changed_keys_are_kept_and_named(void **state)
     buf_add_char(&keys, '\0');
     assert_string_equal(buf_str(&keys).p, "state_dir tcp.ports tcp.listen domain listen.ssh "
                                           "listen.http listen.https extra_suffixes api.url "
-                                          "api.origins limits.api_threads workers ");
+                                          "api.origins api.public limits.api_threads workers ");
     assert_null(new->api_url);
     assert_int_equal(new->api_origins.count, 0);
     assert_int_equal(new->api_threads, old->api_threads);

@@ -34,6 +34,7 @@ struct receiver {
     struct buf got;
     size_t take_max; /* of one on_data */
     size_t largest;
+    unsigned opens;
     unsigned datas;
     unsigned writables;
     unsigned eofs;
@@ -44,6 +45,15 @@ struct receiver {
     bool close_in_writable;
     bool in_call; /* a call of ours is on the stack: no event may come */
 };
+
+static void on_open(void *arg)
+{
+    struct receiver *r = arg;
+
+    assert_false(r->in_call);
+    assert_int_equal(r->datas + r->opens, 0);
+    r->opens++;
+}
 
 static size_t on_data(void *arg, struct str data)
 {
@@ -101,6 +111,7 @@ static void on_closed(void *arg, enum close_reason why)
 }
 
 static const struct stream_events events = {
+    .on_open = on_open,
     .on_data = on_data,
     .on_writable = on_writable,
     .on_eof = on_eof,
@@ -250,6 +261,20 @@ static void read_data_arrives_in_one_event(void **state)
     turn_until(f, f->r.got.len == 5);
     assert_memory_equal(buf_str(&f->r.got).p, "hello", 5);
     assert_int_equal(f->r.datas, 1);
+}
+
+static void read_comes_behind_the_opening_of_a_dialled_sock(void **state)
+{
+    struct fixture *f = *state;
+
+    peer_send(f, "hello", 5);
+    sock_tell_open((struct sock *)(void *)f->r.stream);
+    assert_int_equal(f->r.opens, 0);
+    turn_until(f, f->r.got.len == 5);
+    assert_int_equal(f->r.opens, 1);
+    peer_send(f, " world", 6);
+    turn_until(f, f->r.got.len == 11);
+    assert_int_equal(f->r.opens, 1);
 }
 
 static void read_left_data_waits_for_resume(void **state)
@@ -881,6 +906,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         on_tcp(read_data_arrives_in_one_event),
+        on_tcp(read_comes_behind_the_opening_of_a_dialled_sock),
         on_tcp(read_left_data_waits_for_resume),
         on_tcp(read_byte_by_byte_loses_nothing),
         on_unix(read_stops_while_paused),
