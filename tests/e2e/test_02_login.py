@@ -344,7 +344,8 @@ def test_revoked_key_ends_its_sessions(scene, own):
     gateway.authorize(scene.keys.bob.line('account="bob"'))
     assert gone.wait_exit(10) not in (0, None), gone.describe()
     assert re.search(r"ERR_SALLYPORT_300\b|revoked", "\n".join(gone.err)), gone.describe()
-    assert scene.get("gone.example.test").error_code == "ERR_SALLYPORT_3200"
+    wait_until(lambda: scene.get("gone.example.test").error_code == "ERR_SALLYPORT_3200",
+               "the name is offline")
     assert scene.get(stays).status == 200
     refused(scene.ssh(command="version"), r"ERR_SALLYPORT_1102\b")
 
