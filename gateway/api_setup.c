@@ -52,7 +52,8 @@ int api_setup_open(struct api_setup *s, struct config *config, struct err *e)
     config_ref(config);
     s->config = config;
     if (open_store(s, config, e) == -1 ||
-        state_dir_secret(config->state_dir, "api.key", params.secret, e) == -1)
+        state_dir_secret(config->state_dir, "api.key", "all API keys must be made anew",
+                         params.secret, e) == -1)
         return -1;
     s->host = mem_zalloc(sizeof(*s->host));
     params.store = s->store;

@@ -346,7 +346,8 @@ static int build_control(struct process *p, struct err *e)
         .worker_count = p->node_count,
     };
 
-    if (state_dir_secret(p->inputs.config->state_dir, "names.key", params.registry.secret, e) == -1)
+    if (state_dir_secret(p->inputs.config->state_dir, "names.key", "random names will change",
+                         params.registry.secret, e) == -1)
         return -1;
     p->workers = mem_zalloc_array(p->node_count, sizeof(*p->workers));
     p->routes = mem_zalloc_array(p->node_count, sizeof(*p->routes));
