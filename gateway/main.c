@@ -25,6 +25,7 @@
 #include "gateway/api_audit.h"
 #include "gateway/api_host.h"
 #include "gateway/api_plane.h"
+#include "gateway/api_probe.h"
 #include "gateway/api_setup.h"
 #include "gateway/apikey_command.h"
 #include "gateway/cloud.h"
@@ -617,6 +618,8 @@ static void start_here(struct worker *w, void *arg)
 
     gateway_start(n->gateway);
     sshd_start(n->sshd);
+    if (worker_id(w) == 0)
+        api_probe_start(p->api.probe, w);
 }
 
 static void tell_ready(struct process *p)
