@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from lib.api import Api, new_token
-from lib.crossing import Crossing, Visitors
+from lib.crossing import Crossing, Visitors, sessions_by_loop
 from lib.gateway import DOMAIN
 from lib.internal import Inside, add, echo_of, entrance, forward, mark, refused
 from lib.policy import merge, on_request, rule, text_of
@@ -176,6 +176,11 @@ def crossing_under_restarts(scene, api, total, restarts, seconds):
     there are visitors), each with its new session there before the old one goes: nothing is lost.
     """
     crossing = Crossing(scene, api)
+    for i in range(20):
+        if len(sessions_by_loop(scene.gateway)) == SETTINGS["workers"]:
+            break
+        crossing.restart_with_overlap(i)  # chance has left out a worker
+    assert len(sessions_by_loop(scene.gateway)) == SETTINGS["workers"]
     visitors = Visitors(crossing, total)
     dice, count, relays = random.Random(5), 0, 0.0
     while visitors.running and (count < restarts or restarts == 0):
@@ -190,6 +195,7 @@ def crossing_under_restarts(scene, api, total, restarts, seconds):
     assert set(visitors.answered) == set(crossing.names)
     assert min(visitors.answered.values()) >= total // 40, visitors.answered
     assert relays > 0  # visitors and sessions are on different workers
+    crossing.close()
     return visitors, count
 
 
@@ -217,6 +223,7 @@ def crossing_with_gaps(scene, api, total, restarts, seconds):
     assert visitors.lost and {name for name, _, _ in visitors.lost} <= away
     assert {(status, code) for _, status, code in visitors.lost} <= OFFLINE, visitors.lost[:5]
     assert visitors.slowest < 10
+    crossing.close()
     return visitors, count
 
 

@@ -2,10 +2,13 @@
 
 import collections
 import itertools
+import os
 import re
 import threading
 import time
+from pathlib import Path
 
+from lib.api import Api
 from lib.gateway import DOMAIN
 from lib.h2 import H2Conn
 from lib.policy import merge, on_request, text_of
@@ -79,8 +82,12 @@ class Crossing:
         scene.keep(self)
 
     def close(self):
-        """Agents go with their sessions, the cloud endpoint only so."""
-        assert self.api.call("DELETE", f"/endpoints/{self.id}").status in (204, 404)
+        """All of it is gone afterwards; the scene closes it too."""
+        api = Api(self.scene.gateway, self.api.token)  # the connection may have been idle for long
+        assert api.call("DELETE", f"/endpoints/{self.id}").status in (204, 404)
+        api.close()
+        for thing in self.sessions:
+            thing.stop()
 
     def start(self, i, flags="--pooling-enabled"):
         return self.scene.ssh(f"{self.names[i]}.internal:443:127.0.0.1:{self.apps[i].port}",
@@ -101,6 +108,19 @@ class Crossing:
         during()
         self.sessions[i] = self.start(i)
         self.sessions[i].urls(1)
+
+
+def sessions_by_loop(gateway):
+    """How many ssh connections each event loop of the gateway watches."""
+    process = Path(f"/proc/{gateway.pid}")
+    rows = [row.split() for row in (process / "net/tcp").read_text().splitlines()[1:]]
+    inodes = {row[9] for row in rows
+              if row[3] == "01" and int(row[1].partition(":")[2], 16) == gateway.ssh_port}
+    links = {fd: os.readlink(process / "fd" / fd) for fd in os.listdir(process / "fd")}
+    ssh = {fd for fd, to in links.items() if to in {f"socket:[{inode}]" for inode in inodes}}
+    watched = [re.findall(r"^tfd: *(\d+)", (process / "fdinfo" / fd).read_text(), re.M)
+               for fd, to in links.items() if to == "anon_inode:[eventpoll]"]
+    return [n for fds in watched if (n := len(ssh.intersection(fds)))]
 
 
 class Question:
