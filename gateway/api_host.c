@@ -34,6 +34,13 @@ static int put_endpoint(void *arg, const struct api_endpoint_spec *spec, struct 
     return cloud_put(parts->cloud, spec, e);
 }
 
+static void settle_endpoint(void *arg, const char *id)
+{
+    const struct api_host_parts *parts = arg;
+
+    cloud_settle(parts->cloud, id);
+}
+
 static void remove_endpoint(void *arg, const char *id)
 {
     const struct api_host_parts *parts = arg;
@@ -71,6 +78,14 @@ static enum api_name_answer release_name(void *arg, struct str name, struct str 
     const struct api_host_parts *parts = arg;
 
     return names_release(parts->names, name, account, e);
+}
+
+static enum api_name_answer check_release(void *arg, struct str name, struct str account,
+                                          struct err *e)
+{
+    const struct api_host_parts *parts = arg;
+
+    return names_check_release(parts->names, name, account, e);
 }
 
 static bool pick_address(void *arg, char out[API_ADDRESS_BYTES])
@@ -174,10 +189,12 @@ void api_host_init(struct api_host_parts *parts, struct api_host *host,
     host->suffixes = params->suffixes;
     host->policy_check = check_policy;
     host->endpoint_put = put_endpoint;
+    host->endpoint_settle = settle_endpoint;
     host->endpoint_remove = remove_endpoint;
     host->live = take_live;
     host->name_reserve = reserve_name;
     host->name_release = release_name;
+    host->name_check_release = check_release;
     host->address_pick = pick_address;
     host->is_own_host = is_own_host;
     host->certificate_read = read_certificate;

@@ -7,6 +7,7 @@
 #include "base/job.h"
 #include "base/mem.h"
 #include "gateway/api_http.h"
+#include "gateway/api_probe.h"
 #include "gateway/config.h"
 #include "gateway/state_dir.h"
 #include "tunnel/api/api.h"
@@ -52,7 +53,8 @@ int api_setup_open(struct api_setup *s, struct config *config, struct err *e)
     config_ref(config);
     s->config = config;
     if (open_store(s, config, e) == -1 ||
-        state_dir_secret(config->state_dir, "api.key", params.secret, e) == -1)
+        state_dir_secret(config->state_dir, "api.key", "all API keys must be made anew",
+                         params.secret, e) == -1)
         return -1;
     s->host = mem_zalloc(sizeof(*s->host));
     params.store = s->store;
@@ -76,10 +78,12 @@ void api_setup_serve(struct api_setup *s)
     s->jobs = job_pool_new((unsigned)s->config->api_threads);
     params.jobs = s->jobs;
     s->http = api_http_new(&params);
+    s->probe = api_probe_new(s->api, s->jobs);
 }
 
 void api_setup_stop(struct api_setup *s)
 {
+    api_probe_stop(s->probe);
     if (s->jobs != NULL)
         job_pool_free(s->jobs);
     s->jobs = NULL;
@@ -87,6 +91,7 @@ void api_setup_stop(struct api_setup *s)
 
 void api_setup_fini(struct api_setup *s)
 {
+    api_probe_free(s->probe);
     api_http_free(s->http);
     api_free(s->api);
     mem_free(s->host);

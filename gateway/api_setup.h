@@ -12,6 +12,7 @@
 struct api;
 struct api_host;
 struct api_http;
+struct api_probe;
 struct config;
 struct job_pool;
 struct seal_key;
@@ -25,6 +26,7 @@ struct api_setup {
     struct api *api;           /* owned */
     struct job_pool *jobs;     /* owned: threads of calls; NULL: of a command, which calls itself */
     struct api_http *http;     /* owned; NULL likewise */
+    struct api_probe *probe;   /* owned; NULL likewise */
 };
 
 /* What stands in state_dir. */

@@ -15,8 +15,9 @@
 
 /* The version of an endpoint that is online. */
 struct version {
-    struct endpoint *ep; /* counted */
-    UT_hash_handle hh;   /* by ep->id */
+    struct endpoint *ep;     /* counted */
+    struct endpoint *before; /* counted: still online at another address; NULL: none is */
+    UT_hash_handle hh;       /* by ep->id */
 };
 
 struct cloud {
@@ -141,27 +142,34 @@ static void let_go(struct cloud *c, struct endpoint *ep)
 
 /* ---- versions -------------------------------------------------------------------------------- */
 
-/* Notes the version that is online (NULL: none is); returns the one before, with its reference, or NULL. */
-static struct endpoint *swap_version(struct cloud *c, const char *id, struct endpoint *ep)
+/* Takes what is noted under this id; all NULL: nothing is. */
+static struct version take_version(struct cloud *c, const char *id)
 {
-    struct endpoint *old = NULL;
+    struct version taken = { .ep = NULL };
     struct version *v;
 
     (void)pthread_mutex_lock(&c->lock);
     HASH_FIND_STR(c->versions, id, v);
     if (v != NULL) {
-        old = v->ep;
+        taken = *v;
         HASH_DEL(c->versions, v);
         mem_free(v);
     }
-    if (ep != NULL) {
-        v = mem_zalloc(sizeof(*v));
-        v->ep = ep;
-        endpoint_ref(ep);
-        HASH_ADD_KEYPTR(hh, c->versions, ep->id, strlen(ep->id), v);
-    }
     (void)pthread_mutex_unlock(&c->lock);
-    return old;
+    return taken;
+}
+
+/* Notes the version that is online, and the one before that is (taken; NULL: none). */
+static void note_version(struct cloud *c, struct endpoint *ep, struct endpoint *before)
+{
+    struct version *v = mem_zalloc(sizeof(*v));
+
+    v->ep = ep;
+    endpoint_ref(ep);
+    v->before = before;
+    (void)pthread_mutex_lock(&c->lock);
+    HASH_ADD_KEYPTR(hh, c->versions, ep->id, strlen(ep->id), v);
+    (void)pthread_mutex_unlock(&c->lock);
 }
 
 static struct endpoint *make_endpoint(struct cloud *c, const struct api_endpoint_spec *spec,
@@ -188,10 +196,18 @@ static struct endpoint *make_endpoint(struct cloud *c, const struct api_endpoint
     return ep;
 }
 
+/* NULL is fine. */
+static void end_version(struct cloud *c, struct endpoint *ep)
+{
+    if (ep != NULL)
+        let_go(c, ep);
+    endpoint_unref(ep);
+}
+
 int cloud_put(struct cloud *c, const struct api_endpoint_spec *spec, struct err *e)
 {
     struct endpoint *ep = make_endpoint(c, spec, e);
-    struct endpoint *old;
+    struct version old;
 
     if (ep == NULL)
         return -1;
@@ -199,22 +215,39 @@ int cloud_put(struct cloud *c, const struct api_endpoint_spec *spec, struct err 
         endpoint_unref(ep);
         return -1;
     }
-    old = swap_version(c, ep->id, ep);
+    old = take_version(c, ep->id);
     /* At the same address it has been replaced; at another one it is still online. */
-    if (old != NULL && !endpoint_has_same_address(old, ep))
-        let_go(c, old);
-    endpoint_unref(old);
+    if (old.ep != NULL && endpoint_has_same_address(old.ep, ep)) {
+        endpoint_unref(old.ep);
+        old.ep = NULL;
+    }
+    end_version(c, old.before);
+    note_version(c, ep, old.ep);
     endpoint_unref(ep);
     return 0;
 }
 
+void cloud_settle(struct cloud *c, const char *id)
+{
+    struct endpoint *before = NULL;
+    struct version *v;
+
+    (void)pthread_mutex_lock(&c->lock);
+    HASH_FIND_STR(c->versions, id, v);
+    if (v != NULL) {
+        before = v->before;
+        v->before = NULL;
+    }
+    (void)pthread_mutex_unlock(&c->lock);
+    end_version(c, before);
+}
+
 void cloud_remove(struct cloud *c, const char *id)
 {
-    struct endpoint *old = swap_version(c, id, NULL);
+    struct version old = take_version(c, id);
 
-    if (old != NULL)
-        let_go(c, old);
-    endpoint_unref(old);
+    end_version(c, old.before);
+    end_version(c, old.ep);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -240,7 +273,7 @@ int cloud_preload(struct cloud *c, const struct api_endpoint_spec *spec, struct 
         return -1;
     rc = control_preload(c->control, ep, e);
     if (rc == 0)
-        endpoint_unref(swap_version(c, ep->id, ep));
+        note_version(c, ep, NULL);
     endpoint_unref(ep);
     return rc;
 }
@@ -272,6 +305,7 @@ void cloud_free(struct cloud *c)
     HASH_ITER(hh, c->versions, v, next)
     {
         HASH_DEL(c->versions, v);
+        endpoint_unref(v->before);
         endpoint_unref(v->ep);
         mem_free(v);
     }

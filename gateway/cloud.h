@@ -40,9 +40,11 @@ int cloud_check_policy(struct cloud *c, struct str account, const struct url *ur
 
 /*
  * Makes the endpoint live, or puts it in the place of the one with its id. Returns 0 when every worker
- * serves it; or -1 with e (of the policy, or of registry_add()) and everything as it was.
+ * serves it; or -1 with e (of the policy, or of registry_add()) and everything as it was. One that was at
+ * another address serves there until cloud_settle(), or is put back.
  */
 int cloud_put(struct cloud *c, const struct api_endpoint_spec *spec, struct err *e);
+void cloud_settle(struct cloud *c, const char *id);
 /* Returns when no worker gives it new requests. Unknown ids are fine. */
 void cloud_remove(struct cloud *c, const char *id);
 

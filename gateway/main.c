@@ -25,6 +25,7 @@
 #include "gateway/api_audit.h"
 #include "gateway/api_host.h"
 #include "gateway/api_plane.h"
+#include "gateway/api_probe.h"
 #include "gateway/api_setup.h"
 #include "gateway/apikey_command.h"
 #include "gateway/cloud.h"
@@ -346,7 +347,8 @@ static int build_control(struct process *p, struct err *e)
         .worker_count = p->node_count,
     };
 
-    if (state_dir_secret(p->inputs.config->state_dir, "names.key", params.registry.secret, e) == -1)
+    if (state_dir_secret(p->inputs.config->state_dir, "names.key", "random names will change",
+                         params.registry.secret, e) == -1)
         return -1;
     p->workers = mem_zalloc_array(p->node_count, sizeof(*p->workers));
     p->routes = mem_zalloc_array(p->node_count, sizeof(*p->routes));
@@ -621,6 +623,8 @@ static void start_here(struct worker *w, void *arg)
 
     gateway_start(n->gateway);
     sshd_start(n->sshd);
+    if (worker_id(w) == 0)
+        api_probe_start(p->api.probe, w);
 }
 
 static void tell_ready(struct process *p)

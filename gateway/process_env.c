@@ -35,6 +35,8 @@ void process_prepare(void)
 
     /* A peer that went away is an error of the write, not of the process. */
     (void)signal(SIGPIPE, SIG_IGN);
+    /* So is a file that may not grow further (RLIMIT_FSIZE). */
+    (void)signal(SIGXFSZ, SIG_IGN);
     if (getrlimit(RLIMIT_NOFILE, &files) == -1)
         return;
     files.rlim_cur = files.rlim_max;

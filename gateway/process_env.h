@@ -13,7 +13,7 @@
  */
 void process_reexec(char **argv);
 
-/* Ignores SIGPIPE and allows as many open descriptors as the system permits. */
+/* Ignores SIGPIPE and SIGXFSZ and allows as many open descriptors as the system permits. */
 void process_prepare(void);
 
 /* CPUs this process may run on, from 1 to max. */

@@ -38,6 +38,8 @@ static int check_dir(const char *dir, struct err *e)
     /* Private keys are in it, so nobody else may look; the mode of an old folder is mended. */
     if ((st.st_mode & 077) != 0 && chmod(dir, 0700) == -1)
         return err_set_errno(e, errno, "cannot make state_dir %s private", dir);
+    if (faccessat(AT_FDCWD, dir, R_OK | W_OK | X_OK, AT_EACCESS) == -1)
+        return err_set_errno(e, errno, "state_dir %s must be writable", dir);
     return 0;
 }
 
@@ -66,11 +68,11 @@ int state_dir_open(const char *dir, struct err *e)
     return fd;
 }
 
-int state_dir_secret(const char *dir, const char *name, uint8_t out[STATE_DIR_SECRET_BYTES],
-                     struct err *e)
+int state_dir_secret(const char *dir, const char *name, const char *loss,
+                     uint8_t out[STATE_DIR_SECRET_BYTES], struct err *e)
 {
     char *path = join(dir, name);
-    int rc = key_file_load(path, "random names will change", out, e);
+    int rc = key_file_load(path, loss, out, e);
 
     mem_free(path);
     return rc;

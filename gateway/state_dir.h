@@ -17,16 +17,17 @@ enum { STATE_DIR_SECRET_BYTES = KEY_FILE_BYTES };
 
 /*
  * Makes dir (not its parents) when it is missing, and locks it. Returns the lock, a descriptor that
- * the caller closes at the end, or -1 with E_SYSTEM: cannot be made, is no folder, belongs to
- * someone else, or another process has it.
+ * the caller closes at the end, or -1 with E_SYSTEM: cannot be made or written, is no folder, belongs
+ * to someone else, or another process has it.
  */
 int state_dir_open(const char *dir, struct err *e);
 
 /*
  * Reads the secret `name` in dir, or makes it from random bytes (mode 0600). Returns 0, or -1 with
- * E_SYSTEM; a file of another length, or that others may read, is refused (base/key_file.h).
+ * E_SYSTEM; a file of another length, or that others may read, is refused, with `loss` as of
+ * key_file_load().
  */
-int state_dir_secret(const char *dir, const char *name, uint8_t out[STATE_DIR_SECRET_BYTES],
-                     struct err *e);
+int state_dir_secret(const char *dir, const char *name, const char *loss,
+                     uint8_t out[STATE_DIR_SECRET_BYTES], struct err *e);
 
 #endif

@@ -237,6 +237,60 @@ enum api_name_answer names_reserve(struct names *n, struct str name, struct str 
     return answer;
 }
 
+/* A look at what would be without the name; control's part of it, which ends with the answer. */
+struct probe {
+    struct change change;
+    struct domains *next; /* owned */
+};
+
+static void on_probed(void *arg, const struct registry *r)
+{
+    struct probe *p = arg;
+    struct err e = { .code = E_OK };
+
+    (void)admit_released(&p->change, r, p->next, &e);
+    question_answer(p->change.question, &e);
+    domains_free(p->next);
+    mem_free(p->change.account);
+    mem_free(p);
+}
+
+/* Under the lock. */
+static enum api_name_answer check_release(struct names *n, const struct spot *spot,
+                                          struct str account, struct err *e)
+{
+    struct question *q;
+    struct probe *p;
+
+    if (domains_find_clash(n->live, str_from(spot->host), spot->port, account) != DOMAINS_OWN)
+        return API_NAME_OK; /* nothing is live of it */
+    q = question_new(n->questions);
+    p = mem_zalloc(sizeof(*p));
+    p->change.question = q;
+    p->change.spot = *spot;
+    p->change.account = str_dup(account);
+    p->next = domains_copy(n->live);
+    domains_remove(p->next, str_from(spot->host), spot->port);
+    control_look(n->control, on_probed, p);
+    if (question_await(q, e) == 0)
+        return API_NAME_OK;
+    return e->code == E_ENDPOINT_ONLINE ? API_NAME_USED : API_NAME_FAILED;
+}
+
+enum api_name_answer names_check_release(struct names *n, struct str name, struct str account,
+                                         struct err *e)
+{
+    enum api_name_answer answer;
+    struct spot spot;
+
+    if (spot_parse(name, &spot, e) == -1)
+        return API_NAME_FAILED;
+    (void)pthread_mutex_lock(&n->lock);
+    answer = check_release(n, &spot, account, e);
+    (void)pthread_mutex_unlock(&n->lock);
+    return answer;
+}
+
 static enum api_name_answer release(struct names *n, struct str name, const struct spot *spot,
                                     struct str account, struct err *e)
 {

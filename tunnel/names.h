@@ -3,7 +3,7 @@
  * what the management API does. Control has a copy of the whole, and a change is done when control has it.
  * A name of the API that the operator reserves for somebody else counts for nothing as long as that is so.
  * Owns:   both sets of reservations.
- * Thread: new, add, start, stop and free on main, configure there too; reserve, release and pick on any that
+ * Thread: new, add, start, stop and free on main, configure there too; all else on any that
  *         may block, never a worker's loop or the control thread, which is waited for.
  * Limits: DOMAINS_MAX names of both together.
  */
@@ -50,6 +50,9 @@ enum api_name_answer names_reserve(struct names *n, struct str name, struct str 
  */
 enum api_name_answer names_release(struct names *n, struct str name, struct str account,
                                    struct err *e);
+/* What that would answer; changes nothing. */
+enum api_name_answer names_check_release(struct names *n, struct str name, struct str account,
+                                         struct err *e);
 /* The port of a TCP address that nobody has reserved or uses, by chance. 0: none is left. */
 uint16_t names_pick_port(struct names *n);
 

@@ -8,10 +8,13 @@ import time
 import pytest
 
 from lib import clients
+from lib.api import Api, new_token
 from lib.content import digest, pieces
 from lib.raw import Conn
 from test_04_streaming import transfer
 from test_06_robustness import crowd, many_tunnels
+from test_12_cloud_forward import SETTINGS as CROSSING
+from test_12_cloud_forward import crossing_under_restarts, crossing_with_gaps
 
 pytestmark = pytest.mark.soak
 MIB = 1024 * 1024
@@ -131,3 +134,17 @@ def test_names_come_and_go(scene):
         round_trip(("alice", "alice2", "bob", "carol")[i % 4])
     gateway.wait_idle()
     gateway.assert_growth(before)
+
+
+@pytest.mark.parametrize("cross, total", [(crossing_under_restarts, 100_000),
+                                          (crossing_with_gaps, 20_000)])
+def test_crossing_of_20_sessions(scene, cross, total):
+    """A cloud endpoint routes to 20 sessions by path, header and chance; they restart all the while."""
+    gateway = scene.start_gateway(CROSSING)
+    api = scene.keep(Api(gateway, new_token(gateway, "--account", "alice")))
+    cross(scene, api, 2000, 1, 60)
+    before = gateway.rss()
+    _, restarts = cross(scene, api, total, 0, 1200)
+    assert restarts > 20
+    print(f"resident: {before / MIB:.0f} MiB, then {gateway.rss() / MIB:.0f} MiB")
+    gateway.assert_growth(before, 64 * MIB)

@@ -35,11 +35,6 @@ struct api *api_new(const struct api_params *params)
     return a;
 }
 
-bool api_is_well(const struct api *a)
-{
-    return !atomic_load_explicit(&a->store_failed, memory_order_relaxed);
-}
-
 void api_free(struct api *a)
 {
     if (a == NULL)

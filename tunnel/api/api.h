@@ -108,6 +108,8 @@ struct api_response {
 void api_call(struct api *a, const struct api_request *request, struct api_response *out);
 /* Did the store take the last change it was given? Never waits. */
 bool api_is_well(const struct api *a);
+/* If not, gives it a small one of our own. Returns whether it takes changes. Blocks. */
+bool api_try_store(struct api *a);
 /* The answer to a request that failed before api_call(), such as at api_authenticate(). */
 void api_refuse(struct api *a, const struct api_error *e, struct api_response *out);
 void api_response_fini(struct api_response *r);

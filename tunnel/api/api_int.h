@@ -35,8 +35,13 @@ bool api_may_see(const struct api_call *c, const char *account);
  * account, their count. Returns 0, or -1 with the error set: a key is taken, there are too many.
  */
 int api_objects_write(struct api_call *c, const struct api_change *ch);
+
+/* ---- commit.c ------------------------------------------------------------------------------- */
+
 /* Commits. Returns 1 when it is done, 0 when what the call looked at has changed, -1 with the error set. */
 int api_objects_commit(struct api_call *c);
+/* Fails with API_STORE. */
+int api_fail_unwritten(struct api_call *c);
 
 /* ---- the verbs ------------------------------------------------------------------------------ */
 

@@ -270,13 +270,10 @@ static int put(struct api_call *c, const json_t *object, struct err *e)
 
 static int apply(struct api_call *c, const struct api_change *ch)
 {
-    const struct api_host *host = api_call_host(c);
     struct err e = { 0 };
 
-    if (ch->op == API_DELETE) {
-        host->endpoint_remove(host->arg, ch->id);
+    if (ch->op == API_DELETE)
         return 0;
-    }
     return put(c, ch->after, &e) == -1 ? refuse_put(c, ch->after, &e) : 0;
 }
 
@@ -287,8 +284,21 @@ static void revert(struct api_call *c, const struct api_change *ch)
 
     if (ch->op == API_CREATE)
         host->endpoint_remove(host->arg, ch->id);
-    else
-        (void)put(c, ch->before, &ignored); /* somebody has taken the name meanwhile, at worst */
+    if (ch->op != API_UPDATE)
+        return;
+    (void)put(c, ch->before, &ignored); /* fails only when the process ends */
+    host->endpoint_settle(host->arg, ch->id);
+}
+
+/* It serves until it is gone for good, and where it was until it is somewhere else for good. */
+static void settle(struct api_call *c, const struct api_change *ch)
+{
+    const struct api_host *host = api_call_host(c);
+
+    if (ch->op == API_DELETE)
+        host->endpoint_remove(host->arg, ch->id);
+    else if (ch->op == API_UPDATE)
+        host->endpoint_settle(host->arg, ch->id);
 }
 
 /* ---- showing --------------------------------------------------------------------------------- */
@@ -444,5 +454,6 @@ const struct api_resource api_resource_endpoints = {
     .keys = keys,
     .apply = apply,
     .revert = revert,
+    .settle = settle,
     .show = show,
 };

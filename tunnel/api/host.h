@@ -173,6 +173,9 @@ struct api_host {
                                          struct err *e);
     enum api_name_answer (*name_release)(void *arg, struct str name, struct str account,
                                          struct err *e);
+    /* What name_release() would answer; changes nothing. */
+    enum api_name_answer (*name_check_release)(void *arg, struct str name, struct str account,
+                                               struct err *e);
     /* Writes a TCP address that can be reserved, "host:port". false: there is none. */
     bool (*address_pick)(void *arg, char out[API_ADDRESS_BYTES]);
     /* What an own region is called, in resolves_to and region; NULL: it has no name. */
@@ -180,9 +183,11 @@ struct api_host {
 
     /*
      * Makes a cloud endpoint live, or puts another in the place of the one with this id. Returns 0
-     * when every worker serves it, or -1 with e and everything as it was.
+     * when every worker serves it, or -1 with e and everything as it was. One that was at another
+     * address serves there until endpoint_settle().
      */
     int (*endpoint_put)(void *arg, const struct api_endpoint_spec *spec, struct err *e);
+    void (*endpoint_settle)(void *arg, const char *id);
     /* Returns when no worker gives it new requests. */
     void (*endpoint_remove)(void *arg, const char *id);
 

@@ -329,20 +329,6 @@ static int write_count(struct api_call *c, const struct api_change *ch)
     return 0;
 }
 
-/* Puts the counts that changed. */
-static void put_counts(struct api_call *c)
-{
-    const char *key;
-    json_t *n;
-
-    json_object_foreach(c->counts, key, n)
-    {
-        store_txn_put(c->txn, arena_str(&c->arena, str_from(key)),
-                      arena_fmt(&c->arena, "%lld", (long long)json_integer_value(n)));
-    }
-    (void)json_object_clear(c->counts);
-}
-
 static int write_object(struct api_call *c, const struct api_change *ch)
 {
     struct str id = str_from(ch->id);
@@ -371,20 +357,6 @@ int api_objects_write(struct api_call *c, const struct api_change *ch)
     return write_object(c, ch);
 }
 
-int api_objects_commit(struct api_call *c)
-{
-    struct err e = { 0 };
-    int rc;
-
-    put_counts(c);
-    rc = store_commit(c->api->store, c->txn, NULL, &e);
-    atomic_store_explicit(&c->api->store_failed, rc == -1 && e.code == E_STORE,
-                          memory_order_relaxed);
-    if (rc == -1)
-        return api_fail(c, API_STORE, "The change could not be stored: %s", e.msg);
-    return rc;
-}
-
 /* ---- deleting many -------------------------------------------------------------------------- */
 
 int api_delete_child(struct api_call *c, const struct api_resource *r, const json_t *object)
@@ -398,14 +370,4 @@ int api_delete_child(struct api_call *c, const struct api_resource *r, const jso
     };
 
     return api_objects_write(c, &ch);
-}
-
-int api_commit_piece(struct api_call *c)
-{
-    int rc = api_objects_commit(c);
-
-    if (rc == 0)
-        return api_fail(c, API_STORE, "The objects are being changed by somebody else; try again.");
-    store_txn_init(c->txn);
-    return rc == 1 ? 0 : -1;
 }

@@ -74,11 +74,22 @@ static int reserve(struct api_call *c, const json_t *object)
                     api_get_text(object, "addr"));
 }
 
-static enum api_name_answer release(struct api_call *c, const json_t *object, struct err *e)
+static void release(struct api_call *c, const json_t *object)
+{
+    const struct api_host *host = api_call_host(c);
+    struct err ignored;
+
+    /* At worst it stays reserved until a restart. */
+    (void)host->name_release(host->arg, api_get(object, "addr"), api_get(object, "account"),
+                             &ignored);
+}
+
+static enum api_name_answer check_release(struct api_call *c, const json_t *object, struct err *e)
 {
     const struct api_host *host = api_call_host(c);
 
-    return host->name_release(host->arg, api_get(object, "addr"), api_get(object, "account"), e);
+    return host->name_check_release(host->arg, api_get(object, "addr"), api_get(object, "account"),
+                                    e);
 }
 
 static int apply(struct api_call *c, const struct api_change *ch)
@@ -90,7 +101,7 @@ static int apply(struct api_call *c, const struct api_change *ch)
         return 0;
     if (ch->op == API_CREATE)
         return reserve(c, ch->after);
-    answer = release(c, ch->before, &e);
+    answer = check_release(c, ch->before, &e);
     if (answer == API_NAME_USED)
         return api_fail(c, API_IN_USE, "A cloud endpoint is at %s; delete it, or move it, first.",
                         api_get_text(ch->before, "addr"));
@@ -100,15 +111,15 @@ static int apply(struct api_call *c, const struct api_change *ch)
 
 static void revert(struct api_call *c, const struct api_change *ch)
 {
-    const struct api_host *host = api_call_host(c);
-    struct err ignored;
-
     if (ch->op == API_CREATE)
-        (void)release(c, ch->after, &ignored); /* nobody can have used it yet */
-    else if (ch->op == API_DELETE)
-        (void)host->name_reserve(host->arg, api_get(ch->before, "addr"),
-                                 api_get(ch->before, "account"),
-                                 &ignored); /* at worst it is taken */
+        release(c, ch->after);
+}
+
+/* Nobody else may have the address before it is gone for good. */
+static void settle(struct api_call *c, const struct api_change *ch)
+{
+    if (ch->op == API_DELETE)
+        release(c, ch->before);
 }
 
 static const char *const columns[] = { "addr", "description", "created_at", NULL };
@@ -129,4 +140,5 @@ const struct api_resource api_resource_reserved_addrs = {
     .keys = keys,
     .apply = apply,
     .revert = revert,
+    .settle = settle,
 };

@@ -265,11 +265,22 @@ static enum api_name_answer reserve(struct api_call *c, const json_t *object, st
     return host->name_reserve(host->arg, api_get(object, "domain"), api_get(object, "account"), e);
 }
 
-static enum api_name_answer release(struct api_call *c, const json_t *object, struct err *e)
+static void release(struct api_call *c, const json_t *object)
+{
+    const struct api_host *host = api_call_host(c);
+    struct err ignored;
+
+    /* At worst it stays reserved until a restart. */
+    (void)host->name_release(host->arg, api_get(object, "domain"), api_get(object, "account"),
+                             &ignored);
+}
+
+static enum api_name_answer check_release(struct api_call *c, const json_t *object, struct err *e)
 {
     const struct api_host *host = api_call_host(c);
 
-    return host->name_release(host->arg, api_get(object, "domain"), api_get(object, "account"), e);
+    return host->name_check_release(host->arg, api_get(object, "domain"),
+                                    api_get(object, "account"), e);
 }
 
 static int apply(struct api_call *c, const struct api_change *ch)
@@ -281,19 +292,22 @@ static int apply(struct api_call *c, const struct api_change *ch)
     if (ch->op == API_CREATE)
         answer = reserve(c, object, &e);
     else if (ch->op == API_DELETE)
-        answer = release(c, object, &e);
+        answer = check_release(c, object, &e);
     return answer == API_NAME_OK ? 0
                                  : api_fail_reservation(c, answer, api_get(object, "domain"), &e);
 }
 
 static void revert(struct api_call *c, const struct api_change *ch)
 {
-    struct err ignored;
-
     if (ch->op == API_CREATE)
-        (void)release(c, ch->after, &ignored); /* at worst it stays reserved until a restart */
-    else if (ch->op == API_DELETE)
-        (void)reserve(c, ch->before, &ignored); /* somebody has taken it meanwhile, at worst */
+        release(c, ch->after);
+}
+
+/* Nobody else may have the name before it is gone for good. */
+static void settle(struct api_call *c, const struct api_change *ch)
+{
+    if (ch->op == API_DELETE)
+        release(c, ch->before);
 }
 
 /* ---- showing --------------------------------------------------------------------------------- */
@@ -370,5 +384,6 @@ const struct api_resource api_resource_reserved_domains = {
     .keys = keys,
     .apply = apply,
     .revert = revert,
+    .settle = settle,
     .show = show,
 };

@@ -222,6 +222,8 @@ struct api_resource {
      */
     int (*apply)(struct api_call *c, const struct api_change *ch);
     void (*revert)(struct api_call *c, const struct api_change *ch);
+    /* Takes from the data plane what it had to keep until the change was written. */
+    void (*settle)(struct api_call *c, const struct api_change *ch);
     /* Completes `shown`, which has all fields already, with what must be computed. */
     int (*show)(struct api_call *c, const json_t *object, json_t *shown);
 };

@@ -102,12 +102,16 @@ static int carry_out(struct api_call *c, const struct api_change *ch)
 
     if (api_objects_write(c, ch) == -1)
         return -1;
+    if (!api_try_store(c->api))
+        return api_fail_unwritten(c);
     shown = show_for_others(c, ch);
     if (shown == NULL)
         return -1;
     rc = r->apply != NULL && r->apply(c, ch) == -1 ? -1 : 1;
     if (rc == 1) {
         rc = api_objects_commit(c);
+        if (rc == 1 && r->settle != NULL)
+            r->settle(c, ch);
         if (rc == 1)
             tell(c, ch, shown);
         else if (r->revert != NULL)

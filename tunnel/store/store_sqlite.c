@@ -333,13 +333,28 @@ static int forget_leases(struct sqlite_store *q, struct err *e)
     return finish(q, rc == 0 ? 1 : -1, e) == 1 ? 0 : -1;
 }
 
+/* Closing folds the log into the database, and then removes it; not when that may be damaged. */
+static void keep_log(struct sqlite_store *q, int keep)
+{
+    (void)sqlite3_db_config(q->writer, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep, NULL); /* is known */
+}
+
+static int check_file(struct sqlite_store *q, struct err *e)
+{
+    keep_log(q, 1);
+    if (sqlite_file_check(q->writer, q->path, e) == -1)
+        return -1;
+    keep_log(q, 0);
+    return 0;
+}
+
 static int set_up(struct sqlite_store *q, struct err *e)
 {
     q->lock_fd = sqlite_file_lock(q->path, e);
     if (q->lock_fd == -1)
         return -1;
     q->writer = sqlite_file_connect(q->path, SQLITE_OPEN_READWRITE, e);
-    if (q->writer == NULL || sqlite_file_check(q->writer, q->path, e) == -1 ||
+    if (q->writer == NULL || check_file(q, e) == -1 ||
         sqlite_file_use_log(q->writer, q->path, e) == -1 ||
         sqlite_run(q->writer, q->path, writer_setup, e) == -1 ||
         sqlite_file_migrate(q->writer, q->path, e) == -1)

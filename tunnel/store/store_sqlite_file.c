@@ -150,10 +150,14 @@ static int read_number(sqlite3 *db, const char *path, const char *sql, uint64_t 
 static int check_pages(sqlite3 *db, const char *path, struct err *e)
 {
     char found[FOUND_BYTES];
+    const char *last;
 
     if (read_text(db, path, "PRAGMA integrity_check(1)", found, e) == -1)
         return -1;
-    return str_eq(str_from(found), STR("ok")) ? 0 : damaged(path, found, e);
+    if (str_eq(str_from(found), STR("ok")))
+        return 0;
+    last = strrchr(found, '\n'); /* behind a headline */
+    return damaged(path, last != NULL ? last + 1 : found, e);
 }
 
 int sqlite_file_use_log(sqlite3 *db, const char *path, struct err *e)
@@ -246,15 +250,16 @@ static int fill_draft(const char *draft, struct err *e)
     return rc;
 }
 
-/* SQLite would take the log of a database that is gone for that of the new one. */
+/* SQLite would take the log of a database that is gone for that of the new one. An empty one is none. */
 static int check_no_log(const char *path, struct err *e)
 {
     size_t n = strlen(path) + sizeof("-wal");
     char *log = mem_zalloc(n);
+    struct stat st;
     int rc = 0;
 
     (void)snprintf(log, n, "%s-wal", path);
-    if (access(log, F_OK) == 0)
+    if (stat(log, &st) == 0 && st.st_size > 0)
         rc = err_set(e, E_STORE, "%s is gone but its log %s is there; restore it from a backup",
                      path, log);
     mem_free(log);

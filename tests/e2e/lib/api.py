@@ -9,8 +9,8 @@ from lib.gateway import BINARY
 
 def apikey(gateway, *options):
     """`sallyport apikey create`; returns the finished process."""
-    return subprocess.run([BINARY, "apikey", "create", "-c", gateway.config_file, *options],
-                          capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([*gateway.enter, BINARY, "apikey", "create", "-c", gateway.config_file,
+                           *options], capture_output=True, text=True, timeout=60, check=False)
 
 
 def new_token(gateway, *options):

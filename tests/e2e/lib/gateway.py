@@ -46,11 +46,12 @@ class Gateway:
     """
     Listens on free ports of `address`. `settings` are laid over the default configuration;
     `authorized` are the lines of authorized_keys (default: all keys of the tests with their accounts).
-    With `makes_keys` it starts with nothing and makes all its host keys.
+    With `makes_keys` it starts with nothing and makes all its host keys. `wrap` are words in front of the
+    program, which it is started by.
     """
 
     def __init__(self, directory, keys, settings=None, authorized=None, address="127.0.0.1",
-                 env=None, makes_keys=False):
+                 env=None, makes_keys=False, wrap=()):
         self.directory = Path(directory)
         self.keys = keys
         self.address = address
@@ -61,6 +62,8 @@ class Gateway:
         self.settings = config.merge(self.defaults(), settings or {})
         self.env = {**os.environ, "UBSAN_OPTIONS": "print_stacktrace=1", **(env or {})}
         self.makes_keys = makes_keys
+        self.wrap = wrap
+        self.enter = ()  # words by which another program sees the files that it sees
         self.process = None
         self.log = []
         self.noise = []
@@ -104,7 +107,7 @@ class Gateway:
 
     def start(self, seconds=20):
         self._take_slow_keys()
-        argv = [*WRAP, str(BINARY), "serve", "-c", str(self.config_file)]
+        argv = [*self.wrap, *WRAP, str(BINARY), "serve", "-c", str(self.config_file)]
         self.process = _GatewayProcess(self, argv, self.env)
         ready = wait_until(self._find_ready, lambda: "ready line: " + self.process.describe(),
                            seconds)

@@ -45,7 +45,7 @@ static struct seal_key *make_seal_key(void)
     return key;
 }
 
-struct scene *scene_new_limited(uint64_t requests_per_minute, uint64_t objects_max)
+static struct scene *make(struct store *store, uint64_t requests_per_minute, uint64_t objects_max)
 {
     struct scene *s = mem_zalloc(sizeof(*s));
     struct api_params params = {
@@ -54,7 +54,7 @@ struct scene *scene_new_limited(uint64_t requests_per_minute, uint64_t objects_m
         .objects_max = objects_max != 0 ? objects_max : OBJECTS_MAX,
     };
 
-    s->store = store_memory_new();
+    s->store = store;
     s->host = (struct api_host){ .arg = s, .changed = on_changed };
     params.store = s->store;
     s->seal_key = make_seal_key();
@@ -67,9 +67,19 @@ struct scene *scene_new_limited(uint64_t requests_per_minute, uint64_t objects_m
     return s;
 }
 
+struct scene *scene_new_limited(uint64_t requests_per_minute, uint64_t objects_max)
+{
+    return make(store_memory_new(), requests_per_minute, objects_max);
+}
+
 struct scene *scene_new(void)
 {
     return scene_new_limited(0, 0);
+}
+
+struct scene *scene_new_over(struct store *store)
+{
+    return make(store, 0, 0);
 }
 
 void scene_free(struct scene *s)

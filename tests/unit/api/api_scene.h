@@ -37,6 +37,8 @@ struct scene {
 struct scene *scene_new(void);
 /* With other limits; 0: no limit of requests, the default of objects. */
 struct scene *scene_new_limited(uint64_t requests_per_minute, uint64_t objects_max);
+/* Over another store, which is taken. */
+struct scene *scene_new_over(struct store *store);
 void scene_free(struct scene *s);
 
 /* A call of `who`; `target` has the query behind "?", `body` may be NULL. Returns the status. */

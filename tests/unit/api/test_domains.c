@@ -47,6 +47,15 @@ static enum api_name_answer release(void *arg, struct str name, struct str accou
     return note("release", name);
 }
 
+static enum api_name_answer check_release(void *arg, struct str name, struct str account,
+                                          struct err *e)
+{
+    (void)arg;
+    assert_true(account.n > 0);
+    (void)err_set(e, E_LIMIT, "played");
+    return note("check", name);
+}
+
 static bool pick(void *arg, char out[API_ADDRESS_BYTES])
 {
     (void)arg;
@@ -84,6 +93,7 @@ static int set_up(void **state)
     s->host.suffixes = suffixes;
     s->host.name_reserve = reserve;
     s->host.name_release = release;
+    s->host.name_check_release = check_release;
     s->host.address_pick = pick;
     s->host.is_own_host = is_own;
     s->host.certificate_read = read_pair;

@@ -124,10 +124,10 @@ static void state_dir_secret_is_made_once(void **state)
     struct err e;
 
     assert_int_equal(mkdir(p->dir, 0700), 0);
-    assert_int_equal(state_dir_secret(p->dir, "names.key", first, &e), 0);
+    assert_int_equal(state_dir_secret(p->dir, "names.key", "names change", first, &e), 0);
     assert_memory_not_equal(first, zero, sizeof(first));
     assert_int_equal(mode_of(p->file), 0600);
-    assert_int_equal(state_dir_secret(p->dir, "names.key", second, &e), 0);
+    assert_int_equal(state_dir_secret(p->dir, "names.key", "names change", second, &e), 0);
     assert_memory_equal(first, second, sizeof(first));
 }
 
@@ -146,7 +146,7 @@ static void state_dir_secret_damaged_is_refused(void **state)
         assert_int_not_equal(fd, -1);
         assert_int_equal(write(fd, bytes, lengths[i]), (ssize_t)lengths[i]);
         assert_int_equal(close(fd), 0);
-        assert_int_equal(state_dir_secret(p->dir, "names.key", secret, &e), -1);
+        assert_int_equal(state_dir_secret(p->dir, "names.key", "names change", secret, &e), -1);
         assert_non_null(strstr(e.msg, "is damaged"));
     }
 }

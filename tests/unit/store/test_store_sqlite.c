@@ -58,6 +58,7 @@ static void assert_says(const struct err *e, const char *why)
     assert_int_equal(e->code, E_STORE);
     if (strstr(e->msg, why) == NULL)
         fail_msg("\"%s\" does not say \"%s\"", e->msg, why);
+    assert_null(strchr(e->msg, '\n'));
 }
 
 static void assert_not_opened(struct store_scene *sc, const char *why)
@@ -412,6 +413,73 @@ static void random_bytes_in_the_middle_are_found(void **state)
     scene_open(sc); /* looking changed nothing */
 }
 
+/* The bytes of a file, *n of them, for mem_free(). */
+static char *read_file(const char *path, size_t *n)
+{
+    int fd = open(path, O_RDONLY);
+    char *bytes;
+
+    assert_int_not_equal(fd, -1);
+    *n = (size_t)size_of(path);
+    bytes = mem_alloc(*n + 1);
+    assert_int_equal(read(fd, bytes, *n), (ssize_t)*n);
+    assert_int_equal(close(fd), 0);
+    return bytes;
+}
+
+/* A process that fills the database and is killed, so that what it wrote is in the log. */
+static void fill_and_die(struct store_scene *sc)
+{
+    pid_t child = fork();
+    int status;
+
+    assert_int_not_equal(child, -1);
+    if (child == 0) {
+        scene_open(sc);
+        fill(sc);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+/* Whoever restores something may need what is there. */
+static void refusal_leaves_database_and_log_as_they_are(void **state)
+{
+    struct store_scene *sc = *state;
+    char log[PATH_BYTES];
+    char noise[PAGE_BYTES];
+    char *before[2];
+    char *after[2];
+    size_t bytes[4];
+    int fd;
+
+    scene_open(sc);
+    fill(sc);
+    scene_close(sc);
+    fill_and_die(sc);
+    (void)snprintf(log, sizeof(log), "%s", beside(sc, "-wal"));
+    rand_bytes(noise, sizeof(noise));
+    fd = open(sc->path, O_WRONLY);
+    assert_int_not_equal(fd, -1);
+    /* A page that is not in the log would be covered by it. */
+    for (off_t page = 3; page < 200; page++)
+        assert_int_equal(pwrite(fd, noise, sizeof(noise), page * PAGE_BYTES), sizeof(noise));
+    assert_int_equal(close(fd), 0);
+    before[0] = read_file(sc->path, &bytes[0]);
+    before[1] = read_file(log, &bytes[1]);
+    assert_true(bytes[1] > 0);
+    assert_not_opened(sc, "is damaged");
+    after[0] = read_file(sc->path, &bytes[2]);
+    after[1] = read_file(log, &bytes[3]);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(bytes[i], bytes[2 + i]);
+        assert_memory_equal(before[i], after[i], bytes[i]);
+        mem_free(before[i]);
+        mem_free(after[i]);
+    }
+}
+
 static void damage_behind_the_back_is_told(void **state)
 {
     struct store_scene *sc = *state;
@@ -455,6 +523,8 @@ static void log_without_its_database_is_refused(void **state)
     write_file(beside(sc, "-wal"), "log", 3);
     assert_not_opened(sc, "is gone but its log");
     assert_int_equal(access(sc->path, F_OK), -1);
+    write_file(beside(sc, "-wal"), "", 0); /* what a refused start leaves */
+    scene_open(sc);
 }
 
 /* ---- what the system refuses ---------------------------------------------------------------- */
@@ -653,6 +723,7 @@ int main(void)
         CASE(file_that_is_no_database_is_refused),
         CASE(file_that_was_cut_is_refused),
         CASE(random_bytes_in_the_middle_are_found),
+        CASE(refusal_leaves_database_and_log_as_they_are),
         CASE(damage_behind_the_back_is_told),
         CASE(start_that_was_cut_short_does_not_matter),
         CASE(log_without_its_database_is_refused),

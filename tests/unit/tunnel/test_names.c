@@ -212,6 +212,20 @@ static void release_of_a_used_name_is_refused(void **state)
     assert_int_equal(release("tcp.test:20002", "alice"), API_NAME_USED);
 }
 
+static void check_release_changes_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(reserve("mine.com", "alice"), API_NAME_OK);
+    assert_int_equal(names_check_release(names, STR("mine.com"), STR("alice"), &e), API_NAME_OK);
+    assert_int_equal(claim("mine.com", "bob"), E_HOST_TAKEN);
+    assert_int_equal(reserve("*.wild.com", "alice"), API_NAME_OK);
+    assert_int_equal(names_check_release(names, STR("*.wild.com"), STR("alice"), &e),
+                     API_NAME_USED);
+    assert_int_equal(names_check_release(names, STR("none.com"), STR("alice"), &e), API_NAME_OK);
+    assert_int_equal(release("mine.com", "alice"), API_NAME_OK);
+    assert_int_equal(claim("mine.com", "bob"), E_OK);
+}
+
 static void configure_keeps_what_the_api_reserved(void **state)
 {
     (void)state;
@@ -246,6 +260,7 @@ static void stop_ends_waiting(void **state)
 
     (void)state;
     names_stop(names);
+    (void)names_check_release(names, STR("given.com"), STR("alice"), &e);
     got = reserve("x.com", "alice");
     /* Control may have answered before anybody looked. */
     assert_true(got == API_NAME_FAILED || got == API_NAME_OK);
@@ -258,6 +273,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(reserve_table, set_up, tear_down),
         cmocka_unit_test_setup_teardown(reserve_is_in_force_when_it_returns, set_up, tear_down),
         cmocka_unit_test_setup_teardown(release_of_a_used_name_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(check_release_changes_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(configure_keeps_what_the_api_reserved, set_up, tear_down),
         cmocka_unit_test_setup_teardown(pick_port_gives_what_nobody_has, set_up, tear_down),
         cmocka_unit_test_setup_teardown(stop_ends_waiting, set_up, tear_down),
