@@ -359,8 +359,7 @@ TARGETS = ["https://alice-web.internal", "http://alice-web.internal:8080", "http
 @pytest.mark.parametrize("via", ["bob-forward", "bob-learns"])
 @pytest.mark.parametrize("url", TARGETS)
 def test_forward_internal(world, url, via):
-    world.know(url=url)
-    world.not_passed_on(f"{via}.example.test", x_to="<url>")
+    world.not_forwarded(f"{via}.example.test", url)
 
 
 @pytest.mark.parametrize("scheme", ["tcp", "tls"])
@@ -376,6 +375,24 @@ def test_forward_internal_of_connections(world, scheme):
 def test_secret(world, vault, name):
     event = world.not_passed_on("bob-reads.example.test", x_vault=vault, x_name=name)
     assert "alice-value" not in json.dumps(event)
+
+
+def test_what_is_his_he_gets(world):
+    """The same ways lead to what he has: that nothing comes of them is not for want of a way."""
+    for via in ("bob-forward", "bob-learns"):
+        assert world.asked(world.bobs, f"{via}.example.test",
+                           [("x-to", "https://bob-web.internal")])[2] == "bob"
+    assert world.asked(world.bobs, "bob-reads.example.test",
+                       [("x-vault", "bob-vault"), ("x-name", "bob-token")])[2] == "bob-value"
+    assert world.hears(world.intruder, "bob-web.internal") == "bob"
+    assert world.run("api vaults get " + world.bobs["vault"])[0] == 0
+    for path, keys_of in OBJECTS.items():
+        if keys_of[0] in world.bobs:
+            listed = world.bob.call("GET", f"/{path}?filter=obj.id%3D%3D%22{world.bobs[keys_of[0]]}%22")
+            assert len(listed[COLLECTIONS[path]]) == 1, path
+    ssh = world.scene.ssh("*.bob-live.example.test:443:127.0.0.1:9", key="bob")
+    assert ssh.urls(1) == [f"https://*.bob-live.example.test:{world.gateway.https_port}"]
+    ssh.stop()
 
 
 # ---- endpoints of his under her internal names: they are his, and catch nothing of hers ----

@@ -30,9 +30,10 @@ SETTINGS = {
 VICTIM = "alice"
 #: Header fields that differ from answer to answer.
 CHANGING = ("date", "content-length")
-#: Lines that the log takes in a second: refused channels of one worker (sshd/direct.c), and refused calls
-#: of one account (tunnel/api/refusals.h).
+#: Lines that the log takes in a second: refused channels of one worker (sshd/direct.c), forwards of its
+#: policies (gateway/forward.c), and refused calls of one account (tunnel/api/refusals.h).
 CHANNELS_PER_SECOND = 10
+FORWARDS_PER_SECOND = 10
 CALLS_PER_SECOND = 50
 
 COLLECTIONS = {
@@ -76,10 +77,10 @@ class Things(dict):
 
 
 class Pace:
-    """Keeps attempts within what the log takes of their kind in a second."""
+    """Keeps attempts within the lines that the log takes of their kind in a second."""
 
-    def __init__(self, most):
-        self.most = most
+    def __init__(self, lines):
+        self.most = lines - 2  # the last ones of a second may be logged in the next
         self.second = 0
         self.used = 0
 
@@ -99,6 +100,7 @@ class World:
         self.keys = keys
         self.scene = Scene(keys, directory, gateway.revive)
         self.direct_pace = Pace(CHANNELS_PER_SECOND)
+        self.forward_pace = Pace(FORWARDS_PER_SECOND)
         self.call_pace = Pace(CALLS_PER_SECOND)
         self.alice = self.caller("alice")
         self.bob = self.caller("bob")
@@ -219,6 +221,7 @@ class World:
         self.bobs["ep"] = create("/endpoints", url="https://bob-front.example.test",
                                  traffic_policy=says("bob"))["id"]
         self.bobs["key"] = self.keys.get("isolation-bob").public
+        create("/endpoints", url="https://bob-web.internal", traffic_policy=says("bob"))
         create("/endpoints", url="https://bob-forward.example.test",
                traffic_policy=actions(("forward-internal", {"url": "${req.headers['x-to'][0]}"})))
         create("/endpoints", url="https://bob-learns.example.test", traffic_policy=actions(
@@ -368,7 +371,7 @@ class World:
         return response.status, told, things.strip(response.text), event
 
     def not_passed_on(self, host, **headers):
-        """A request of bob's endpoint comes to nobody; its event is bob's, and the line in the log."""
+        """What bob's endpoint asks for comes to nobody, and is not told; the event is its line in the log."""
         headers = [(name.replace("_", "-"), value) for name, value in headers.items()]
         seen = len(self.app.seen)
         *real, event = self.asked(self.real, host, headers)
@@ -376,15 +379,31 @@ class World:
         assert real == twin
         assert len(self.app.seen) == seen
         self.assert_silent(real[2])
+        assert event["endpoint"]["url"] == f"https://{host}"
         return event
+
+    def not_forwarded(self, host, url):
+        """A forward to an internal endpoint; what is the URL of one is named in the log."""
+        self.know(url=url)
+        is_url = re.fullmatch(r"\w+://[\w.-]+\.internal(:\d+)?", url)
+        for _ in range(2 if is_url else 0):
+            self.forward_pace.step()
+        mark = self.gateway.mark()
+        self.not_passed_on(host, x_to="<url>")
+        if is_url:
+            self.logged(mark, "forward.refused", url=url)
 
     def connection_not_passed_on(self, scheme, url):
         """The same for connections, which are cut."""
         twin = url.replace(VICTIM, "nobdy")
-        assert self.cut(scheme, url) == self.cut(scheme, twin)
+        self.forward_pace.step()
+        self.forward_pace.step()
+        mark = self.gateway.mark()
+        assert self.cut(scheme, url) == self.cut(scheme, twin) == b""
+        self.logged(mark, "forward.refused", url=url)
 
     def cut(self, scheme, url):
-        """How a visitor is let go by an endpoint of bob's that forwards there."""
+        """What a visitor hears of an endpoint of bob's that forwards there."""
         address = self.bob.create("/reserved_addrs") if scheme == "tcp" else None
         where = address["addr"] if address else "bob-connects.example.test"
         made = self.bob.create("/endpoints", url=f"{scheme}://{where}", traffic_policy=actions(
@@ -393,14 +412,14 @@ class World:
         try:
             with Conn(made["port"] if address else self.gateway.https_port, made["host"],
                       tls=not address) as conn:
-                end = conn.read_all()
-        except OSError as e:
-            end = type(e).__name__
+                heard = conn.read_all()
+        except OSError:  # also a reset that is faster than the connection's first use
+            heard = b""
         self.gateway.wait_log(lambda e: e["event"] == "tcp_connection_closed", mark)
         assert self.bob.call("DELETE", f"/endpoints/{made['id']}").status == 204
         if address:
             assert self.bob.call("DELETE", f"/reserved_addrs/{address['id']}").status == 204
-        return end
+        return heard
 
     def reaches_nothing(self, option, host, port):
         """Bob's ssh with -L, -W, -J or -D ends without a byte."""
