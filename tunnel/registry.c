@@ -181,10 +181,11 @@ static bool name_is_free(const struct registry *r, const struct name *n, uint64_
     return n == NULL || (n->online == 0 && hold_left_ms(r, n, now_ms) == 0);
 }
 
+/* Has another account the name (NULL: nobody has it)? */
 static bool is_foreign(const struct registry *r, const struct name *n, const char *account,
                        uint64_t now_ms)
 {
-    return !name_is_free(r, n, now_ms) && strcmp(n->account, account) != 0;
+    return n != NULL && !name_is_free(r, n, now_ms) && strcmp(n->account, account) != 0;
 }
 
 /* The name of ep, made when it is new, with one more endpoint online. */
