@@ -49,7 +49,7 @@ static void *pool_main(void *arg)
         (void)pthread_mutex_unlock(&p->lock);
 
         j->work(j->arg);
-        log_flush();
+        log_flush(); /* what it logged must not wait for the thread's next job */
         worker_post(j->worker, j->done, j->arg);
         mem_free(j);
 

@@ -24,9 +24,10 @@ enum {
 /*
  * Finds the endpoint of from's account that `url` names: its scheme must be one of `schemes` and the
  * same as the target's own, of wildcards the most specific one is taken, of a pool one of its members.
- * It is entered; the caller leaves it (endpoint_leave()). NULL with E_ENDPOINT_OFFLINE; an endpoint of another account is as good as none.
+ * It is entered; the caller leaves it (endpoint_leave()). NULL with E_ENDPOINT_OFFLINE, and a line in the
+ * log; an endpoint of another account is as good as none.
  */
-struct endpoint *forward_find(const struct gateway *g, const struct endpoint *from, struct str url,
+struct endpoint *forward_find(struct gateway *g, const struct endpoint *from, struct str url,
                               unsigned schemes, struct err *e);
 
 #endif

@@ -70,7 +70,8 @@ struct gateway {
     size_t admin_counts[ADMIN_PEERS];
     struct log_limit full_log;
     struct log_limit http2_abuse_log;
-    struct log_limit proxy_log; /* connections without a proper PROXY header */
+    struct log_limit proxy_log;   /* connections without a proper PROXY header */
+    struct log_limit forward_log; /* targets of forwards that are not there */
 
     atomic_bool draining;   /* written by the own worker only */
     atomic_size_t arriving; /* connections that other workers have sent and are not here yet */

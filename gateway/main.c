@@ -208,7 +208,6 @@ static void on_object_changed(void *arg, const struct api_change_event *change)
 
     api_plane_changed(p->plane, change);
     api_audit(event_hub_sink(p->events), change);
-    log_flush();
 }
 
 static void on_key_files_changed(void *arg)

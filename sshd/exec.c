@@ -25,6 +25,8 @@
 
 enum {
     EXEC_PROBLEMS_PER_SECOND = 5, /* a visitor can cause one with each request */
+    EXEC_REFUSED_PER_SECOND = 32, /* lines in the log, of one session */
+    EXEC_SHOWN_BYTES = 200,       /* of an address that was refused */
 };
 
 /* A claim under way; the session may be gone when it is answered. */
@@ -147,6 +149,35 @@ void exec_quit(struct exec *x)
     exec_end(x, x->api != NULL ? 1 : 0);
 }
 
+/* ---- what is refused -------------------------------------------------------------------------- */
+
+/* An endpoint that the forward was to have is not to be: its user hears why, and the log has it as an
+ * attempt. `url` may be empty: then the forward does not tell. */
+static void forward_refused(struct exec *x, const struct forward *f, struct str url,
+                            const struct err *e)
+{
+    struct session *s = x->session;
+    char text[SESSION_TEXT_BYTES];
+    uint64_t suppressed;
+
+    exec_refused(x, e);
+    session_error_text(e, text);
+    if (log_limit_pass(&s->forward_log, EXEC_REFUSED_PER_SECOND, clock_mono_ms(), &suppressed))
+        log_info("ssh.forward_refused", LS("session", s->id), LS("account", s->auth.key->account),
+                 LADDR("client", &s->client),
+                 LSTR("host", str_slice(str_from(f->host), 0, EXEC_SHOWN_BYTES)),
+                 LU("port", f->asked_port), LSTR("url", str_slice(url, 0, EXEC_SHOWN_BYTES)),
+                 LS("reason", text), LU("suppressed", suppressed));
+}
+
+static void url_refused(struct exec *x, const struct forward *f, const struct url *url,
+                        const struct err *e)
+{
+    char text[URL_TEXT_BYTES];
+
+    forward_refused(x, f, str_from(url_format(url, 80, 443, text)), e);
+}
+
 /* ---- making endpoints ------------------------------------------------------------------------ */
 
 static bool shows_requests(const struct exec *x)
@@ -207,7 +238,7 @@ static struct endpoint *make_endpoint(struct exec *x, struct forward *f, size_t 
     struct err e;
 
     if (exec_policy_compile(&x->policy, &source, url, &policy, &e) == -1) {
-        exec_refused(x, &e);
+        url_refused(x, f, url, &e);
         return NULL;
     }
     ep = endpoint_new();
@@ -316,7 +347,7 @@ static void adopt(struct exec *x, struct forward *f)
         x->state = EXEC_CLAIMS;
     ev_timer_stop(worker_loop(x->session->front->worker), &x->wait);
     if (find_url(x, f, &url, &e) == -1) {
-        exec_refused(x, &e);
+        forward_refused(x, f, f->index < c->url_count ? c->urls[f->index] : STR_NONE, &e);
         return;
     }
     if (c->schemes[SCHEME_HTTP] || c->schemes[SCHEME_HTTPS])
@@ -421,12 +452,11 @@ static void exec_step(struct exec *x)
         announce(x);
 }
 
-static void slot_gone(struct exec *x, struct slot *slot, enum slot_state state, const struct err *e)
+static void slot_gone(struct slot *slot, enum slot_state state)
 {
     slot->state = state;
     endpoint_unref(slot->ep);
     slot->ep = NULL;
-    exec_refused(x, e);
 }
 
 /* The answer of the control thread. */
@@ -446,10 +476,12 @@ static void claim_answered(const struct claim *cl, struct endpoint *ep, const st
         return;
     }
     f->exec->claiming = false;
-    if (e->code == E_OK)
+    if (e->code == E_OK) {
         f->slots[i].state = SLOT_ONLINE;
-    else
-        slot_gone(f->exec, &f->slots[i], SLOT_FAILED, e);
+    } else {
+        url_refused(f->exec, f, &ep->url, e);
+        slot_gone(&f->slots[i], SLOT_FAILED);
+    }
     exec_step(f->exec);
     session_wake(s);
 }
@@ -738,7 +770,8 @@ void exec_show_notice(struct exec *x, struct slot *slot, enum agent_notice what)
             return;
         (void)err_set(&e, E_ENDPOINT_ONLINE, "taken over by a newer session: %s",
                       url_format(&slot->ep->url, settings->http_port, settings->https_port, text));
-        slot_gone(x, slot, SLOT_LOST, &e);
+        slot_gone(slot, SLOT_LOST);
+        exec_refused(x, &e);
         if (!has_endpoints(x))
             exec_end(x, 1);
         return;

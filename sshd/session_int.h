@@ -115,6 +115,7 @@ struct session {
     char *denied_text;            /* owned: the refusal that libssh told last */
     size_t direct_count;          /* of the channels, those that the client opened (direct.h) */
     struct log_limit direct_told; /* of refused ones, to the user */
+    struct log_limit forward_log; /* of forwards that got no endpoint */
 
     bool ending; /* end_* is set; the next settling ends it */
     enum close_reason end_why;

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -83,35 +84,42 @@ struct change {
     bool is_hit;
 };
 
-static bool is_of(const struct endpoint *ep, const struct change *ch)
-{
-    return strcmp(ep->account, ch->account) == 0;
-}
-
 static bool is_at_address(const struct endpoint *ep, const struct spot *spot)
 {
     return ep->url.scheme == SCHEME_TCP && ep->url.port == spot->port &&
            strcmp(ep->url.host, spot->host) == 0;
 }
 
-/* Is a name of the endpoint also one of the domain: at it, below it, or a wildcard over it? */
-static bool is_in_domain(const struct endpoint *ep, struct str domain)
+/* Is the name also one of the domain: at it, below it, or a wildcard over it? */
+static bool is_in_domain(struct str host, struct str domain)
 {
     struct str zone = host_is_wildcard(domain) ? str_skip(domain, 2) : domain;
-    struct str host = str_from(ep->url.host);
 
-    return ep->url.scheme != SCHEME_TCP &&
-           (host_is_below_or_equal(host, zone) || host_matches(host, zone));
+    return host_is_below_or_equal(host, zone) || host_matches(host, zone);
 }
 
-static void note_foreign(void *arg, struct endpoint *ep)
+/* The port of a name as control has it, "host" (0) or "host:port". */
+static uint16_t split(struct str name, struct str *host)
+{
+    size_t colon = str_find_char(name, ':');
+    uint64_t port = 0;
+
+    *host = str_slice(name, 0, colon);
+    if (colon < name.n)
+        (void)str_to_u64(str_skip(name, colon + 1), UINT16_MAX, &port); /* it is a number */
+    return (uint16_t)port;
+}
+
+/* Also a name that is only held: its session may come back for it. */
+static void note_foreign(void *arg, struct str name, struct str account)
 {
     struct change *ch = arg;
+    struct str spot = str_from(ch->spot.host);
+    struct str host;
 
-    if (ep->url.binding == BINDING_INTERNAL || is_of(ep, ch))
+    if (split(name, &host) != ch->spot.port || str_eq(account, str_from(ch->account)))
         return;
-    if (ch->spot.port != 0 ? is_at_address(ep, &ch->spot)
-                           : is_in_domain(ep, str_from(ch->spot.host)))
+    if (ch->spot.port != 0 ? str_eq(host, spot) : is_in_domain(host, spot))
         ch->is_hit = true;
 }
 
@@ -121,7 +129,7 @@ static int admit_reserved(void *arg, const struct registry *r, const struct doma
     struct change *ch = arg;
 
     (void)domains;
-    registry_each(r, note_foreign, ch);
+    registry_each_name(r, clock_mono_ms(), note_foreign, ch);
     return ch->is_hit ? err_set(e, E_ENDPOINT_ONLINE, "an endpoint is there") : 0;
 }
 
@@ -130,7 +138,8 @@ static void note_uncovered(void *arg, struct endpoint *ep)
     struct change *ch = arg;
     bool is_there;
 
-    if (ep->url.binding == BINDING_INTERNAL || endpoint_has_agent(ep) || !is_of(ep, ch))
+    if (ep->url.binding == BINDING_INTERNAL || endpoint_has_agent(ep) ||
+        strcmp(ep->account, ch->account) != 0)
         return;
     is_there = ch->spot.port != 0
                    ? is_at_address(ep, &ch->spot)
@@ -328,7 +337,7 @@ enum api_name_answer names_release(struct names *n, struct str name, struct str 
 struct look {
     struct ref ref; /* of who asks and of control, which may come too late */
     struct question *question;
-    bool online[UINT16_MAX + 1];
+    bool used[UINT16_MAX + 1];
 };
 
 static void look_unref(struct look *l)
@@ -337,12 +346,13 @@ static void look_unref(struct look *l)
         mem_free(l);
 }
 
-static void note_port(void *arg, struct endpoint *ep)
+static void note_port(void *arg, struct str name, struct str account)
 {
     struct look *l = arg;
+    struct str host;
 
-    if (ep->url.scheme == SCHEME_TCP && ep->url.binding != BINDING_INTERNAL)
-        l->online[ep->url.port] = true;
+    (void)account;
+    l->used[split(name, &host)] = true; /* 0, which is never picked: of a domain */
 }
 
 static void on_look(void *arg, const struct registry *r)
@@ -350,12 +360,12 @@ static void on_look(void *arg, const struct registry *r)
     const struct err none = { .code = E_OK };
     struct look *l = arg;
 
-    registry_each(r, note_port, l);
+    registry_each_name(r, clock_mono_ms(), note_port, l);
     question_answer(l->question, &none);
     look_unref(l);
 }
 
-static uint16_t pick(const struct names *n, const bool *online)
+static uint16_t pick(const struct names *n, const bool *used)
 {
     uint32_t count = n->fixed.first == 0 ? 0 : (uint32_t)(n->fixed.last - n->fixed.first + 1);
     uint32_t start;
@@ -364,7 +374,7 @@ static uint16_t pick(const struct names *n, const bool *online)
     for (uint32_t i = 0; i < count; i++) {
         uint16_t port = (uint16_t)(n->fixed.first + (start % count + i) % count);
 
-        if (!online[port] &&
+        if (!used[port] &&
             domains_find_clash(n->live, n->tcp_host, port, STR_NONE) == DOMAINS_CLEAR)
             return port;
     }
@@ -384,7 +394,7 @@ uint16_t names_pick_port(struct names *n)
     control_look(n->control, on_look, l);
     if (question_await(q, &e) == 0) {
         (void)pthread_mutex_lock(&n->lock);
-        port = pick(n, l->online);
+        port = pick(n, l->used);
         (void)pthread_mutex_unlock(&n->lock);
     }
     look_unref(l);

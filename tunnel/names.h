@@ -39,8 +39,8 @@ void names_configure(struct names *n, struct domains *given, uint64_t hold_ms);
 
 /*
  * Reserves "host" or "host:port" (normal) for the account. API_NAME_OK when control has it; otherwise everything
- * is as it was: _OWN, _OTHER, _COVERS as of domains_find_clash(); _ONLINE: an endpoint of another account is
- * there; _FAILED with e.
+ * is as it was: _OWN, _OTHER, _COVERS as of domains_find_clash(); _ONLINE: another account has an endpoint
+ * there, or the name is held for it; _FAILED with e.
  */
 enum api_name_answer names_reserve(struct names *n, struct str name, struct str account,
                                    struct err *e);
@@ -53,7 +53,7 @@ enum api_name_answer names_release(struct names *n, struct str name, struct str 
 /* What that would answer; changes nothing. */
 enum api_name_answer names_check_release(struct names *n, struct str name, struct str account,
                                          struct err *e);
-/* The port of a TCP address that nobody has reserved or uses, by chance. 0: none is left. */
+/* The port of a TCP address that nobody has reserved, uses or may come back to, by chance. 0: none is left. */
 uint16_t names_pick_port(struct names *n);
 
 #endif

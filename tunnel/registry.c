@@ -25,6 +25,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "tunnel/domains.h"
+#include "tunnel/host.h"
 
 enum {
     SLOT_KEY_MAX_BYTES = ENDPOINT_ACCOUNT_MAX_BYTES + HOST_MAX_BYTES + 16,
@@ -137,12 +138,24 @@ static void name_drop_if_unused(struct registry *r, struct name *n)
     mem_free(n);
 }
 
-static void let_go_oldest(struct registry *r)
+static void let_go(struct registry *r, struct name *n)
 {
-    struct name *oldest = r->held;
+    name_unhold(r, n);
+    name_drop_if_unused(r, n);
+}
 
-    name_unhold(r, oldest);
-    name_drop_if_unused(r, oldest);
+/* The one that the account has held longest, so that nobody's drops push out what others hold; when it has
+ * no other, the oldest of all. */
+static struct name *oldest_of(const struct registry *r, const char *account)
+{
+    struct name *n;
+
+    DL_FOREACH(r->held, n)
+    {
+        if (strcmp(n->account, account) == 0)
+            break;
+    }
+    return n != NULL && n->next != NULL ? n : r->held;
 }
 
 static void name_hold(struct registry *r, struct name *n, uint64_t now_ms)
@@ -153,7 +166,7 @@ static void name_hold(struct registry *r, struct name *n, uint64_t now_ms)
     DL_APPEND(r->held, n);
     r->held_count++;
     if (r->held_count > REGISTRY_HELD_MAX)
-        let_go_oldest(r);
+        let_go(r, oldest_of(r, n->account));
 }
 
 static uint64_t hold_left_ms(const struct registry *r, const struct name *n, uint64_t now_ms)
@@ -166,6 +179,13 @@ static uint64_t hold_left_ms(const struct registry *r, const struct name *n, uin
 static bool name_is_free(const struct registry *r, const struct name *n, uint64_t now_ms)
 {
     return n == NULL || (n->online == 0 && hold_left_ms(r, n, now_ms) == 0);
+}
+
+/* Has another account the name (NULL: nobody has it)? */
+static bool is_foreign(const struct registry *r, const struct name *n, const char *account,
+                       uint64_t now_ms)
+{
+    return n != NULL && !name_is_free(r, n, now_ms) && strcmp(n->account, account) != 0;
 }
 
 /* The name of ep, made when it is new, with one more endpoint online. */
@@ -206,7 +226,7 @@ static void name_leave(struct registry *r, const struct endpoint *ep, enum regis
 void registry_expire(struct registry *r, uint64_t now_ms)
 {
     while (r->held != NULL && hold_left_ms(r, r->held, now_ms) == 0)
-        let_go_oldest(r);
+        let_go(r, r->held);
 }
 
 /* ---- slots ----------------------------------------------------------------------------- */
@@ -261,7 +281,7 @@ void registry_free(struct registry *r)
         endpoint_unref(ep);
     }
     while (r->held != NULL)
-        let_go_oldest(r);
+        let_go(r, r->held);
     mem_wipe(r->secret, sizeof(r->secret));
     mem_free(r->base_domain);
     mem_free(r->tcp_host);
@@ -277,7 +297,7 @@ static int check_owner(const struct registry *r, const struct endpoint *ep, uint
     enum err_code code = ep->url.scheme == SCHEME_TCP ? E_TCP_TAKEN : E_HOST_TAKEN;
     const struct name *n = name_find(r, &ep->url);
 
-    if (name_is_free(r, n, now_ms) || strcmp(n->account, ep->account) == 0)
+    if (!is_foreign(r, n, ep->account, now_ms))
         return 0;
     if (n->online > 0)
         return err_set(e, code, "%s is in use by another account", n->key);
@@ -285,6 +305,57 @@ static int check_owner(const struct registry *r, const struct endpoint *ep, uint
                    "%s was in use by another account a moment ago and stays reserved for it for "
                    "about %llu s",
                    n->key, (unsigned long long)(hold_left_ms(r, n, now_ms) + 999) / 1000);
+}
+
+/* Has another account a wildcard over the host, or over what a wildcard covers? */
+static bool is_below_foreign(const struct registry *r, struct str host, const char *account,
+                             uint64_t now_ms)
+{
+    struct str rest = host_is_wildcard(host) ? str_skip(host, 2) : host;
+    char key[NAME_KEY_MAX_BYTES];
+    struct name *n;
+
+    while ((rest = str_skip(rest, str_find_char(rest, '.') + 1)).n > 0) {
+        (void)snprintf(key, sizeof(key), "*.%.*s", STR_ARG(rest));
+        HASH_FIND_STR(r->names, key, n);
+        if (is_foreign(r, n, account, now_ms))
+            return true;
+    }
+    return false;
+}
+
+/* Has another account a name that the wildcard covers? A walk over all, as wildcards are rare. */
+static bool is_above_foreign(const struct registry *r, struct str wildcard, const char *account,
+                             uint64_t now_ms)
+{
+    for (const struct name *n = r->names; n != NULL; n = n->hh.next) {
+        if (host_matches(wildcard, str_from(n->key)) && is_foreign(r, n, account, now_ms))
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Nobody gets visitors of another account, by a name that goes before its wildcard or by a wildcard that is left
+ * when its name is offline. Who has reserved the name may have it whatever others do.
+ */
+static int check_overlap(const struct registry *r, const struct endpoint *ep, uint64_t now_ms,
+                         struct err *e)
+{
+    struct str host = str_from(ep->url.host);
+
+    if (ep->url.scheme == SCHEME_TCP)
+        return 0;
+    if (r->domains != NULL && domains_covers(r->domains, &ep->url, str_from(ep->account)))
+        return 0;
+    if (is_below_foreign(r, host, ep->account, now_ms))
+        return err_set(e, E_HOST_TAKEN, "the name '%s' is below a wildcard of another account",
+                       ep->url.host);
+    if (host_is_wildcard(host) && is_above_foreign(r, host, ep->account, now_ms))
+        return err_set(e, E_WILDCARD_NOT_RESERVED,
+                       "the wildcard '%s' covers a name of another account, so you cannot have it",
+                       ep->url.host);
+    return 0;
 }
 
 /* True if ep can be one more member of what is online there. */
@@ -394,7 +465,7 @@ static int check_named(const struct registry *r, const struct endpoint *ep, uint
         return -1;
     if (r->domains != NULL && domains_check(r->domains, &ep->url, str_from(ep->account), e) == -1)
         return -1;
-    if (check_owner(r, ep, now_ms, e) == -1)
+    if (check_owner(r, ep, now_ms, e) == -1 || check_overlap(r, ep, now_ms, e) == -1)
         return -1;
     return check_slot(r, ep, e);
 }
@@ -604,6 +675,14 @@ void registry_each(const struct registry *r, registry_each_fn *fn, void *arg)
     for (const struct slot *s = r->slots; s != NULL; s = s->hh.next) {
         for (size_t i = 0; i < s->pool.count; i++)
             fn(arg, s->pool.members[i]);
+    }
+}
+
+void registry_each_name(const struct registry *r, uint64_t now_ms, registry_name_fn *fn, void *arg)
+{
+    for (const struct name *n = r->names; n != NULL; n = n->hh.next) {
+        if (!name_is_free(r, n, now_ms))
+            fn(arg, str_from(n->key), str_from(n->account));
     }
 }
 

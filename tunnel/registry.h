@@ -3,7 +3,7 @@
  * held for a session that dropped.
  * Pure: time is passed in and nothing happens by itself; control.h runs it on the control thread.
  * Owns:   one reference to each endpoint that is online.
- * Limits: names held, REGISTRY_HELD_MAX; the oldest is let go first.
+ * Limits: names held, REGISTRY_HELD_MAX; then an account that drops another one loses its oldest.
  */
 #ifndef TUNNEL_REGISTRY_H
 #define TUNNEL_REGISTRY_H
@@ -64,7 +64,8 @@ void registry_set_domains(struct registry *r, const struct domains *domains);
  * (spec section 4.3). A public host:port whose endpoint does not pool is taken over from an older session with the same account and
  * key (ep->key), whatever its scheme: *displaced then gets the old endpoint, with a reference for
  * the caller; else NULL. An endpoint without an agent takes the place of the one with its id. A public TCP endpoint gets its port opened, or that of its pool or of the one it displaces. An account that has a name online or held keeps others from it on every
- * port; internal names are each account's own.
+ * port, and from all names below it when it is a wildcard, and from wildcards over it, unless they have
+ * reserved those; internal names are each account's own.
  * Returns 0, or -1 with ep unchanged and E_ENDPOINT_ONLINE (own account: one side does not pool, or
  * the schemes differ), E_TCP_OCCUPIED, E_HOST_TAKEN or E_TCP_TAKEN (another account has it online, held or reserved), E_WILDCARD_NOT_RESERVED,
  * E_HOST_NOT_RESERVED, E_WILDCARD_TOO_WIDE, E_NESTED_NAME, E_TCP_NOT_RESERVED, E_LIMIT,
@@ -94,6 +95,10 @@ const struct pool *registry_pool(const struct registry *r, const struct endpoint
 /* Calls fn for each endpoint that is online, borrowed, in no order. */
 typedef void registry_each_fn(void *arg, struct endpoint *ep);
 void registry_each(const struct registry *r, registry_each_fn *fn, void *arg);
+/* Calls fn for each public name that is online or held, in no order: a host, or "host:port" of a TCP
+ * address. */
+typedef void registry_name_fn(void *arg, struct str name, struct str account);
+void registry_each_name(const struct registry *r, uint64_t now_ms, registry_name_fn *fn, void *arg);
 /* How many endpoints are online. */
 size_t registry_count(const struct registry *r);
 /* Forgets holds that ended. */

@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "base/log.h"
 #include "tunnel/api/api.h"
 #include "tunnel/api/host.h"
 #include "tunnel/store/store.h"
@@ -27,6 +28,7 @@ static struct api *shared_api(void)
     if (calls++ % 1000 == 0) {
         struct api_params params = { .host = &host, .objects_max = 100 };
 
+        log_configure(LOG_WARN, LOG_TEXT);
         api_free(api);
         store_free(store);
         params.store = store = store_memory_new();

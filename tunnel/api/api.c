@@ -31,6 +31,7 @@ struct api *api_new(const struct api_params *params)
     memcpy(a->secret, params->secret, sizeof(a->secret));
     a->objects_max = params->objects_max;
     a->rate = api_rate_new(params->requests_per_minute);
+    a->refusals = api_refusals_new();
     id_source_init(&a->ids);
     return a;
 }
@@ -39,6 +40,7 @@ void api_free(struct api *a)
 {
     if (a == NULL)
         return;
+    api_refusals_free(a->refusals);
     api_rate_free(a->rate);
     id_source_fini(&a->ids);
     (void)pthread_mutex_destroy(&a->writing); /* fails only while it is locked */
@@ -502,10 +504,12 @@ void api_call(struct api *a, const struct api_request *request, struct api_respo
 
     make_operation_id(a, out);
     api_call_init(&c, a, request);
-    if (run(&c) == 0)
+    if (run(&c) == 0) {
         respond(&c, out);
-    else
+    } else {
         respond_error(&c.error, c.error.code == API_NO_ROUTE ? shown_path(&c) : STR_NONE, out);
+        api_refusals_log(a->refusals, request, c.error.code, out->operation_id);
+    }
     api_call_fini(&c);
 }
 

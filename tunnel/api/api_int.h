@@ -10,6 +10,7 @@
 
 #include "tunnel/api/call.h"
 #include "tunnel/api/rate.h"
+#include "tunnel/api/refusals.h"
 
 struct api {
     struct store *store;             /* borrowed: outlives us */
@@ -18,9 +19,10 @@ struct api {
     uint8_t secret[API_SECRET_BYTES];
     uint64_t objects_max;
     struct id_source ids;
-    struct api_rate *rate;    /* owned; has its own lock */
-    pthread_mutex_t writing;  /* held by the one call that changes something */
-    atomic_bool store_failed; /* the last time something was written */
+    struct api_rate *rate;         /* owned; has its own lock */
+    struct api_refusals *refusals; /* owned; likewise */
+    pthread_mutex_t writing;       /* held by the one call that changes something */
+    atomic_bool store_failed;      /* the last time something was written */
 };
 
 void api_call_init(struct api_call *c, struct api *a, const struct api_request *request);

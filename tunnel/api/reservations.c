@@ -66,7 +66,8 @@ int api_fail_reservation(struct api_call *c, enum api_name_answer answer, struct
         return api_fail(c, API_DOMAIN_COVERS, "The wildcard %.*s covers a name of another account.",
                         STR_ARG(name));
     case API_NAME_ONLINE:
-        return api_fail(c, API_DOMAIN_ONLINE, "Another account has an endpoint at %.*s.",
+        return api_fail(c, API_DOMAIN_ONLINE,
+                        "Another account has an endpoint at %.*s, or had one a moment ago.",
                         STR_ARG(name));
     case API_NAME_USED:
         return api_fail(c, API_DOMAIN_USED,

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "tunnel/store/seal.h"
 #include "tunnel/store/store.h"
@@ -54,6 +55,7 @@ static struct scene *make(struct store *store, uint64_t requests_per_minute, uin
         .objects_max = objects_max != 0 ? objects_max : OBJECTS_MAX,
     };
 
+    log_configure(LOG_WARN, LOG_TEXT); /* what is refused on purpose is no news */
     s->store = store;
     s->host = (struct api_host){ .arg = s, .changed = on_changed };
     params.store = s->store;

@@ -23,6 +23,8 @@ static struct routes *routes;
 static struct control *control;
 static struct names *names;
 static struct domains *at_start;
+static struct endpoint *bobs_site;
+static struct endpoint *bobs_port;
 static struct err e;
 
 /* Nobody's port: it is only counted as open. */
@@ -51,8 +53,9 @@ static void close_port(struct port *p)
     mem_free(p);
 }
 
-/* A cloud endpoint that is online before anything runs. */
-static void put_endpoint(const char *account, enum scheme scheme, const char *host, uint16_t port)
+/* A cloud endpoint that is online before anything runs; borrowed. */
+static struct endpoint *put_endpoint(const char *account, enum scheme scheme, const char *host,
+                                     uint16_t port)
 {
     struct endpoint *ep = endpoint_new();
 
@@ -62,6 +65,7 @@ static void put_endpoint(const char *account, enum scheme scheme, const char *ho
     (void)snprintf(ep->url.host, sizeof(ep->url.host), "%s", host);
     assert_int_equal(control_preload(control, ep, &e), 0);
     endpoint_unref(ep);
+    return ep;
 }
 
 static struct domains *given(const char *name, const char *account)
@@ -100,10 +104,10 @@ static int set_up(void **state)
     params.registry.domains = at_start;
     control = control_new(&params);
     names_start(names, control);
-    put_endpoint("bob", SCHEME_HTTPS, "www.bob.com", 443);
-    put_endpoint("bob", SCHEME_TCP, "tcp.test", 20001);
-    put_endpoint("alice", SCHEME_HTTPS, "a.wild.com", 443);
-    put_endpoint("alice", SCHEME_TCP, "tcp.test", 20002);
+    bobs_site = put_endpoint("bob", SCHEME_HTTPS, "www.bob.com", 443);
+    bobs_port = put_endpoint("bob", SCHEME_TCP, "tcp.test", 20001);
+    (void)put_endpoint("alice", SCHEME_HTTPS, "a.wild.com", 443);
+    (void)put_endpoint("alice", SCHEME_TCP, "tcp.test", 20002);
     worker_start(worker);
     control_start(control);
     return 0;
@@ -186,6 +190,20 @@ static void reserve_table(void **state)
             print_error("row %zu, %s: %d\n", i, rows[i].name, (int)got);
         assert_int_equal(got, rows[i].answer);
     }
+}
+
+static void reserve_of_a_held_name_is_its_account_s(void **state)
+{
+    (void)state;
+    control_release(control, bobs_site, REGISTRY_HOLD);
+    control_release(control, bobs_port, REGISTRY_HOLD);
+    assert_int_equal(reserve("www.bob.com", "alice"), API_NAME_ONLINE);
+    assert_int_equal(reserve("*.bob.com", "alice"), API_NAME_ONLINE);
+    assert_int_equal(reserve("tcp.test:20001", "alice"), API_NAME_ONLINE);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(names_pick_port(names), 20000);
+    assert_int_equal(reserve("www.bob.com", "bob"), API_NAME_OK);
+    assert_int_equal(reserve("tcp.test:20001", "bob"), API_NAME_OK);
 }
 
 static void reserve_is_in_force_when_it_returns(void **state)
@@ -271,6 +289,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(reserve_table, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(reserve_of_a_held_name_is_its_account_s, set_up, tear_down),
         cmocka_unit_test_setup_teardown(reserve_is_in_force_when_it_returns, set_up, tear_down),
         cmocka_unit_test_setup_teardown(release_of_a_used_name_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(check_release_changes_nothing, set_up, tear_down),

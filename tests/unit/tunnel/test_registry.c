@@ -16,10 +16,11 @@
 
 enum { HOLD_MS = 60000 };
 
-/* The one host that domains_check() refuses, and how. */
+/* The one host that domains_check() refuses, and how; and the one that account "b" has reserved. */
 struct domains {
     char host[HOST_MAX_BYTES + 1];
     enum err_code code;
+    char reserved[HOST_MAX_BYTES + 1];
 };
 
 int domains_check(const struct domains *d, const struct url *url, struct str account, struct err *e)
@@ -28,6 +29,11 @@ int domains_check(const struct domains *d, const struct url *url, struct str acc
     if (strcmp(d->host, url->host) != 0)
         return 0;
     return err_set(e, d->code, "%s is refused", url->host);
+}
+
+bool domains_covers(const struct domains *d, const struct url *url, struct str account)
+{
+    return strcmp(d->reserved, url->host) == 0 && str_eq(account, STR("b"));
 }
 
 /* ---- ports without sockets ---- */
@@ -178,7 +184,7 @@ static void registry_add_conflicts_are_refused(void **state)
 
 static void registry_add_refused_leaves_endpoint_unchanged(void **state)
 {
-    static const struct domains taken = { "x.test", E_HOST_NOT_RESERVED };
+    static const struct domains taken = { .host = "x.test", .code = E_HOST_NOT_RESERVED };
     struct registry *r = registry_with(&taken, 1);
     struct endpoint *ep = endpoint_of("a", "k", 1, SCHEME_HTTPS, "x.test");
     struct endpoint *displaced = ep;
@@ -325,6 +331,93 @@ static void registry_remove_with_hold_lets_the_oldest_go_at_the_limit(void **sta
     }
     assert_int_equal(add(r, endpoint_of("b", "l", 2, SCHEME_HTTPS, "n0.test"), 1), E_OK);
     assert_int_equal(add(r, endpoint_of("b", "l", 2, SCHEME_HTTPS, "n1.test"), 1), E_HOST_TAKEN);
+    registry_free(r);
+}
+
+static void registry_remove_with_hold_lets_nobody_push_out_others(void **state)
+{
+    struct registry *r = registry_with(NULL, 1);
+    char host[32];
+
+    (void)state;
+    drop(r, added(r, endpoint_of("a", "k", 1, SCHEME_HTTPS, "a.test"), 0), REGISTRY_HOLD, 0);
+    for (unsigned i = 0; i < REGISTRY_HELD_MAX; i++) {
+        (void)snprintf(host, sizeof(host), "n%u.test", i);
+        drop(r, added(r, endpoint_of("b", "l", 2, SCHEME_HTTPS, host), 0), REGISTRY_HOLD, 0);
+    }
+    assert_int_equal(add(r, endpoint_of("c", "m", 3, SCHEME_HTTPS, "a.test"), 1), E_HOST_TAKEN);
+    assert_int_equal(add(r, endpoint_of("c", "m", 3, SCHEME_HTTPS, "n1.test"), 1), E_HOST_TAKEN);
+    assert_int_equal(add(r, endpoint_of("c", "m", 3, SCHEME_HTTPS, "n0.test"), 1), E_OK);
+    /* Who holds nothing else than what is new takes the oldest of all. */
+    drop(r, added(r, endpoint_of("c", "m", 3, SCHEME_HTTPS, "c.test"), 1), REGISTRY_HOLD, 1);
+    drop(r, added(r, endpoint_of("b", "l", 2, SCHEME_HTTPS, "more.test"), 1), REGISTRY_HOLD, 1);
+    assert_int_equal(add(r, endpoint_of("d", "n", 4, SCHEME_HTTPS, "c.test"), 1), E_HOST_TAKEN);
+    registry_free(r);
+}
+
+/* ---- names that overlap ------------------------------------------------------------------ */
+
+static const struct {
+    const char *there; /* of account "a" */
+    const char *account;
+    const char *asked;
+    enum err_code code;
+} overlaps[] = {
+    { "*.w.test", "b", "x.w.test", E_HOST_TAKEN },
+    { "*.w.test", "b", "x.y.w.test", E_HOST_TAKEN },
+    { "*.w.test", "b", "*.y.w.test", E_HOST_TAKEN },
+    { "*.w.test", "b", "*.w.test", E_HOST_TAKEN },
+    { "x.w.test", "b", "*.w.test", E_WILDCARD_NOT_RESERVED },
+    { "x.y.w.test", "b", "*.w.test", E_WILDCARD_NOT_RESERVED },
+    { "*.y.w.test", "b", "*.w.test", E_WILDCARD_NOT_RESERVED },
+    { "*.w.test", "b", "w.test", E_OK },
+    { "*.w.test", "b", "xw.test", E_OK },
+    { "w.test", "b", "*.w.test", E_OK },
+    { "w.test", "b", "x.w.test", E_OK },
+    { "x.w.test", "b", "y.w.test", E_OK },
+    { "*.w.test", "a", "x.w.test", E_OK },
+    { "x.w.test", "a", "*.w.test", E_OK },
+};
+
+static void registry_add_names_that_overlap_others_are_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(overlaps) / sizeof(overlaps[0]); i++) {
+        struct registry *r = registry_with(NULL, 1);
+        struct endpoint *there;
+        enum err_code online;
+        enum err_code held;
+
+        (void)added(r, endpoint_of("a", "k", 1, SCHEME_HTTPS, overlaps[i].there), 0);
+        /* Whatever scheme, and also while the name is only held; then it is free. */
+        online =
+            add(r, endpoint_of(overlaps[i].account, "l", 2, SCHEME_HTTP, overlaps[i].asked), 0);
+        registry_free(r);
+        r = registry_with(NULL, 1);
+        there = added(r, endpoint_of("a", "k", 1, SCHEME_HTTPS, overlaps[i].there), 0);
+        drop(r, there, REGISTRY_HOLD, 0);
+        held = add(r, endpoint_of(overlaps[i].account, "l", 2, SCHEME_TLS, overlaps[i].asked), 1);
+        if (online != overlaps[i].code || held != overlaps[i].code)
+            print_error("%s, %s of %s: %d, %d\n", overlaps[i].there, overlaps[i].asked,
+                        overlaps[i].account, (int)online, (int)held);
+        assert_int_equal(online, overlaps[i].code);
+        assert_int_equal(held, overlaps[i].code);
+        if (held != E_OK)
+            assert_int_equal(
+                add(r, endpoint_of("b", "l", 2, SCHEME_TLS, overlaps[i].asked), HOLD_MS), E_OK);
+        registry_free(r);
+    }
+}
+
+static void registry_add_reserved_name_below_a_wildcard_of_others(void **state)
+{
+    const struct domains domains = { .reserved = "x.w.test" };
+    struct registry *r = registry_with(&domains, 1);
+
+    (void)state;
+    (void)added(r, endpoint_of("a", "k", 1, SCHEME_HTTPS, "*.w.test"), 0);
+    assert_int_equal(add(r, endpoint_of("b", "l", 2, SCHEME_HTTPS, "x.w.test"), 0), E_OK);
+    assert_int_equal(add(r, endpoint_of("b", "l", 2, SCHEME_HTTPS, "y.w.test"), 0), E_HOST_TAKEN);
     registry_free(r);
 }
 
@@ -869,6 +962,9 @@ int main(void)
         cmocka_unit_test(registry_expire_forgets_ended_holds_only),
         cmocka_unit_test(registry_configure_changes_holds_that_run),
         cmocka_unit_test(registry_remove_with_hold_lets_the_oldest_go_at_the_limit),
+        cmocka_unit_test(registry_remove_with_hold_lets_nobody_push_out_others),
+        cmocka_unit_test(registry_add_names_that_overlap_others_are_refused),
+        cmocka_unit_test(registry_add_reserved_name_below_a_wildcard_of_others),
         cmocka_unit_test(registry_add_empty_host_gets_a_name_below_the_base_domain),
         cmocka_unit_test(registry_add_random_name_depends_on_secret_account_and_key),
         cmocka_unit_test(registry_add_random_name_comes_back_after_a_drop),
