@@ -120,8 +120,7 @@ static void set_url(json_t *object, const struct url *url)
     char text[URL_TEXT_BYTES];
 
     api_set(object, "url", str_from(url_format(url, 80, 443, text)));
-    (void)json_array_append_new(
-        bindings, json_string(url->binding == BINDING_INTERNAL ? "internal" : "public"));
+    (void)json_array_append_new(bindings, json_string(binding_name(url->binding)));
     (void)json_object_set_new(object, "bindings", bindings);
 }
 

@@ -69,8 +69,7 @@ static json_t *endpoint_object(const struct api_live_endpoint *ep)
     json_t *o = new_object("ep", ep->id, ep->account);
     json_t *bindings = json_array();
 
-    (void)json_array_append_new(
-        bindings, json_string(ep->url.binding == BINDING_INTERNAL ? "internal" : "public"));
+    (void)json_array_append_new(bindings, json_string(binding_name(ep->url.binding)));
     (void)json_object_set_new(o, "bindings", bindings);
     api_set(o, "type", STR("ephemeral"));
     api_set(o, "url", str_from(ep->url_text));

@@ -284,11 +284,13 @@ static void command_parse_refuses_with_the_code_of_the_row(void **state)
         { "NUL", 2, STR_INIT("http --name a\0b"), E_FLAG_SYNTAX, "NUL" },
         { "UTF-8", 2, STR_INIT("http --name a\xFF"), E_FLAG_SYNTAX, "not valid UTF-8" },
         { "v1", 2, STR_INIT("http -auth=user:password"), E_FLAG_SYNTAX, "flags have two dashes" },
-        { "region", 2, STR_INIT("http --region eu"), E_FLAG_UNSUPPORTED,
-          "--region is not available over SSH" },
+        { "F54", 2, STR_INIT("http --config x"), E_FLAG_UNSUPPORTED,
+          "--config is not available over SSH" },
+        { "F58", 2, STR_INIT("http --log-level trace"), E_FLAG_SYNTAX,
+          "--log-level: 'trace' is not possible; give debug, info, warn, error or crit" },
         { "authtoken", 2, STR_INIT("http --authtoken x"), E_FLAG_UNSUPPORTED, "your SSH key" },
-        { "hostname", 1, STR_INIT("http -hostname=a.example.com"), E_FLAG_UNSUPPORTED,
-          "-hostname is not available on this gateway yet; use --url HOST" },
+        { "hostname", 1, STR_INIT("http -hostname=a -subdomain b"), E_HOSTNAME_AND_SUBDOMAIN,
+          "-subdomain: another flag names the endpoint" },
         { "alias", 2, STR_INIT("http --cidr-alow ::/0"), E_FLAG_SYNTAX, "is --cidr-allow" },
     };
 
@@ -437,6 +439,45 @@ static void command_parse_reads_log(void **state)
     parse("http --log=false --log-format logfmt", &c);
     assert_int_equal(c.log, COMMAND_LOG_OFF);
     assert_int_equal(c.log_format, LOG_TEXT);
+    command_fini(&c);
+}
+
+static void command_parse_reads_log_level(void **state)
+{
+    static const struct {
+        const char *line;
+        unsigned level;
+    } cases[] = {
+        { "http", LOG_DEBUG },
+        { "http --log-level debug", LOG_DEBUG },
+        { "http --log-level info", LOG_INFO },
+        { "tcp --log-level=warn", LOG_WARN },
+        { "tls --log-level error", LOG_ERROR },
+        { "http --log-level crit", COMMAND_LOG_NOTHING },
+        { "http --log-level crit --log-level info", LOG_INFO },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct command c;
+
+        parse(cases[i].line, &c);
+        assert_int_equal(c.log_level, cases[i].level);
+        command_fini(&c);
+    }
+}
+
+static void command_parse_of_region_is_ignored_with_a_notice(void **state)
+{
+    struct command c;
+
+    (void)state;
+    parse("http --region eu --name x", &c);
+    assert_string_equal(c.ignored->name, "region");
+    assert_string_equal(c.name, "x");
+    command_fini(&c);
+    parse("http", &c);
+    assert_null(c.ignored);
     command_fini(&c);
 }
 
@@ -834,7 +875,7 @@ static void flags_of_the_specification_are_all_known(void **state)
         if (f == NULL)
             print_message("--%s is not known\n", names[i]);
         assert_non_null(f);
-        if (f != NULL && f->status > FLAG_ALIAS) {
+        if (f != NULL && f->status > FLAG_IGNORED) {
             struct buf line;
 
             buf_init(&line, 256);
@@ -885,6 +926,8 @@ int main(void)
         cmocka_unit_test(command_parse_defaults),
         cmocka_unit_test(command_parse_reads_schemes),
         cmocka_unit_test(command_parse_reads_log),
+        cmocka_unit_test(command_parse_reads_log_level),
+        cmocka_unit_test(command_parse_of_region_is_ignored_with_a_notice),
         cmocka_unit_test(command_parse_bad_values_are_refused),
         cmocka_unit_test(command_parse_reads_how_to_talk_to_the_upstream),
         cmocka_unit_test(command_parse_limits_hold),
