@@ -68,6 +68,7 @@ struct command {
     enum log_format log_format;
     struct flag_documents flags; /* owned: what flags ask of the policy */
     struct str policy_text;      /* --traffic-policy; p == NULL: none */
+    struct str policy_url;       /* --traffic-policy-url; p == NULL: none */
     bool ends_tls;               /* --terminate-at edge, or what implies it */
     const struct flag *ignored;  /* a flag that changes nothing here; NULL: none */
     enum command_input input;

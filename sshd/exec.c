@@ -124,6 +124,7 @@ void exec_abandon(struct exec *x)
     x->state = EXEC_DONE;
     if (x->api != NULL)
         exec_api_abandon(x->api);
+    exec_drop_fetched(x);
     ev_timer_stop(worker_loop(s->front->worker), &x->wait);
     DL_FOREACH(s->forwards.list, f)
     {
@@ -560,7 +561,7 @@ static void run_serving_command(struct exec *x)
         exec_end(x, 1);
         return;
     }
-    if (x->command.input != COMMAND_INPUT_NONE) {
+    if (x->command.input != COMMAND_INPUT_NONE || x->command.policy_url.p != NULL) {
         exec_await_input(x);
         return;
     }

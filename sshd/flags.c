@@ -260,7 +260,7 @@ static int set_compression(struct flag_values *v, struct str value, struct err *
 
 static int check_one_policy(const struct command *c, struct err *e)
 {
-    if (c->input == COMMAND_INPUT_POLICY || c->policy_text.p != NULL)
+    if (c->input == COMMAND_INPUT_POLICY || c->policy_text.p != NULL || c->policy_url.p != NULL)
         return err_set(e, E_POLICY_TWICE, "only one policy can be given; put all rules into it");
     return 0;
 }
@@ -270,6 +270,17 @@ static int set_traffic_policy(struct flag_values *v, struct str value, struct er
     if (check_one_policy(v->command, e) == -1)
         return -1;
     v->command->policy_text = value;
+    return 0;
+}
+
+static int set_traffic_policy_url(struct flag_values *v, struct str value, struct err *e)
+{
+    if (!str_starts_nocase(value, STR("https://")) && !str_starts_nocase(value, STR("http://")))
+        return err_set(e, E_FLAG_SYNTAX, "'%.*s' is no http or https URL",
+                       STR_ARG(str_slice(value, 0, 40)));
+    if (check_one_policy(v->command, e) == -1)
+        return -1;
+    v->command->policy_url = value;
     return 0;
 }
 

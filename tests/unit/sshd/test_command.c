@@ -376,6 +376,7 @@ static void command_parse_fills_plain_flags(void **state)
     assert_true(c.schemes[SCHEME_HTTP] && c.schemes[SCHEME_HTTPS]);
     assert_int_equal(c.log, COMMAND_LOG_STDERR);
     assert_int_equal(c.log_format, LOG_JSON);
+    assert_null(c.policy_url.p);
     assert_true(c.has_upstream);
     assert_string_equal(c.upstream.host, "localhost");
     assert_int_equal(c.upstream.port, 3000);
@@ -467,6 +468,17 @@ static void command_parse_reads_log_level(void **state)
     }
 }
 
+static void command_parse_takes_the_url_of_a_policy(void **state)
+{
+    struct command c;
+
+    (void)state;
+    parse("tls --traffic-policy-url HTTPS://a.example/p.yml?x=1 --crt - --key -", &c);
+    assert_true(str_eq(c.policy_url, STR("HTTPS://a.example/p.yml?x=1")));
+    assert_int_equal(c.input, COMMAND_INPUT_CERTIFICATE); /* beside it */
+    command_fini(&c);
+}
+
 static void command_parse_of_region_is_ignored_with_a_notice(void **state)
 {
     struct command c;
@@ -531,6 +543,13 @@ static void command_parse_bad_values_are_refused(void **state)
         { STR_INIT("http --traffic-policy a --traffic-policy-file -"), E_POLICY_TWICE,
           "only one policy" },
         { STR_INIT("http --policy-file policy.yml"), E_FLAG_UNSUPPORTED, "< policy.yml" },
+        { STR_INIT("http --traffic-policy-url file:///etc/passwd"), E_FLAG_SYNTAX, "no http or" },
+        { STR_INIT("http --traffic-policy-url policy.yml"), E_FLAG_SYNTAX, "'policy.yml' is no" },
+        { STR_INIT("http --traffic-policy-url="), E_FLAG_SYNTAX, "'' is no http or https URL" },
+        { STR_INIT("http --traffic-policy-url https://a.example --traffic-policy-file -"),
+          E_POLICY_TWICE, "only one policy" },
+        { STR_INIT("http --traffic-policy x --traffic-policy-url https://a.example"),
+          E_POLICY_TWICE, "only one policy" },
         { STR_INIT("http --cidr-allow 10.0.0.0/33"), E_CIDR, "--cidr-allow: '10.0.0.0/33'" },
         { STR_INIT("http --cidr-allow 10.0.0.0/8,,::/0"), E_FLAG_SYNTAX, "--cidr-allow: an entry" },
         { STR_INIT("http --allow-cidr x"), E_CIDR, "'x' is not an IP address" },
@@ -927,6 +946,7 @@ int main(void)
         cmocka_unit_test(command_parse_reads_schemes),
         cmocka_unit_test(command_parse_reads_log),
         cmocka_unit_test(command_parse_reads_log_level),
+        cmocka_unit_test(command_parse_takes_the_url_of_a_policy),
         cmocka_unit_test(command_parse_of_region_is_ignored_with_a_notice),
         cmocka_unit_test(command_parse_bad_values_are_refused),
         cmocka_unit_test(command_parse_reads_how_to_talk_to_the_upstream),
