@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/shared_text.h"
 #include "policy/policy.h"
 #include "sshd/exec_address.h"
 #include "sshd/exec_api.h"
@@ -225,6 +226,8 @@ static struct endpoint *make_endpoint(struct exec *x, struct forward *f, size_t 
     replace(&ep->upstream_url, mem_strdup(hint));
     exec_upstream_fill(&x->upstream, &x->command, &ep->upstream);
     ep->policy = policy;
+    ep->policy_text = x->policy.text;
+    shared_text_ref(ep->policy_text);
     ep->rules = policy_digest(policy);
     ep->connect_rules = policy_phase_digest(policy, POLICY_ON_TCP_CONNECT);
     ep->pooling = x->command.pooling;

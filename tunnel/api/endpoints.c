@@ -386,7 +386,7 @@ static int find(struct api_call *c, const struct api_resource *r, struct str id,
 
     if (rc != 0)
         return rc;
-    *object = api_live_find(api_live_endpoints(c), id);
+    *object = api_live_find(c, API_LIVE_ENDPOINT, id);
     return *object != NULL;
 }
 
@@ -401,7 +401,7 @@ static int range(struct api_call *c, const struct api_resource *r, struct str be
         json_decref(all);
         return -1;
     }
-    api_live_range(api_live_endpoints(c), before, json_array_size(all) + max, all);
+    api_live_range(c, API_LIVE_ENDPOINT, before, max, all);
     api_live_sort(all);
     json_array_foreach(all, i, o)
     {
