@@ -132,6 +132,20 @@ static int set_cidr_deny(struct flag_values *v, struct str value, struct err *e)
     return 0;
 }
 
+static int set_ua_filter_allow(struct flag_values *v, struct str value, struct err *e)
+{
+    (void)e;
+    flag_policy_add_agent_allow(&v->policy, value);
+    return 0;
+}
+
+static int set_ua_filter_deny(struct flag_values *v, struct str value, struct err *e)
+{
+    (void)e;
+    flag_policy_add_agent_deny(&v->policy, value);
+    return 0;
+}
+
 static int set_request_header_add(struct flag_values *v, struct str value, struct err *e)
 {
     return flag_policy_add_header(&v->policy, FLAG_REQUEST, value, e);

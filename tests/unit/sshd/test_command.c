@@ -257,7 +257,8 @@ static void command_parse_refuses_with_the_code_of_the_row(void **state)
           "--request-header-add: " },
         { "Q05", 2, STR_INIT("http --oauth=google"), E_FLAG_UNSUPPORTED,
           "--oauth is not available on this gateway yet; use --basic-auth" },
-        { "Q07", 2, STR_INIT("http --ua-filter-allow=(foo),(bar)"), E_FLAG_UNSUPPORTED, "" },
+        { "Q07", 2, STR_INIT("http --ua-filter-allow=(foo),(bar"), E_AGENT_PATTERN,
+          "--ua-filter-allow and --ua-filter-deny: " },
         { "Q08", 2, STR_INIT("http --circuit-breaker 1.5"), E_BREAKER_RATIO, "--circuit-breaker" },
         { "Q09", 2, STR_INIT("http --inspect=false"), E_FLAG_UNSUPPORTED, "--inspect" },
         { "Q13", 2, STR_INIT("http --basic-auth a b:c"), E_AUTH_PASSWORD_LENGTH, "user 'a b'" },
@@ -726,6 +727,41 @@ static void command_policy_guards_in_order(void **state)
     command_fini(&c);
 }
 
+static void command_policy_filters_user_agents(void **state)
+{
+    static const struct {
+        const char *line;
+        const char *agent;
+        enum policy_verdict verdict;
+    } cases[] = {
+        /* Row Q07. */
+        { "http --ua-filter-allow=(foo/(\\d)+.(\\d)+),(bar/(\\d)+.(\\d)+)", "bar/1.2",
+          POLICY_CONTINUE },
+        { "http --ua-filter-allow=(foo/(\\d)+.(\\d)+),(bar/(\\d)+.(\\d)+)", "baz/1.2",
+          POLICY_RESPOND },
+        { "http --ua-filter-deny curl --ua-filter-deny wget", "wget/1", POLICY_RESPOND },
+        { "http --ua-filter-deny curl --ua-filter-allow curl/8", "curl/8.1", POLICY_CONTINUE },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct counted *policy;
+        struct command c;
+        struct fake_host h;
+
+        parse(cases[i].line, &c);
+        policy = flag_policy_of(&c);
+        fake_host_init(&h, "192.0.2.1");
+        fake_host_add(&h, "user-agent", cases[i].agent);
+        assert_int_equal(fake_host_run(&h, policy, POLICY_ON_HTTP_REQUEST), cases[i].verdict);
+        if (cases[i].verdict == POLICY_RESPOND)
+            assert_int_equal(h.response->error, E_USER_AGENT);
+        fake_host_fini(&h);
+        counted_unref(policy);
+        command_fini(&c);
+    }
+}
+
 static void command_policy_takes_a_password_as_it_is(void **state)
 {
     struct counted *policy;
@@ -953,6 +989,7 @@ int main(void)
         cmocka_unit_test(command_parse_limits_hold),
         cmocka_unit_test(command_parse_added_headers_at_limit),
         cmocka_unit_test(command_policy_guards_in_order),
+        cmocka_unit_test(command_policy_filters_user_agents),
         cmocka_unit_test(command_policy_takes_a_password_as_it_is),
         cmocka_unit_test(command_policy_changes_headers),
         cmocka_unit_test(command_policy_sets_the_host),
