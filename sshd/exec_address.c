@@ -14,7 +14,6 @@ static const struct {
     const char *flag;
     enum err_code twice; /* when -R has a name too */
 } namings[] = {
-    [COMMAND_NAMED_BY_URL] = { "--url", E_NAME_TWICE },
     [COMMAND_NAMED_BY_DOMAIN] = { "--domain", E_NAME_TWICE },
     [COMMAND_NAMED_BY_HOSTNAME] = { "--hostname", E_NAME_TWICE },
     [COMMAND_NAMED_BY_SUBDOMAIN] = { "--subdomain", E_SUBDOMAIN_TWICE },
