@@ -40,6 +40,7 @@ struct fetcher {
 
 struct fetch {
     struct fetcher *fetcher;    /* borrowed: outlives us */
+    const char *name;           /* how errors begin; borrowed: static */
     CURL *easy;                 /* owned */
     struct curl_slist *headers; /* owned */
     struct fetch_rules *rules;  /* counted */
@@ -84,7 +85,7 @@ static struct ev_loop *loop_of(const struct fetcher *f)
 /* Sets the error. Returns -1. */
 static int fail_with(struct fetch *f, enum err_code code, const char *text)
 {
-    return err_set(&f->error, code, "%s: %s", f->fetcher->purpose->name, text);
+    return err_set(&f->error, code, "%s: %s", f->name, text);
 }
 
 /* ---- the end of a fetch ---------------------------------------------------------------------- */
@@ -565,6 +566,7 @@ struct fetch *fetch_start(struct fetcher *fetcher, const struct fetch_params *pa
     bool is_full = fetcher->running >= params->max;
 
     f->fetcher = fetcher;
+    f->name = params->name != NULL ? params->name : fetcher->purpose->name;
     f->start_ms = clock_mono_ms();
     fetch_rules_ref(params->rules);
     f->rules = params->rules;

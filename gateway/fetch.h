@@ -53,6 +53,7 @@ void fetcher_free(struct fetcher *f);
 struct worker *fetcher_worker(const struct fetcher *f);
 
 struct fetch_params {
+    const char *name;                   /* how errors begin, static; NULL: as the purpose has it */
     const struct policy_fetch *request; /* copied; gateway headers included */
     struct fetch_rules *rules;          /* a reference is taken */
     size_t max;                         /* fetches under way; more fail */

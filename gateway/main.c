@@ -35,6 +35,7 @@
 #include "gateway/file_watch.h"
 #include "gateway/gateway.h"
 #include "gateway/inputs.h"
+#include "gateway/document.h"
 #include "gateway/inside.h"
 #include "gateway/lifecycle.h"
 #include "gateway/listen_set.h"
@@ -415,7 +416,7 @@ static void offer_api(struct process *p)
 static void build_node(struct process *p, size_t i)
 {
     struct node *n = &p->nodes[i];
-    struct inside inside;
+    struct sshd_services services;
     int fds[LISTEN_KINDS][CONFIG_LISTEN_MAX];
     struct gateway_params params = {
         .worker = n->worker,
@@ -442,9 +443,12 @@ static void build_node(struct process *p, size_t i)
     n->gateway = gateway_new(&params);
     if (i == 0)
         p->operator_fd = -1; /* it is the gateway's now */
-    inside = (struct inside){ .ops = &gateway_inside_ops, .ctx = n->gateway };
-    n->sshd =
-        sshd_new(n->worker, p->shared, &inside, fds[LISTEN_SSH], p->listen[LISTEN_SSH].bound.count);
+    services = (struct sshd_services){
+        .inside = { .ops = &gateway_inside_ops, .ctx = n->gateway },
+        .documents = { .ops = &gateway_document_ops, .ctx = n->gateway },
+    };
+    n->sshd = sshd_new(n->worker, p->shared, &services, fds[LISTEN_SSH],
+                       p->listen[LISTEN_SSH].bound.count);
 }
 
 /* What the management API can do, and what it has left in the store. */

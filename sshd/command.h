@@ -18,12 +18,24 @@
 #include "tunnel/endpoint.h"
 #include "tunnel/url.h"
 
+struct flag;
+
 enum { COMMAND_LINE_MAX_BYTES = 64 * 1024, COMMAND_URLS_MAX = 64 };
 
 /* Where request lines of the session go (--log). */
 enum command_log { COMMAND_LOG_DEFAULT, COMMAND_LOG_STDOUT, COMMAND_LOG_STDERR, COMMAND_LOG_OFF };
+/* Above the level of any request line (--log-level crit). */
+enum { COMMAND_LOG_NOTHING = LOG_ERROR + 1 };
 
-/* What the endpoints of the session get; made by the flags. */
+/* What names the addresses: --url, or one of the older flags, which name one address only. */
+enum command_naming {
+    COMMAND_NAMED_BY_URL, /* also when nothing does */
+    COMMAND_NAMED_BY_DOMAIN,
+    COMMAND_NAMED_BY_HOSTNAME,
+    COMMAND_NAMED_BY_SUBDOMAIN, /* below the base domain */
+    COMMAND_NAMED_BY_REMOTE_ADDR,
+};
+
 /* What the client sends over standard input. */
 enum command_input {
     COMMAND_INPUT_NONE,
@@ -37,9 +49,10 @@ struct command {
     enum command_kind kind;
     bool help; /* --help was given: print the flags of `kind` and exit 0 */
 
-    struct str urls[COMMAND_URLS_MAX]; /* --url, the n-th for the n-th forward */
+    struct str urls[COMMAND_URLS_MAX]; /* the n-th for the n-th forward */
     size_t url_count;
-    bool has_remote_addr;          /* some of them are --remote-addr */
+    enum command_naming naming;    /* which flag they come from */
+    enum binding binding;          /* --binding */
     bool schemes[SCHEME_COUNT];    /* --scheme; none set: as the forward's port says */
     char *name;                    /* owned; NULL: the default */
     char *description;             /* owned; NULL: none */
@@ -51,10 +64,13 @@ struct command {
     bool upstream_tls_verify;
     bool pooling; /* the endpoints may share their addresses */
     enum command_log log;
+    unsigned log_level; /* enum log_level of the least lines shown; COMMAND_LOG_NOTHING: none */
     enum log_format log_format;
     struct flag_documents flags; /* owned: what flags ask of the policy */
     struct str policy_text;      /* --traffic-policy; p == NULL: none */
+    struct str policy_url;       /* --traffic-policy-url; p == NULL: none */
     bool ends_tls;               /* --terminate-at edge, or what implies it */
+    const struct flag *ignored;  /* a flag that changes nothing here; NULL: none */
     enum command_input input;
 
     char *line; /* owned: what the strs above point into */

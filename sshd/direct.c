@@ -88,7 +88,7 @@ static void on_spliced(void *arg, enum close_reason why)
 static void on_open(void *arg)
 {
     struct direct *d = arg;
-    const struct inside *inside = &d->front->inside;
+    const struct inside *inside = &d->front->services.inside;
     const struct inside_target target = {
         .account = str_from(d->account),
         .host = str_from(d->host),
@@ -170,7 +170,7 @@ static int check_limit(const struct session *s, struct err *e)
 /* The account's own table is all that is asked. */
 static int check_online(const struct session *s, const char *host, int port, struct err *e)
 {
-    const struct inside *inside = &s->front->inside;
+    const struct inside *inside = &s->front->services.inside;
 
     if (port > 0 && port <= UINT16_MAX &&
         inside->ops->has(inside->ctx, str_from(s->auth.key->account), str_from(host),

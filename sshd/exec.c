@@ -14,9 +14,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/shared_text.h"
 #include "policy/policy.h"
+#include "sshd/exec_address.h"
 #include "sshd/exec_api.h"
 #include "sshd/exec_int.h"
+#include "sshd/flags.h"
 #include "sshd/request_line.h"
 #include "sshd/session_int.h"
 #include "sshd/sshd_int.h"
@@ -124,6 +127,7 @@ void exec_abandon(struct exec *x)
     x->state = EXEC_DONE;
     if (x->api != NULL)
         exec_api_abandon(x->api);
+    exec_drop_fetched(x);
     ev_timer_stop(worker_loop(s->front->worker), &x->wait);
     DL_FOREACH(s->forwards.list, f)
     {
@@ -253,6 +257,8 @@ static struct endpoint *make_endpoint(struct exec *x, struct forward *f, size_t 
     replace(&ep->upstream_url, mem_strdup(hint));
     exec_upstream_fill(&x->upstream, &x->command, &ep->upstream);
     ep->policy = policy;
+    ep->policy_text = x->policy.text;
+    shared_text_ref(ep->policy_text);
     ep->rules = policy_digest(policy);
     ep->connect_rules = policy_phase_digest(policy, POLICY_ON_TCP_CONNECT);
     ep->pooling = x->command.pooling;
@@ -302,39 +308,6 @@ static void add_schemes(struct exec *x, struct forward *f, const struct url *bas
     }
 }
 
-/* --remote-addr says all, so -R has to leave it open (spec 5.3, R35 to R37). */
-static int check_remote_addr(const struct command *c, const struct forward *f, struct err *e)
-{
-    if (!c->has_remote_addr)
-        return 0;
-    if (!url_is_unnamed_bind(str_from(f->host)))
-        return err_set(e, E_REMOTE_ADDR_TWICE,
-                       "the address is given twice, by -R and by --remote-addr; give only one of "
-                       "them");
-    if (f->asked_port != 0)
-        return err_set(e, E_REMOTE_ADDR_PORT,
-                       "port %u of -R contradicts --remote-addr; write -R 0:...",
-                       (unsigned)f->asked_port);
-    return 0;
-}
-
-static int find_url(const struct exec *x, const struct forward *f, struct url *url, struct err *e)
-{
-    const struct command *c = &x->command;
-    struct url_context ctx = {
-        .binding = BINDING_UNSET,
-        .suffixes = x->session->front->shared->suffixes,
-    };
-    bool serves = command_serves(c->kind, &ctx.command);
-
-    assert(serves); /* others adopt nothing */
-    (void)serves;
-    if (check_remote_addr(c, f, e) == -1)
-        return -1;
-    return url_from_forward(str_from(f->host), f->asked_port,
-                            f->index < c->url_count ? c->urls[f->index] : STR_NONE, &ctx, url, e);
-}
-
 static void adopt(struct exec *x, struct forward *f)
 {
     const struct command *c = &x->command;
@@ -346,7 +319,7 @@ static void adopt(struct exec *x, struct forward *f)
     if (x->state == EXEC_WAITS)
         x->state = EXEC_CLAIMS;
     ev_timer_stop(worker_loop(x->session->front->worker), &x->wait);
-    if (find_url(x, f, &url, &e) == -1) {
+    if (exec_address(c, f, x->session->front->shared->suffixes, &url, &e) == -1) {
         forward_refused(x, f, f->index < c->url_count ? c->urls[f->index] : STR_NONE, &e);
         return;
     }
@@ -615,12 +588,15 @@ struct exec_api *exec_api_of(struct exec *x)
 
 static void run_serving_command(struct exec *x)
 {
+    if (x->command.ignored != NULL)
+        terminal_line(x->terminal, SESSION_STDERR, "--%s is ignored: %s", x->command.ignored->name,
+                      x->command.ignored->text);
     if (x->command.policy_text.p != NULL &&
         !exec_take_policy(x, STR("--traffic-policy"), x->command.policy_text)) {
         exec_end(x, 1);
         return;
     }
-    if (x->command.input != COMMAND_INPUT_NONE) {
+    if (x->command.input != COMMAND_INPUT_NONE || x->command.policy_url.p != NULL) {
         exec_await_input(x);
         return;
     }
@@ -728,7 +704,8 @@ void exec_show_event(struct exec *x, const struct event *ev)
 {
     struct buf line;
 
-    if (!shows_requests(x) || x->state == EXEC_DONE)
+    if (!shows_requests(x) || x->state == EXEC_DONE ||
+        (unsigned)request_line_level(ev) < x->command.log_level)
         return;
     buf_init(&line, REQUEST_LINE_MAX_BYTES);
     if (x->command.log == COMMAND_LOG_DEFAULT)

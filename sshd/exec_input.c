@@ -1,8 +1,10 @@
 /*
- * What a command reads from the standard input of the ssh client before anything is public: a policy,
- * or certificates.
+ * What a command reads before anything is public: a policy from where its URL leads, then a policy or
+ * certificates from the standard input of the ssh client.
  */
 #include "sshd/exec_int.h"
+
+#include <assert.h>
 
 #include "policy/policy.h"
 #include "sshd/exec_api.h"
@@ -87,7 +89,7 @@ static bool take_input(struct exec *x, struct str text)
     return false;
 }
 
-void exec_await_input(struct exec *x)
+static void await_standard_input(struct exec *x)
 {
     const struct sshd_settings *settings = &x->session->front->settings;
 
@@ -95,6 +97,76 @@ void exec_await_input(struct exec *x)
     terminal_limit_input(x->terminal, settings->policy_document_max_bytes);
     exec_start_wait(x, settings->policy_input_timeout_ms);
     exec_read_input(x);
+}
+
+/* ---- by a URL -------------------------------------------------------------------------------- */
+
+static const struct document_source *documents_of(const struct exec *x)
+{
+    return &x->session->front->services.documents;
+}
+
+void exec_drop_fetched(struct exec *x)
+{
+    documents_of(x)->ops->free(x->fetched);
+    x->fetched = NULL;
+}
+
+static bool take_fetched(struct exec *x)
+{
+    struct str text;
+    struct err why;
+    struct err e;
+
+    if (documents_of(x)->ops->read(x->fetched, &text, &why) == 0)
+        return exec_take_policy(x, STR("policy"), text);
+    (void)err_set(&e, E_POLICY_INVALID, "%s", why.msg);
+    exec_refused(x, &e);
+    return false;
+}
+
+static void on_fetched(void *arg)
+{
+    struct exec *x = arg;
+    struct session *s = x->session;
+    bool taken = take_fetched(x);
+
+    assert(x->magic == EXEC_MAGIC && x->state == EXEC_READS);
+    exec_drop_fetched(x);
+    x->state = EXEC_WAITS;
+    if (!taken)
+        exec_end(x, 1);
+    else if (x->command.input != COMMAND_INPUT_NONE)
+        await_standard_input(x);
+    else
+        exec_open_forwards(x);
+    session_wake(s);
+}
+
+static void fetch_policy(struct exec *x)
+{
+    const struct sshd_settings *settings = &x->session->front->settings;
+    const struct document_source *documents = documents_of(x);
+    const struct document_request request = {
+        .url = x->command.policy_url,
+        .max_bytes = settings->policy_document_max_bytes,
+        .timeout_ms = settings->policy_input_timeout_ms,
+        .done = on_fetched,
+        .arg = x,
+    };
+
+    x->state = EXEC_READS;
+    if (x->command.input == COMMAND_INPUT_NONE)
+        terminal_ignore_input(x->terminal);
+    x->fetched = documents->ops->start(documents->ctx, &request);
+}
+
+void exec_await_input(struct exec *x)
+{
+    if (x->command.policy_url.p != NULL)
+        fetch_policy(x);
+    else
+        await_standard_input(x);
 }
 
 void exec_input_missing(const struct exec *x, struct err *e)
@@ -111,7 +183,9 @@ bool exec_reads_input(const struct exec *x)
 {
     if (x == NULL)
         return false;
-    return x->api != NULL ? exec_api_reads(x->api) : x->state == EXEC_READS;
+    if (x->api != NULL)
+        return exec_api_reads(x->api);
+    return x->state == EXEC_READS && x->fetched == NULL;
 }
 
 void exec_read_input(struct exec *x)
@@ -124,7 +198,7 @@ void exec_read_input(struct exec *x)
         exec_api_read(x->api);
         return;
     }
-    if (x->state != EXEC_READS || !terminal_input_is_over(t))
+    if (!exec_reads_input(x) || !terminal_input_is_over(t))
         return;
     ev_timer_stop(worker_loop(x->session->front->worker), &x->wait);
     if (terminal_input_is_too_long(t)) {

@@ -20,12 +20,13 @@
 #include "sshd/exec_policy.h"
 #include "sshd/exec_upstream.h"
 
+struct document;
 struct exec_api;
 
 enum { EXEC_MAGIC = 0x45786563 };
 
 enum exec_state {
-    EXEC_READS,  /* the policy, or the certificates, that the client sends */
+    EXEC_READS, /* the policy that is fetched; the policy, or the certificates, that the client sends */
     EXEC_WAITS,  /* for a forward */
     EXEC_CLAIMS, /* URLs are shown when all claims are answered */
     EXEC_RUNS,
@@ -38,7 +39,8 @@ struct exec {
     struct session *session;   /* borrowed */
     struct terminal *terminal; /* borrowed; NULL: nobody reads */
     struct command command;
-    struct exec_api *api; /* owned; NULL: another command */
+    struct exec_api *api;     /* owned; NULL: another command */
+    struct document *fetched; /* owned; NULL: no policy is under way */
     struct exec_policy policy;
     struct exec_upstream upstream;
     bool has_command;
@@ -64,8 +66,10 @@ void exec_open_forwards(struct exec *x);
 
 /* Takes a document; shows what is wrong with it. Returns false when the command ends for it. */
 bool exec_take_policy(struct exec *x, struct str name, struct str text);
-/* Reads standard input first, and then opens the forwards. */
+/* Reads what the command needs, a policy by its URL and then standard input, and opens the forwards. */
 void exec_await_input(struct exec *x);
+/* Nobody waits any more for what is fetched. */
+void exec_drop_fetched(struct exec *x);
 /* Why a command ends whose input has not come in time. */
 void exec_input_missing(const struct exec *x, struct err *e);
 

@@ -1,5 +1,6 @@
 #include "sshd/exec_policy.h"
 
+#include "base/shared_text.h"
 #include "policy/policy.h"
 #include "sshd/command.h"
 #include "sshd/sshd_int.h"
@@ -84,6 +85,7 @@ int exec_policy_read(struct exec_policy *p, const struct exec_policy_source *sou
         return -1;
     if (compile(p, source, &about, &policy, problems) == 0) {
         counted_unref(policy);
+        p->text = shared_text_new(text);
         return 0;
     }
     exec_policy_fini(p);
@@ -93,7 +95,8 @@ int exec_policy_read(struct exec_policy *p, const struct exec_policy_source *sou
 void exec_policy_fini(struct exec_policy *p)
 {
     policy_document_free(p->document);
-    p->document = NULL;
+    shared_text_unref(p->text);
+    *p = (struct exec_policy){ 0 };
 }
 
 int exec_policy_compile(const struct exec_policy *p, const struct exec_policy_source *source,

@@ -1,7 +1,7 @@
 /*
  * exec_policy: the traffic policy of a command: documents from the operator, from flags and from the
  * user, in the order they run, and what they compile to.
- * Owns:   the user's document.
+ * Owns:   the user's document and its text.
  * Thread: its worker's; pure.
  */
 #ifndef SSHD_EXEC_POLICY_H
@@ -14,6 +14,7 @@
 struct command;
 struct policy_document;
 struct policy_problems;
+struct shared_text;
 struct sshd;
 struct url;
 
@@ -26,6 +27,7 @@ struct exec_policy_source {
 
 struct exec_policy {
     struct policy_document *document; /* owned; NULL: the user gave none */
+    struct shared_text *text;         /* counted: what it was read from; NULL likewise */
 };
 
 /*

@@ -35,6 +35,8 @@ void flag_policy_init(struct flag_policy *p)
     p->credentials = json_array();
     p->allow = json_array();
     p->deny = json_array();
+    p->agent_allow = json_array();
+    p->agent_deny = json_array();
     p->host = json_object();
     p->webhook = json_object();
     p->breaker = json_object();
@@ -51,6 +53,8 @@ void flag_policy_fini(struct flag_policy *p)
     json_decref(p->credentials);
     json_decref(p->allow);
     json_decref(p->deny);
+    json_decref(p->agent_allow);
+    json_decref(p->agent_deny);
     json_decref(p->host);
     json_decref(p->webhook);
     json_decref(p->breaker);
@@ -95,6 +99,16 @@ void flag_policy_add_allow(struct flag_policy *p, struct str cidr)
 void flag_policy_add_deny(struct flag_policy *p, struct str cidr)
 {
     append(p->deny, cidr);
+}
+
+void flag_policy_add_agent_allow(struct flag_policy *p, struct str pattern)
+{
+    append(p->agent_allow, pattern);
+}
+
+void flag_policy_add_agent_deny(struct flag_policy *p, struct str pattern)
+{
+    append(p->agent_deny, pattern);
 }
 
 void flag_policy_remove_header(struct flag_policy *p, enum flag_side side, struct str name)
@@ -157,7 +171,8 @@ enum {
     FOR_BREAKER = 16,
     FOR_WEBHOOK = 32,
     FOR_CAS = 64,
-    FOR_CERTIFICATE = 128
+    FOR_CERTIFICATE = 128,
+    FOR_AGENT = 256
 };
 enum { FOR_HEADERS = FOR_REQUEST | FOR_RESPONSE };
 
@@ -192,6 +207,7 @@ static const struct {
     { FOR_CAS, E_CERTIFICATE_PEM, E_MTLS_CAS },
     { FOR_CAS, E_MTLS_NOT_CA, E_MTLS_NOT_CA },
     { FOR_CERTIFICATE, E_POLICY_UNPARSABLE, E_CERTIFICATE_PAIR },
+    { FOR_AGENT, E_POLICY_REGEX, E_AGENT_PATTERN },
     { FOR_WEBHOOK, E_POLICY_WEBHOOK_PROVIDER, E_POLICY_WEBHOOK_PROVIDER },
     { FOR_WEBHOOK, E_POLICY_WEBHOOK_SECRET, E_WEBHOOK_SECRET_MISSING },
     { FOR_WEBHOOK, E_POLICY_MISSING, E_WEBHOOK_SECRET_MISSING },
@@ -244,6 +260,15 @@ static int add_restrict_ips(const struct flag_policy *p, struct maker *m)
     return add_action(m, &m->out->front, flag, FOR_CIDR,
                       p->raw ? POLICY_ON_TCP_CONNECT : POLICY_ON_HTTP_REQUEST, "restrict-ips",
                       json_pack("{s:O, s:O}", "allow", p->allow, "deny", p->deny));
+}
+
+static int add_agent_filter(const struct flag_policy *p, struct maker *m)
+{
+    if (json_array_size(p->agent_allow) + json_array_size(p->agent_deny) == 0)
+        return 0;
+    return add_action(m, &m->out->front, "--ua-filter-allow and --ua-filter-deny", FOR_AGENT,
+                      POLICY_ON_HTTP_REQUEST, "user-agent-filter",
+                      json_pack("{s:O, s:O}", "allow", p->agent_allow, "deny", p->agent_deny));
 }
 
 static int add_webhook(const struct flag_policy *p, struct maker *m)
@@ -355,10 +380,10 @@ int flag_policy_documents(const struct flag_policy *p, const struct policy_engin
 
     *out = (struct flag_documents){ 0 };
     /* The order is that of the specification: who may come in is asked before who they are. */
-    if (add_restrict_ips(p, &m) == 0 && add_webhook(p, &m) == 0 && add_breaker(p, &m) == 0 &&
-        add_basic_auth(p, &m) == 0 && add_headers(p, &m, FLAG_REQUEST) == 0 &&
-        add_host(p, &m) == 0 && add_headers(p, &m, FLAG_RESPONSE) == 0 &&
-        add_compression(p, &m) == 0)
+    if (add_restrict_ips(p, &m) == 0 && add_agent_filter(p, &m) == 0 && add_webhook(p, &m) == 0 &&
+        add_breaker(p, &m) == 0 && add_basic_auth(p, &m) == 0 &&
+        add_headers(p, &m, FLAG_REQUEST) == 0 && add_host(p, &m) == 0 &&
+        add_headers(p, &m, FLAG_RESPONSE) == 0 && add_compression(p, &m) == 0)
         return 0;
     flag_documents_fini(out);
     return -1;

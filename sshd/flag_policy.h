@@ -23,6 +23,8 @@ struct flag_policy {
     json_t *credentials;               /* owned: list of user:password */
     json_t *allow;                     /* owned: list of CIDR */
     json_t *deny;                      /* owned: list of CIDR */
+    json_t *agent_allow;               /* owned: list of patterns */
+    json_t *agent_deny;                /* owned: list of patterns */
     json_t *header_add[FLAG_SIDES];    /* owned: name to value */
     json_t *header_remove[FLAG_SIDES]; /* owned: list of names */
     json_t *host;                      /* owned: {"host": value}, or empty */
@@ -49,6 +51,8 @@ void flag_policy_fini(struct flag_policy *p);
 void flag_policy_add_credential(struct flag_policy *p, struct str pair);
 void flag_policy_add_allow(struct flag_policy *p, struct str cidr);
 void flag_policy_add_deny(struct flag_policy *p, struct str cidr);
+void flag_policy_add_agent_allow(struct flag_policy *p, struct str pattern);
+void flag_policy_add_agent_deny(struct flag_policy *p, struct str pattern);
 void flag_policy_remove_header(struct flag_policy *p, enum flag_side side, struct str name);
 void flag_policy_set_host(struct flag_policy *p, struct str host);
 void flag_policy_set_webhook(struct flag_policy *p, struct str provider);
@@ -61,7 +65,7 @@ int flag_policy_add_header(struct flag_policy *p, enum flag_side side, struct st
 
 /*
  * Makes the documents. -1 with the code of the flag's value (E_AUTH_*, E_CIDR, E_CIDR_DENY_ONLY,
- * E_HEADER_*, E_POLICY_WEBHOOK_*, E_BREAKER_RATIO), or E_POLICY_INVALID; the message begins with the
+ * E_AGENT_PATTERN, E_HEADER_*, E_POLICY_WEBHOOK_*, E_BREAKER_RATIO), or E_POLICY_INVALID; the message begins with the
  * flag. `out` is then empty.
  */
 int flag_policy_documents(const struct flag_policy *p, const struct policy_engine *engine,

@@ -1,43 +1,88 @@
 /*
  * A flag is a row of flags.def and, if it works, a setter here that reads its value into the
  * command. What guards or changes traffic is only collected by the setters and becomes a policy at
- * the end, because some of it depends on other flags (spec 5.6).
+ * the end, because some of it depends on other flags (flags_apply.c; spec 5.6).
  */
-#include "sshd/flags.h"
+#include "sshd/flags_int.h"
 
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "base/utf8.h"
-#include "sshd/command.h"
-#include "sshd/flag_policy.h"
 
 enum { NAME_MAX_CHARS = 255, DESCRIPTION_MAX_CHARS = 255, METADATA_MAX_CHARS = 4096 };
 
-/* What the setters fill. */
-struct flag_values {
-    struct command *command; /* borrowed */
-    struct flag_policy policy;
-    struct str terminate_at; /* "edge", "upstream", or empty */
-    bool has_crt;
-    bool has_key;
-};
+/* ---- addresses ---- */
+
+/* One kind of flag names the addresses of a command. */
+static int name_by(struct command *c, enum command_naming by, struct err *e)
+{
+    enum { OLD_PAIR = 1 << COMMAND_NAMED_BY_HOSTNAME | 1 << COMMAND_NAMED_BY_SUBDOMAIN };
+
+    if (c->url_count > 0 && c->naming != by)
+        return err_set(
+            e, (1 << c->naming | 1 << by) == OLD_PAIR ? E_HOSTNAME_AND_SUBDOMAIN : E_NAMED_TWICE,
+            "another flag names the endpoint already; give only one of them");
+    c->naming = by;
+    return 0;
+}
 
 static int set_url(struct flag_values *v, struct str value, struct err *e)
 {
     struct command *c = v->command;
 
+    if (name_by(c, COMMAND_NAMED_BY_URL, e) == -1)
+        return -1;
     if (c->url_count == COMMAND_URLS_MAX)
         return err_set(e, E_FLAG_SYNTAX, "at most %d are allowed", COMMAND_URLS_MAX);
     c->urls[c->url_count++] = value;
     return 0;
 }
 
-/* The old way to name the address of a tcp endpoint. */
+/* The flags that --url has replaced name one address. */
+static int set_old_name(struct command *c, enum command_naming by, struct str value, struct err *e)
+{
+    if (name_by(c, by, e) == -1)
+        return -1;
+    if (c->url_count > 0 && !str_eq(c->urls[0], value))
+        return err_set(e, E_FLAG_SYNTAX,
+                       "it is given twice; for several forwards give each its --url");
+    c->urls[0] = value;
+    c->url_count = 1;
+    return 0;
+}
+
+/* Other than --url they have a bare host. */
+static int set_old_host(struct command *c, enum command_naming by, struct str value, struct err *e)
+{
+    char host[HOST_MAX_BYTES + 1];
+
+    return host_normalize(value, host, e) == -1 ? -1 : set_old_name(c, by, value, e);
+}
+
+static int set_domain(struct flag_values *v, struct str value, struct err *e)
+{
+    return set_old_host(v->command, COMMAND_NAMED_BY_DOMAIN, value, e);
+}
+
+static int set_hostname(struct flag_values *v, struct str value, struct err *e)
+{
+    return set_old_host(v->command, COMMAND_NAMED_BY_HOSTNAME, value, e);
+}
+
+static int set_subdomain(struct flag_values *v, struct str value, struct err *e)
+{
+    return set_old_host(v->command, COMMAND_NAMED_BY_SUBDOMAIN, value, e);
+}
+
 static int set_remote_addr(struct flag_values *v, struct str value, struct err *e)
 {
-    v->command->has_remote_addr = true;
-    return set_url(v, value, e);
+    return set_old_name(v->command, COMMAND_NAMED_BY_REMOTE_ADDR, value, e);
+}
+
+static int set_binding(struct flag_values *v, struct str value, struct err *e)
+{
+    return binding_parse(value, &v->command->binding, e);
 }
 
 static int set_scheme(struct flag_values *v, struct str value, struct err *e)
@@ -84,6 +129,20 @@ static int set_cidr_deny(struct flag_values *v, struct str value, struct err *e)
 {
     (void)e;
     flag_policy_add_deny(&v->policy, value);
+    return 0;
+}
+
+static int set_ua_filter_allow(struct flag_values *v, struct str value, struct err *e)
+{
+    (void)e;
+    flag_policy_add_agent_allow(&v->policy, value);
+    return 0;
+}
+
+static int set_ua_filter_deny(struct flag_values *v, struct str value, struct err *e)
+{
+    (void)e;
+    flag_policy_add_agent_deny(&v->policy, value);
     return 0;
 }
 
@@ -215,7 +274,7 @@ static int set_compression(struct flag_values *v, struct str value, struct err *
 
 static int check_one_policy(const struct command *c, struct err *e)
 {
-    if (c->input == COMMAND_INPUT_POLICY || c->policy_text.p != NULL)
+    if (c->input == COMMAND_INPUT_POLICY || c->policy_text.p != NULL || c->policy_url.p != NULL)
         return err_set(e, E_POLICY_TWICE, "only one policy can be given; put all rules into it");
     return 0;
 }
@@ -225,6 +284,17 @@ static int set_traffic_policy(struct flag_values *v, struct str value, struct er
     if (check_one_policy(v->command, e) == -1)
         return -1;
     v->command->policy_text = value;
+    return 0;
+}
+
+static int set_traffic_policy_url(struct flag_values *v, struct str value, struct err *e)
+{
+    if (!str_starts_nocase(value, STR("https://")) && !str_starts_nocase(value, STR("http://")))
+        return err_set(e, E_FLAG_SYNTAX, "'%.*s' is no http or https URL",
+                       STR_ARG(str_slice(value, 0, 40)));
+    if (check_one_policy(v->command, e) == -1)
+        return -1;
+    v->command->policy_url = value;
     return 0;
 }
 
@@ -370,6 +440,29 @@ static int set_log(struct flag_values *v, struct str value, struct err *e)
     return 0;
 }
 
+/* Levels of request lines: see request_line_level(). */
+static int set_log_level(struct flag_values *v, struct str value, struct err *e)
+{
+    static const struct {
+        const char *name;
+        unsigned level;
+    } levels[] = { { "debug", LOG_DEBUG },
+                   { "info", LOG_INFO },
+                   { "warn", LOG_WARN },
+                   { "error", LOG_ERROR },
+                   { "crit", COMMAND_LOG_NOTHING } };
+
+    for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+        if (str_eq(value, str_from(levels[i].name))) {
+            v->command->log_level = levels[i].level;
+            return 0;
+        }
+    }
+    return err_set(e, E_FLAG_SYNTAX,
+                   "'%.*s' is not possible; give debug, info, warn, error or crit",
+                   STR_ARG(str_slice(value, 0, 40)));
+}
+
 static int set_log_format(struct flag_values *v, struct str value, struct err *e)
 {
     if (str_eq(value, STR("term")) || str_eq(value, STR("logfmt")))
@@ -382,16 +475,14 @@ static int set_log_format(struct flag_values *v, struct str value, struct err *e
     return 0;
 }
 
-enum { H = 1 << COMMAND_HTTP, C = 1 << COMMAND_TCP, T = 1 << COMMAND_TLS };
-
 static const struct flag flag_rows[] = {
 #define ROW(commands, name, status, shape, version, setter, argument, text)                        \
     { name, commands, FLAG_##status, FLAG_##shape, FLAG_##version, setter, argument, text },
-#define FLAG(...)     ROW(H, __VA_ARGS__)
-#define FLAG_HCT(...) ROW(H | C | T, __VA_ARGS__)
-#define FLAG_HT(...)  ROW(H | T, __VA_ARGS__)
-#define FLAG_T(...)   ROW(T, __VA_ARGS__)
-#define FLAG_C(...)   ROW(C, __VA_ARGS__)
+#define FLAG(...)     ROW(FLAG_HTTP, __VA_ARGS__)
+#define FLAG_HCT(...) ROW(FLAG_HTTP | FLAG_TCP | FLAG_TLS, __VA_ARGS__)
+#define FLAG_HT(...)  ROW(FLAG_HTTP | FLAG_TLS, __VA_ARGS__)
+#define FLAG_T(...)   ROW(FLAG_TLS, __VA_ARGS__)
+#define FLAG_C(...)   ROW(FLAG_TCP, __VA_ARGS__)
 #include "sshd/flags.def"
 #undef FLAG
 #undef FLAG_HCT
@@ -437,125 +528,6 @@ const struct flag *flag_nearest(struct str name, unsigned version)
 bool flag_is_help(const struct flag *flag)
 {
     return str_eq(str_from(flag->name), STR("help")) || str_eq(str_from(flag->name), STR("h"));
-}
-
-static int refuse_flag(const struct flag_use *use, struct err *e)
-{
-    const struct flag *f = use->flag;
-
-    return err_set(e, E_FLAG_UNSUPPORTED, "%.*s is not available %s%s%s", STR_ARG(use->typed),
-                   f->status == FLAG_NEVER ? "over SSH" : "on this gateway yet",
-                   f->text[0] != '\0' ? "; " : "", f->text);
-}
-
-static int refuse_command(const struct command *c, const struct flag_use *use, struct err *e)
-{
-    bool http = (use->flag->commands & H) != 0;
-
-    return err_set(e, E_FLAG_UNSUPPORTED, "%.*s does not go with the command %s, only with %s%s%s",
-                   STR_ARG(use->typed), command_name(c->kind), http ? "http" : "",
-                   http && use->flag->commands != H ? " and " : "",
-                   (use->flag->commands & T) != 0   ? "tls"
-                   : (use->flag->commands & C) != 0 ? "tcp"
-                                                    : "");
-}
-
-/* A list may be joined with commas; the blanks around them do not count. */
-static int set_list(struct flag_values *v, const struct flag_use *use, struct err *e)
-{
-    struct str rest = use->value;
-    struct str item;
-
-    while (str_next(&rest, ',', &item)) {
-        item = str_trim(item);
-        if (item.n == 0)
-            return err_set(e, E_FLAG_SYNTAX, "an entry of the list is empty");
-        if (use->flag->set(v, item, e) == -1)
-            return -1;
-    }
-    return 0;
-}
-
-static int set_switch(struct flag_values *v, const struct flag_use *use, struct err *e)
-{
-    return use->flag->set != NULL ? use->flag->set(v, use->on ? STR("true") : STR("false"), e) : 0;
-}
-
-static int apply_one(struct flag_values *v, const struct flag_use *use, struct err *e)
-{
-    int rc;
-
-    if (use->flag->status > FLAG_ALIAS)
-        return refuse_flag(use, e);
-    if ((use->flag->commands >> v->command->kind & 1) == 0)
-        return refuse_command(v->command, use, e);
-    if (use->flag->shape == FLAG_SWITCH)
-        return set_switch(v, use, e);
-    rc = use->flag->shape == FLAG_LIST ? set_list(v, use, e) : use->flag->set(v, use->value, e);
-    return rc == -1 ? err_prefix(e, "%.*s", STR_ARG(use->typed)) : 0;
-}
-
-/* What depends on more than one flag. */
-static int check_upstream(const struct command *c, struct err *e)
-{
-    if (c->upstream_tls_verify && (!c->has_upstream || !c->upstream.https))
-        return err_set(e, E_FLAG_UNSUPPORTED,
-                       "verifying needs an upstream that speaks TLS; name it behind the command, "
-                       "such as 'http https://localhost:8443 --upstream-tls-verify'");
-    return 0;
-}
-
-static int check_tls(struct flag_values *v, struct err *e)
-{
-    struct command *c = v->command;
-    bool sends_cas = c->input == COMMAND_INPUT_VISITOR_CAS;
-
-    if (v->has_crt != v->has_key)
-        return err_set(e, E_FLAG_SYNTAX, "--crt and --key go together");
-    if (!str_eq(v->terminate_at, STR("upstream"))) {
-        c->ends_tls = v->has_crt || sends_cas || v->terminate_at.n > 0;
-        return 0;
-    }
-    if (sends_cas)
-        return err_set(e, E_MTLS_NOT_HERE,
-                       "--mutual-tls-cas: the gateway sees no certificate of a visitor when TLS "
-                       "ends at the upstream; give --terminate-at edge");
-    if (v->has_crt)
-        return err_set(e, E_FLAG_SYNTAX, "--crt: it is of no use when TLS ends at the upstream");
-    return 0;
-}
-
-/* With what the client sends it has to wait until that is there. */
-static int end_tls(struct command *c, const struct policy_engine *engine, struct err *e)
-{
-    static const struct flag_tls as_it_is = { .certificate = STR_INIT("") };
-
-    if (!c->ends_tls || c->input == COMMAND_INPUT_VISITOR_CAS ||
-        c->input == COMMAND_INPUT_CERTIFICATE)
-        return 0;
-    return flag_policy_end_tls(&as_it_is, engine, &c->flags, e);
-}
-
-int flags_apply(const struct flag_use *uses, size_t count, const struct policy_engine *engine,
-                struct command *out, struct err *e)
-{
-    struct flag_values values = { .command = out };
-    int rc = 0;
-
-    flag_policy_init(&values.policy);
-    values.policy.raw = out->kind != COMMAND_HTTP;
-    for (size_t i = 0; i < count && rc == 0; i++)
-        rc = apply_one(&values, &uses[i], e);
-    if (rc == 0)
-        rc = check_upstream(out, e);
-    if (rc == 0)
-        rc = check_tls(&values, e);
-    if (rc == 0)
-        rc = flag_policy_documents(&values.policy, engine, &out->flags, e);
-    if (rc == 0)
-        rc = end_tls(out, engine, e);
-    flag_policy_fini(&values.policy);
-    return rc;
 }
 
 void flags_help(enum command_kind kind, struct buf *out)

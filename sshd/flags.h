@@ -18,7 +18,7 @@ struct command;
 struct flag_values;
 struct policy_engine;
 
-enum flag_status { FLAG_WORKS, FLAG_ALIAS, FLAG_LATER, FLAG_NEVER };
+enum flag_status { FLAG_WORKS, FLAG_ALIAS, FLAG_IGNORED, FLAG_LATER, FLAG_NEVER };
 enum flag_shape { FLAG_TEXT, FLAG_LIST, FLAG_SWITCH };
 enum flag_version { FLAG_ANY, FLAG_V1 };
 

@@ -60,6 +60,13 @@ void request_line_text(const struct event *ev, struct buf *out)
     buf_add_fmt(out, " %.1fms\n", (double)ev->duration_us / 1000.0);
 }
 
+enum log_level request_line_level(const struct event *ev)
+{
+    if (ev->type != EVENT_HTTP_REQUEST || ev->status < 400)
+        return LOG_INFO;
+    return ev->status < 500 ? LOG_WARN : LOG_ERROR;
+}
+
 void request_line_fields(const struct event *ev, enum log_format format, struct buf *out)
 {
     enum { LINE_BYTES = 16 * 1024 };
@@ -68,6 +75,6 @@ void request_line_fields(const struct event *ev, enum log_format format, struct 
     char *at = buf_reserve(out, LINE_BYTES);
 
     if (at != NULL)
-        buf_commit(out, log_format_line(format, ev->wall_ms, LOG_INFO, event_name(ev), fields,
-                                        count, at, LINE_BYTES));
+        buf_commit(out, log_format_line(format, ev->wall_ms, request_line_level(ev), event_name(ev),
+                                        fields, count, at, LINE_BYTES));
 }

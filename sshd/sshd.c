@@ -171,15 +171,16 @@ static ssh_bind bind_new(const struct sshd_shared *sh)
     return b;
 }
 
-struct sshd *sshd_new(struct worker *w, struct sshd_shared *shared, const struct inside *inside,
-                      const int *listen_fds, size_t listen_count)
+struct sshd *sshd_new(struct worker *w, struct sshd_shared *shared,
+                      const struct sshd_services *services, const int *listen_fds,
+                      size_t listen_count)
 {
     struct sshd *front = mem_zalloc(sizeof(*front));
 
     ref_init(&front->ref);
     front->worker = w;
     front->shared = shared;
-    front->inside = *inside;
+    front->services = *services;
     front->settings = shared->settings;
     settings_ref(&front->settings);
     front->keys = shared->keys;

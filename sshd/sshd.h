@@ -16,6 +16,8 @@
 #include "base/err.h"
 #include "base/job.h"
 #include "base/worker.h"
+#include "tunnel/document.h"
+#include "tunnel/inside.h"
 
 struct api;
 struct authkeys;
@@ -24,7 +26,6 @@ struct census_roll;
 struct control;
 struct event_sink;
 struct host_suffixes;
-struct inside;
 struct policy_terms;
 struct sshd;
 struct sshd_shared;
@@ -85,10 +86,17 @@ void sshd_shared_set_api(struct sshd_shared *s, const struct sshd_api *api);
 enum { SSHD_HOST_KEYS = 3 };
 int sshd_host_keys_ensure(const char *dir, char *out[SSHD_HOST_KEYS], struct err *e);
 
-/* `listen_fds` are bound, listening, non-blocking sockets of this worker (taken). `inside` (copied) is
- * where clients reach internal endpoints. */
-struct sshd *sshd_new(struct worker *w, struct sshd_shared *shared, const struct inside *inside,
-                      const int *listen_fds, size_t listen_count);
+/* What the gateway of the same worker does for it. */
+struct sshd_services {
+    struct inside inside;             /* where clients reach internal endpoints */
+    struct document_source documents; /* what fetches policies that have a URL */
+};
+
+/* `listen_fds` are bound, listening, non-blocking sockets of this worker (taken); the services are
+ * copied. */
+struct sshd *sshd_new(struct worker *w, struct sshd_shared *shared,
+                      const struct sshd_services *services, const int *listen_fds,
+                      size_t listen_count);
 void sshd_start(struct sshd *s);
 
 /* A reload: sessions whose key is gone or expired end with a reason, the others go on. `keys` may

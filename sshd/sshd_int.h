@@ -18,7 +18,6 @@
 #include "base/ref.h"
 #include "sshd/shared.h"
 #include "sshd/sshd.h"
-#include "tunnel/inside.h"
 
 struct arrival;
 struct chan;
@@ -47,11 +46,11 @@ struct sshd {
 
     struct session *sessions; /* owned; a hash by serial number */
     size_t session_count;
-    size_t unauthenticated;     /* of them not logged in, arrivals, and farewells to such */
-    struct arrival *arrivals;   /* owned */
-    struct chan *orphans;       /* borrowed: their owners must be told that the session is gone */
-    struct direct *directs;     /* list; each owns itself until it ends */
-    struct inside inside;       /* where they lead */
+    size_t unauthenticated;   /* of them not logged in, arrivals, and farewells to such */
+    struct arrival *arrivals; /* owned */
+    struct chan *orphans;     /* borrowed: their owners must be told that the session is gone */
+    struct direct *directs;   /* list; each owns itself until it ends */
+    struct sshd_services services;
     struct farewell *farewells; /* owned */
     size_t claims;              /* asked of the control thread and not answered */
 

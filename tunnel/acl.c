@@ -47,12 +47,17 @@ static int normalize(const char *verb, struct str value, char out[ACL_VALUE_BYTE
 }
 
 /* What is the same for all kinds of rules. */
-static int check_room(const struct acl_rules *r, const char *verb, struct str value, struct err *e)
+static int check_rule(const struct acl_rules *r, const char *verb, struct str value, struct err *e)
 {
+    size_t scheme_end = str_find(value, STR("://"));
+
     if (r->count == ACL_RULES_MAX)
         return err_set(e, E_LIMIT, "more than %d %s rules", ACL_RULES_MAX, verb);
     if (value.n == 0)
         return err_set(e, E_SYNTAX, "a %s rule is a name, *.name, address:port or *", verb);
+    if (scheme_end < value.n)
+        return err_set(e, E_SYNTAX, "a %s rule holds for all schemes; leave out '%.*s'", verb,
+                       STR_ARG(str_slice(str_slice(value, 0, scheme_end + 3), 0, 16)));
     return 0;
 }
 
@@ -118,7 +123,7 @@ int acl_add(struct acl *a, struct str value, struct err *e)
 {
     char text[ACL_VALUE_BYTES];
 
-    if (check_room(&a->bind, "bind", value, e) == -1)
+    if (check_rule(&a->bind, "bind", value, e) == -1)
         return -1;
     if (str_find_char(value, '=') != value.n)
         return add_label(&a->bind, value, e);
@@ -168,7 +173,7 @@ int acl_add_connect(struct acl *a, struct str value, struct err *e)
     char text[ACL_VALUE_BYTES];
     struct str host;
 
-    if (check_room(&a->connect, "connect", value, e) == -1 ||
+    if (check_rule(&a->connect, "connect", value, e) == -1 ||
         normalize("connect", value, text, e) == -1)
         return -1;
     host = str_slice(str_from(text), 0, str_find_char(str_from(text), ':'));

@@ -1,7 +1,8 @@
 /*
  * acl: what a credential may bind and connect to (spec section 5.9): rules "*", "bind:VALUE" and
  * "connect:VALUE"; none means all. In authorized_keys the options bind="VALUE" and connect="VALUE"
- * give the VALUE alone.
+ * give the VALUE alone: a host, "*.host" for all below it, "host:port" for a TCP endpoint, "*" for
+ * everything, or of bind "name=value", which permits nothing here. No scheme: a host permits all.
  * Rules are permissions, so once there is one, what no rule permits is refused: a key with bind rules
  * only connects to nothing, and one with connect rules only publishes nothing.
  * Thread: any; pure.

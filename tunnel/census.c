@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/mem.h"
 #include "base/ref.h"
+#include "base/shared_text.h"
 #include "tunnel/api/host.h"
 #include "tunnel/control.h"
 #include "tunnel/endpoint.h"
@@ -148,6 +149,7 @@ static void add_endpoint(void *arg, struct endpoint *ep)
         .name = ep->name,
         .description = ep->description,
         .metadata = ep->metadata,
+        .policy = shared_text_str(ep->policy_text),
         .upstream_url = ep->upstream_url,
         .upstream_protocol = is_http ? protocol : "",
         .pooling = ep->pooling,

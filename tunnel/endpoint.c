@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/shared_text.h"
 
 struct endpoint *endpoint_new(void)
 {
@@ -38,6 +39,7 @@ void endpoint_unref(struct endpoint *ep)
     if (ep == NULL || !ref_dec(&ep->ref))
         return;
     counted_unref(ep->policy);
+    shared_text_unref(ep->policy_text);
     mem_free(ep->account);
     mem_free(ep->name);
     mem_free(ep->description);

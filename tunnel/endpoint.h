@@ -2,7 +2,7 @@
  * endpoint: an address, who holds it and the policy that guards it.
  * Immutable once claimed, but for what a pool goes by when it chooses among its members; shared by all
  * workers, sessions and exchanges through its count.
- * Owns:   its strings; one reference to its policy.
+ * Owns:   its strings; one reference to its policy, and to its text.
  * Thread: any.
  */
 #ifndef TUNNEL_ENDPOINT_H
@@ -20,6 +20,7 @@
 #include "tunnel/url.h"
 
 struct port;
+struct shared_text;
 
 enum {
     ENDPOINT_KEY_BYTES = 65,
@@ -48,7 +49,8 @@ struct endpoint {
     char *metadata;     /* owned */
     char *upstream_url; /* owned; "" when the agent gave no hint */
     struct endpoint_upstream upstream;
-    struct counted *policy; /* counted; NULL: none. Only policy_compile() makes one */
+    struct counted *policy;          /* counted; NULL: none. Only policy_compile() makes one */
+    struct shared_text *policy_text; /* counted: the user's document in it; NULL: none, or stored */
     uint64_t rules;         /* digest of what the policy was made of; 0: not known, or no policy */
     uint64_t connect_rules; /* the same of its rules for connections; 0: none */
     bool pooling;           /* others with this may have the address too (tunnel/pool.h) */

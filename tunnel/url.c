@@ -30,6 +30,12 @@ static const struct {
     [SCHEME_TLS] = { "tls", 443 },
 };
 
+static const char *const bindings[] = {
+    [BINDING_UNSET] = "",
+    [BINDING_PUBLIC] = "public",
+    [BINDING_INTERNAL] = "internal",
+};
+
 static const struct {
     const char *name;
     enum scheme preset;
@@ -49,6 +55,23 @@ static const struct {
 const char *scheme_name(enum scheme s)
 {
     return schemes[s].name;
+}
+
+const char *binding_name(enum binding binding)
+{
+    return bindings[binding];
+}
+
+int binding_parse(struct str word, enum binding *out, struct err *e)
+{
+    for (unsigned i = BINDING_PUBLIC; i <= BINDING_INTERNAL; i++) {
+        if (str_eq(word, str_from(bindings[i]))) {
+            *out = (enum binding)i;
+            return 0;
+        }
+    }
+    return err_set(e, E_BINDING, "'%.*s' is no binding here; give public or internal",
+                   STR_ARG(str_slice(word, 0, 32)));
 }
 
 uint16_t scheme_default_port(enum scheme s)
@@ -379,7 +402,8 @@ static int forward_with_url(const struct ask *ask, uint32_t bind_port,
         return -1;
     if (bind_port != 0 && bind_port != u.port)
         return err_set(e, E_FORWARD_PORT,
-                       "the remote port %u contradicts --url, whose port is %u; use %u or 0",
+                       "the remote port %u contradicts the address given by a flag, whose port is "
+                       "%u; use %u or 0",
                        (unsigned)bind_port, (unsigned)u.port, (unsigned)u.port);
     *out = u;
     return 0;

@@ -39,8 +39,16 @@ struct url_context {
 };
 
 const char *scheme_name(enum scheme s);
+/* "public" or "internal"; "" for UNSET. */
+const char *binding_name(enum binding binding);
 /* 80, 443, 443 for http, https, tls; 0 for tcp. */
 uint16_t scheme_default_port(enum scheme s);
+
+/*
+ * Reads the word for a binding, "public" or "internal". Returns 0, or -1 with E_BINDING, also for
+ * "kubernetes", which needs an operator in a cluster and is not to be had here.
+ */
+int binding_parse(struct str word, enum binding *out, struct err *e);
 
 /*
  * Reads an endpoint URL in any form of the spec's section 2.1. Returns 0, or -1 with the codes of

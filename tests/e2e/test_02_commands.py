@@ -118,8 +118,7 @@ def test_unknown_word_names_itself_and_the_nearest(scene, command, code, named, 
 
 UNSUPPORTED = [
     "--oauth=google", "--oauth-allow-email a@example.com", "--oidc https://issuer.example",
-    "--traffic-policy-url https://example.com/p.yml",
-    "--ua-filter-allow curl", "--websocket-tcp-converter", "--mutual-tls-cas ca_1",
+    "--websocket-tcp-converter", "--mutual-tls-cas ca_1",
     "--authtoken abc", "--config x.yml", "--label a=b",
 ]
 

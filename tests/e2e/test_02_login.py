@@ -267,6 +267,11 @@ BIND = [
     (["*.team.example.test"], "*.team.example.test:443", True),
     (["*.team.example.test"], "team.example.test:443", False),
     (["*.example.test"], "443", True),
+    (["*.gateway1.internal"], "a.gateway1.internal:443", True),
+    (["*.gateway1.internal"], "gateway1.internal:443", False),
+    (["ok.example.test:443"], "ok.example.test:443", False),
+    (["k=v"], "443", False),
+    (["k=*", "ok.example.test"], "ok.example.test:443", True),
     (["*"], "443", True),
     ([], "443", True),
 ]
@@ -298,7 +303,8 @@ def test_key_without_account_is_the_default_account(scene, own):
 
 BAD_LINES = [
     'command="/bin/sh" {key}', 'nonsense {key}', 'account= {key}', 'from="10.0.0.0/99" {key}',
-    'expiry-time="yesterday" {key}', 'bind="a b" {key}', "ssh-ed25519 AAAAnonsense x",
+    'expiry-time="yesterday" {key}', 'bind="a b" {key}', 'bind="tcp://a.example.test:1" {key}',
+    'bind="*.example.test:80" {key}', 'connect="example.test" {key}', "ssh-ed25519 AAAAnonsense x",
     "ssh-dss AAAAB3NzaC1kc3MAAACB x", "{key}\n{key}",
 ]
 

@@ -419,3 +419,46 @@ def test_circuit_breaker_with_threshold_zero(guarded):
     """A ratio of 0 satisfies a threshold of 0."""
     g = guarded(breaker(error_threshold=0, volume_threshold=1))
     assert statuses(g, "/status/200", "/status/200") == [200, 503]
+
+
+# ---- user-agent-filter ----
+
+AGENTS = [
+    # flags, User-Agent, may pass
+    ("--ua-filter-deny=curl,wget", "curl/8.1", False),
+    ("--ua-filter-deny=curl --ua-filter-deny wget", "Wget; wget/1", False),
+    ("--ua-filter-deny curl", "Mozilla/5.0", True),
+    ("--ua-filter-deny curl", None, False),
+    (r"--ua-filter-allow=(foo/(\d)+.(\d)+),(bar/(\d)+.(\d)+)", "bar/1.2", True),
+    (r"--ua-filter-allow=(foo/(\d)+.(\d)+),(bar/(\d)+.(\d)+)", "baz/1.2", False),
+    ("--ua-filter-allow ^$", None, True),
+    ("--ua-filter-allow curl/8 --ua-filter-deny curl", "curl/8.1", True),
+    ("--ua-filter-allow curl/8 --ua-filter-deny curl", "curl/7.1", False),
+]
+
+
+@pytest.mark.parametrize("flags, agent, may", AGENTS, ids=[f"{f}|{a}" for f, a, _ in AGENTS])
+def test_flags_filter_user_agents(scene, flags, agent, may):
+    """Refused with 403 and E3211 before the upstream is asked."""
+    app = scene.app()
+    tunnel = scene.tunnel(app, flags=flags)
+    headers = [("User-Agent", agent)] if agent else []
+    response = scene.get(tunnel, headers=headers)
+    if may:
+        assert response.status == 200
+    else:
+        assert failed(response, 3211, 403) and app.seen == []
+
+
+def test_action_filters_user_agents(guarded):
+    """The same in a document; the first field counts."""
+    g = guarded(on_request(("user-agent-filter", {"deny": ["bad"]})))
+    assert g.request(headers=[("User-Agent", "good"), ("User-Agent", "bad")]).status == 200
+    assert failed(g.request(headers=[("User-Agent", "bad"), ("User-Agent", "good")]), 3211, 403)
+
+
+def test_bad_user_agent_pattern_is_refused(scene):
+    """E2090, and nothing is opened."""
+    ssh = scene.ssh("443:127.0.0.1:9", command="http --ua-filter-deny (")
+    assert ssh.wait_exit() == 1
+    assert "ERR_SALLYPORT_2090" in "\n".join(ssh.err), ssh.describe()

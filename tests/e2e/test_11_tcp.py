@@ -190,6 +190,34 @@ def test_fixed_port_by_acl(scene, echo):
     assert refused_port(other)
 
 
+#: bind= rule, number of the refusal of HOST at the fixed port, of -R 0 and of an internal tcp name
+BIND = [
+    (HOST, None, None, 308),
+    ("*.example.test", None, None, 308),
+    ("*", None, None, None),
+    ("db.internal", 308, 356, None),
+    ("db.internal:5432", 308, 356, None),
+    ("db.internal:5433", 308, 356, 308),
+    ("k=v", 308, 356, 308),
+]
+
+
+@pytest.mark.parametrize("rule, fixed, random, inside", BIND, ids=[b[0] for b in BIND])
+def test_bind_rules_of_tcp(scene, echo, rule, fixed, random, inside):
+    """Each form of a bind rule, against TCP endpoints (spec 5.9)."""
+    scene.start_gateway({"tcp": TCP}, authorized=[
+        scene.keys.alice.line(f'account="alice",bind="{rule}"')])
+    for remote, number in ((f"{HOST}:{free_port()}", fixed), ("0", random),
+                           ("db.internal:5432", inside)):
+        ssh = scene.ssh(f"{remote}:127.0.0.1:{echo}", command="tcp")
+        if number is None:
+            assert ssh.urls(1), remote
+            ssh.stop()
+            continue
+        assert ssh.wait_exit() == 1
+        assert f"ERR_SALLYPORT_{number}" in "\n".join(ssh.err), (remote, ssh.describe())
+
+
 def test_reserved_port_is_its_accounts(scene, echo):
     """Without auto_reserve a port needs a reservation, which keeps others from it."""
     port = free_port()

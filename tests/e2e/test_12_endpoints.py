@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from lib.api import Api, new_token
+from lib.policy import stdin_of
 from lib.wait import wait_until
 
 SETTINGS = {"limits": {"api_requests_per_minute": 0}}
@@ -233,10 +234,55 @@ def test_sessions_and_their_endpoints(scene, alice, bob):
     for path in (f"/endpoints/{ep['id']}", f"/tunnels/{live['id']}",
                  f"/tunnel_sessions/{session['id']}"):
         assert bob.call("GET", path).status == 404
+    assert ep["traffic_policy"] == ""
     assert alice.call("PATCH", f"/endpoints/{ep['id']}", {"description": "x"}).code == "ERR_SALLYPORT_1"
     assert alice.call("DELETE", f"/endpoints/{ep['id']}").code == "ERR_SALLYPORT_1"
     tunnel.stop()
     wait_until(lambda: alice.call("GET", f"/endpoints/{ep['id']}").status == 404, "it is gone")
+
+
+POLICY = """\
+on_http_request:   # a comment, which stays
+  - actions: [{type: add-headers, config: {headers: {x-by: policy}}}]
+"""
+
+
+def test_policy_of_a_session_is_shown_as_it_was_given(scene, alice, bob):
+    """To its account only, by standard input or by the flag; what other flags ask for is not in it."""
+    name = f"{scene.name()}.example.test"
+    app = scene.app()
+    flags = "--basic-auth user:hidden-word --traffic-policy"
+    sessions = [
+        scene.ssh(f"{name}:443:127.0.0.1:{app.port}", f"{name}:80:127.0.0.1:{app.port}",
+                  command=f"http {flags}-file -", stdin=stdin_of(POLICY)),
+        scene.ssh(f"x{name}:443:127.0.0.1:{app.port}",
+                  command=f"http {flags} '{POLICY.splitlines()[0][:16]} []'")]
+    sessions[0].urls(2)
+    sessions[1].urls(1)
+    shown = {e["url"]: e for e in alice.call("GET", "/endpoints")["endpoints"]}
+    assert shown[f"https://{name}"]["traffic_policy"] == POLICY
+    assert shown[f"http://{name}"]["traffic_policy"] == POLICY
+    assert shown[f"https://x{name}"]["traffic_policy"] == "on_http_request: []"
+    one = alice.call("GET", f"/endpoints/{shown[f'https://{name}']['id']}")
+    assert one["traffic_policy"] == POLICY
+    assert "hidden-word" not in str(shown)
+    assert POLICY not in [e["traffic_policy"] for e in bob.call("GET", "/endpoints")["endpoints"]]
+    assert bob.call("GET", f"/endpoints/{one['id']}").status == 404
+    for ssh in sessions:
+        ssh.stop()
+
+
+def test_long_policies_of_sessions_are_shown_whole(scene, alice):
+    """Ten endpoints of one command have one text."""
+    names = [f"{scene.name()}.example.test" for _ in range(10)]
+    app = scene.app()
+    policy = "# " + "x" * 200_000 + "\n" + POLICY
+    ssh = scene.ssh(*(f"{n}:443:127.0.0.1:{app.port}" for n in names),
+                    command="http --traffic-policy-file -", stdin=stdin_of(policy))
+    ssh.urls(len(names))
+    shown = {e["url"]: e for e in alice.call("GET", "/endpoints?limit=100")["endpoints"]}
+    assert all(shown[f"https://{n}"]["traffic_policy"] == policy for n in names)
+    ssh.stop()
 
 
 def test_stop_ends_a_session(scene, alice, bob):

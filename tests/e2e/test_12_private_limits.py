@@ -109,6 +109,8 @@ RULES = [
     ('connect="a.priv.internal:8"', False, False),
     ('connect="b.priv.internal",connect="A.priv.internal"', True, True),
     ('connect="priv.internal"', False, False),
+    ('connect="*.internal"', True, True),
+    ('connect="b.priv.internal:7",connect="a.priv.internal:8"', False, True),
     ('bind="*"', False, False),
     ('bind="a.priv.internal"', False, False),
     ('bind="x.example.test",connect="b.priv.internal"', False, True),

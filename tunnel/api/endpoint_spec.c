@@ -13,13 +13,10 @@ static int read_binding(const json_t *bindings, enum binding *out, struct err *e
     *out = BINDING_UNSET;
     if (json_array_size(bindings) == 0)
         return 0;
-    if (json_array_size(bindings) == 1 && str_eq(word, STR("public")))
-        *out = BINDING_PUBLIC;
-    else if (json_array_size(bindings) == 1 && str_eq(word, STR("internal")))
-        *out = BINDING_INTERNAL;
-    else
-        return err_set(e, E_BINDING, "bindings must be [\"public\"] or [\"internal\"]");
-    return 0;
+    if (json_array_size(bindings) > 1)
+        return err_set(e, E_BINDING, "bindings: an endpoint has one, not %zu",
+                       json_array_size(bindings));
+    return binding_parse(word, out, e) == -1 ? err_prefix(e, "bindings") : 0;
 }
 
 int api_endpoint_url_read(const json_t *object, const struct host_suffixes *suffixes,

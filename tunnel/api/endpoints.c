@@ -120,8 +120,7 @@ static void set_url(json_t *object, const struct url *url)
     char text[URL_TEXT_BYTES];
 
     api_set(object, "url", str_from(url_format(url, 80, 443, text)));
-    (void)json_array_append_new(
-        bindings, json_string(url->binding == BINDING_INTERNAL ? "internal" : "public"));
+    (void)json_array_append_new(bindings, json_string(binding_name(url->binding)));
     (void)json_object_set_new(object, "bindings", bindings);
 }
 
@@ -397,7 +396,7 @@ static int find(struct api_call *c, const struct api_resource *r, struct str id,
 
     if (rc != 0)
         return rc;
-    *object = api_live_find(api_live_endpoints(c), id);
+    *object = api_live_find(c, API_LIVE_ENDPOINT, id);
     return *object != NULL;
 }
 
@@ -412,7 +411,7 @@ static int range(struct api_call *c, const struct api_resource *r, struct str be
         json_decref(all);
         return -1;
     }
-    api_live_range(api_live_endpoints(c), before, json_array_size(all) + max, all);
+    api_live_range(c, API_LIVE_ENDPOINT, before, max, all);
     api_live_sort(all);
     json_array_foreach(all, i, o)
     {

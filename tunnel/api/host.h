@@ -79,6 +79,7 @@ struct api_live_endpoint {
     const char *name;
     const char *description;
     const char *metadata;
+    struct str policy;             /* text of the user's traffic policy, or empty */
     const char *upstream_url;      /* what the client said of it, or "" */
     const char *upstream_protocol; /* "http1", "http2", or "" */
     bool pooling;

@@ -7,25 +7,29 @@
 #include "base/mem.h"
 #include "tunnel/api/api_int.h"
 
-static json_t *new_object(const char *prefix, const char *id, const char *account)
+/* A tunnel and its endpoint share what stands behind the prefix. */
+static const char *format_id(const char *prefix, const char *id, char text[ID_BYTES])
 {
-    const char *ksuid = strchr(id, '_'); /* a tunnel and its endpoint share theirs */
-    json_t *o = json_object();
-    char text[ID_BYTES];
+    const char *ksuid = strchr(id, '_');
 
-    (void)snprintf(text, sizeof(text), "%s%s", prefix, ksuid != NULL ? ksuid : "");
-    api_set(o, "id", str_from(text));
-    api_set(o, "account", str_from(account));
-    return o;
+    (void)snprintf(text, ID_BYTES, "%s%s", prefix, ksuid != NULL ? ksuid : "");
+    return text;
 }
 
 static void set_id(json_t *o, const char *name, const char *prefix, const char *id)
 {
-    const char *ksuid = strchr(id, '_');
     char text[ID_BYTES];
 
-    (void)snprintf(text, sizeof(text), "%s%s", prefix, ksuid != NULL ? ksuid : "");
-    api_set(o, name, str_from(text));
+    api_set(o, name, str_from(format_id(prefix, id, text)));
+}
+
+static json_t *new_object(const char *prefix, const char *id, const char *account)
+{
+    json_t *o = json_object();
+
+    set_id(o, "id", prefix, id);
+    api_set(o, "account", str_from(account));
+    return o;
 }
 
 static void set_time(json_t *o, const char *name, uint64_t wall_ms)
@@ -36,8 +40,9 @@ static void set_time(json_t *o, const char *name, uint64_t wall_ms)
     api_set(o, name, str_from(text));
 }
 
-static json_t *session_object(const struct api_session *s)
+static json_t *session_object(const void *session)
 {
+    const struct api_session *s = session;
     json_t *o = new_object("ts", s->id, s->account);
     char ip[ADDR_IP_TEXT_BYTES];
 
@@ -50,8 +55,9 @@ static json_t *session_object(const struct api_session *s)
     return o;
 }
 
-static json_t *tunnel_object(const struct api_live_endpoint *ep)
+static json_t *tunnel_object(const void *endpoint)
 {
+    const struct api_live_endpoint *ep = endpoint;
     json_t *o = new_object("tn", ep->id, ep->account);
 
     api_set(o, "public_url", str_from(ep->url_text));
@@ -64,13 +70,13 @@ static json_t *tunnel_object(const struct api_live_endpoint *ep)
     return o;
 }
 
-static json_t *endpoint_object(const struct api_live_endpoint *ep)
+static json_t *endpoint_object(const void *endpoint)
 {
+    const struct api_live_endpoint *ep = endpoint;
     json_t *o = new_object("ep", ep->id, ep->account);
     json_t *bindings = json_array();
 
-    (void)json_array_append_new(
-        bindings, json_string(ep->url.binding == BINDING_INTERNAL ? "internal" : "public"));
+    (void)json_array_append_new(bindings, json_string(binding_name(ep->url.binding)));
     (void)json_object_set_new(o, "bindings", bindings);
     api_set(o, "type", STR("ephemeral"));
     api_set(o, "url", str_from(ep->url_text));
@@ -80,6 +86,7 @@ static json_t *endpoint_object(const struct api_live_endpoint *ep)
     (void)json_object_set_new(o, "pooling_enabled", json_boolean(ep->pooling));
     set_time(o, "created_at", ep->started_wall_ms);
     set_time(o, "updated_at", ep->started_wall_ms);
+    api_set(o, "traffic_policy", ep->policy);
     set_id(o, "tunnel_id", "tn", ep->id);
     api_set(o, "tunnel_session_id", str_from(ep->session_id));
     api_set(o, "upstream_url", str_from(ep->upstream_url));
@@ -120,61 +127,47 @@ static bool may_see(const struct api_call *c, const char *account, const char *k
     return api_may_see(c, account) && (!who->is_restricted || strcmp(key, who->key) == 0);
 }
 
-json_t *api_live_sessions(struct api_call *c)
-{
-    struct api_live *live = take_live(c);
-    json_t *list = json_array();
+static const struct {
+    const char *prefix;
+    json_t *(*make)(const void *from);
+} kinds[] = {
+    [API_LIVE_SESSION] = { "ts", session_object },
+    [API_LIVE_TUNNEL] = { "tn", tunnel_object },
+    [API_LIVE_ENDPOINT] = { "ep", endpoint_object },
+};
 
-    if (live == NULL)
-        return list;
-    for (size_t i = 0; i < live->session_count; i++) {
-        if (may_see(c, live->sessions[i].account, live->sessions[i].key))
-            (void)json_array_append_new(list, session_object(&live->sessions[i]));
+/* What an object is made of, when it is wanted. */
+struct item {
+    char id[ID_BYTES];
+    const void *from; /* borrowed: from what is live */
+};
+
+static int compare_items(const void *a, const void *b)
+{
+    return strcmp(((const struct item *)b)->id, ((const struct item *)a)->id);
+}
+
+/* Those that the caller may see, newest first, to be freed. */
+static struct item *list_items(struct api_call *c, const struct api_live *live,
+                               enum api_live_kind kind, size_t *count)
+{
+    bool is_session = kind == API_LIVE_SESSION;
+    size_t total = is_session ? live->session_count : live->endpoint_count;
+    struct item *items = mem_zalloc_array(total + 1, sizeof(*items));
+    size_t n = 0;
+
+    for (size_t i = 0; i < total; i++) {
+        const struct api_session *s = is_session ? &live->sessions[i] : NULL;
+        const struct api_live_endpoint *ep = is_session ? NULL : &live->endpoints[i];
+
+        if (!may_see(c, is_session ? s->account : ep->account, is_session ? s->key : ep->key))
+            continue;
+        items[n].from = is_session ? (const void *)s : (const void *)ep;
+        (void)format_id(kinds[kind].prefix, is_session ? s->id : ep->id, items[n++].id);
     }
-    live->release(live);
-    api_live_sort(list);
-    return list;
-}
-
-static json_t *endpoints(struct api_call *c, json_t *(*make)(const struct api_live_endpoint *ep))
-{
-    struct api_live *live = take_live(c);
-    json_t *list = json_array();
-
-    if (live == NULL)
-        return list;
-    for (size_t i = 0; i < live->endpoint_count; i++) {
-        if (may_see(c, live->endpoints[i].account, live->endpoints[i].key))
-            (void)json_array_append_new(list, make(&live->endpoints[i]));
-    }
-    live->release(live);
-    api_live_sort(list);
-    return list;
-}
-
-json_t *api_live_tunnels(struct api_call *c)
-{
-    return endpoints(c, tunnel_object);
-}
-
-json_t *api_live_endpoints(struct api_call *c)
-{
-    return endpoints(c, endpoint_object);
-}
-
-json_t *api_live_find(json_t *objects, struct str id)
-{
-    json_t *found = NULL;
-    size_t i;
-    json_t *o;
-
-    json_array_foreach(objects, i, o)
-    {
-        if (str_eq(api_get(o, "id"), id))
-            found = json_incref(o);
-    }
-    json_decref(objects);
-    return found;
+    qsort(items, n, sizeof(*items), compare_items);
+    *count = n;
+    return items;
 }
 
 /* Ids of one kind have one length. */
@@ -183,15 +176,41 @@ static bool is_before(struct str id, struct str before)
     return before.n == 0 || (id.n == before.n && memcmp(id.p, before.p, id.n) < 0);
 }
 
-void api_live_range(json_t *objects, struct str before, size_t max, json_t *list)
+json_t *api_live_find(struct api_call *c, enum api_live_kind kind, struct str id)
 {
-    size_t i;
-    json_t *o;
+    struct api_live *live = take_live(c);
+    json_t *found = NULL;
+    struct item *items;
+    size_t count;
 
-    json_array_foreach(objects, i, o)
-    {
-        if (json_array_size(list) < max && is_before(api_get(o, "id"), before))
-            (void)json_array_append(list, o);
+    if (live == NULL)
+        return NULL;
+    items = list_items(c, live, kind, &count);
+    for (size_t i = 0; i < count && found == NULL; i++) {
+        if (str_eq(str_from(items[i].id), id))
+            found = kinds[kind].make(items[i].from);
     }
-    json_decref(objects);
+    mem_free(items);
+    live->release(live);
+    return found;
+}
+
+void api_live_range(struct api_call *c, enum api_live_kind kind, struct str before, size_t max,
+                    json_t *list)
+{
+    struct api_live *live = take_live(c);
+    struct item *items;
+    size_t count;
+
+    if (live == NULL)
+        return;
+    items = list_items(c, live, kind, &count);
+    for (size_t i = 0; i < count && max > 0; i++) {
+        if (!is_before(str_from(items[i].id), before))
+            continue;
+        (void)json_array_append_new(list, kinds[kind].make(items[i].from));
+        max--;
+    }
+    mem_free(items);
+    live->release(live);
 }

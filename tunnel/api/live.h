@@ -10,16 +10,15 @@
 
 #include "tunnel/api/call.h"
 
-/* The objects that the caller may see, newest first, as an array; empty when nobody knows. */
-json_t *api_live_sessions(struct api_call *c);
-json_t *api_live_tunnels(struct api_call *c);
-json_t *api_live_endpoints(struct api_call *c);
+enum api_live_kind { API_LIVE_SESSION, API_LIVE_TUNNEL, API_LIVE_ENDPOINT };
 
+/* Of the objects that the caller may see, the one with this id, a reference for the caller; or NULL. */
+json_t *api_live_find(struct api_call *c, enum api_live_kind kind, struct str id);
+/* Appends to `list` up to `max` of those whose id sorts before `before` (empty: all), newest first. Only
+ * these are made, since the policy of each may be long. */
+void api_live_range(struct api_call *c, enum api_live_kind kind, struct str before, size_t max,
+                    json_t *list);
 /* Puts objects into the order of lists: the newest id first. */
 void api_live_sort(json_t *objects);
-/* The one with this id, a reference for the caller; NULL when there is none. Takes the array. */
-json_t *api_live_find(json_t *objects, struct str id);
-/* Appends to `list` up to `max` of those whose id sorts before `before` (empty: all). Takes the array. */
-void api_live_range(json_t *objects, struct str before, size_t max, json_t *list);
 
 #endif

@@ -336,8 +336,10 @@ static void whoami_tells_account_key_and_rights(void **state)
 #define NEW_ENDPOINT(id_, account_, key_, host_)                                                   \
     {                                                                                              \
         .id = "ep_" id_, .account = (account_), .key = (key_), .session_id = "ts_" id_,            \
+        .url = { .scheme = SCHEME_HTTPS, .binding = BINDING_PUBLIC, .port = 443 },                 \
         .url_text = "https://" host_, .name = "", .description = "", .metadata = "",               \
-        .upstream_url = "", .upstream_protocol = "", .started_wall_ms = 1767225600000              \
+        .policy = STR_INIT("# of " account_ "\non_http_request: []"), .upstream_url = "",          \
+        .upstream_protocol = "", .started_wall_ms = 1767225600000                                  \
     }
 
 /* Two keys of alice, and one of bob. */
@@ -403,6 +405,22 @@ static void ls_shows_what_the_account_has_online(void **state)
     assert_string_equal(out, "ep_" KSUID_B "\nep_" KSUID_A "\n");
     assert_int_equal(run_as(s, "ls --output id", (struct how){ .who = &s->admin }), API_EXIT_OK);
     assert_int_equal(count_lines(), 3);
+    scene_free(s);
+}
+
+static void endpoints_of_sessions_show_their_policy(void **state)
+{
+    struct scene *s = live_scene();
+
+    (void)state;
+    expect_ok(s, "api endpoints get ep_" KSUID_A " --output json");
+    assert_non_null(strstr(out, "\"traffic_policy\": \"# of alice\\non_http_request: []\""));
+    assert_non_null(strstr(out, "\"public\""));
+    expect_ok(s, "api endpoints list --output json");
+    assert_null(strstr(out, "# of bob"));
+    expect_ok(s, "api tunnels get tn_" KSUID_A " --output json");
+    assert_null(strstr(out, "# of alice"));
+    assert_int_equal(run(s, "api endpoints get ep_" KSUID_C), API_EXIT_ERROR);
     scene_free(s);
 }
 
@@ -485,6 +503,7 @@ int main(void)
         cmocka_unit_test(the_rate_limit_is_that_of_the_api),
         cmocka_unit_test(whoami_tells_account_key_and_rights),
         cmocka_unit_test(ls_shows_what_the_account_has_online),
+        cmocka_unit_test(endpoints_of_sessions_show_their_policy),
         cmocka_unit_test(a_restricted_key_sees_what_it_has_online_itself),
         cmocka_unit_test(kill_ends_a_session_by_any_of_its_ids),
         cmocka_unit_test(kill_wants_an_id_of_what_has_a_session),

@@ -50,6 +50,7 @@ static const struct sample {
     { "sse-find-replace", "E", "{replacements: [{from: a}]}", true },
     { "terminate-tls", "T", "{}", false },
     { "url-rewrite", "Q", "{to: /a}", true },
+    { "user-agent-filter", "Q", "{allow: [a]}", true },
     { "verify-webhook", "Q", "{provider: github, secret: secret}", true },
 };
 
@@ -82,7 +83,7 @@ static void every_action_is_for_its_phases_only(void **state)
             allowed += is_allowed(s, (enum policy_phase)phase);
         }
     }
-    assert_int_equal(allowed, 37);
+    assert_int_equal(allowed, 38);
 }
 
 static enum policy_phase first_phase(const struct sample *s)

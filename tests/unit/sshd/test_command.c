@@ -257,7 +257,8 @@ static void command_parse_refuses_with_the_code_of_the_row(void **state)
           "--request-header-add: " },
         { "Q05", 2, STR_INIT("http --oauth=google"), E_FLAG_UNSUPPORTED,
           "--oauth is not available on this gateway yet; use --basic-auth" },
-        { "Q07", 2, STR_INIT("http --ua-filter-allow=(foo),(bar)"), E_FLAG_UNSUPPORTED, "" },
+        { "Q07", 2, STR_INIT("http --ua-filter-allow=(foo),(bar"), E_AGENT_PATTERN,
+          "--ua-filter-allow and --ua-filter-deny: " },
         { "Q08", 2, STR_INIT("http --circuit-breaker 1.5"), E_BREAKER_RATIO, "--circuit-breaker" },
         { "Q09", 2, STR_INIT("http --inspect=false"), E_FLAG_UNSUPPORTED, "--inspect" },
         { "Q13", 2, STR_INIT("http --basic-auth a b:c"), E_AUTH_PASSWORD_LENGTH, "user 'a b'" },
@@ -284,11 +285,13 @@ static void command_parse_refuses_with_the_code_of_the_row(void **state)
         { "NUL", 2, STR_INIT("http --name a\0b"), E_FLAG_SYNTAX, "NUL" },
         { "UTF-8", 2, STR_INIT("http --name a\xFF"), E_FLAG_SYNTAX, "not valid UTF-8" },
         { "v1", 2, STR_INIT("http -auth=user:password"), E_FLAG_SYNTAX, "flags have two dashes" },
-        { "region", 2, STR_INIT("http --region eu"), E_FLAG_UNSUPPORTED,
-          "--region is not available over SSH" },
+        { "F54", 2, STR_INIT("http --config x"), E_FLAG_UNSUPPORTED,
+          "--config is not available over SSH" },
+        { "F58", 2, STR_INIT("http --log-level trace"), E_FLAG_SYNTAX,
+          "--log-level: 'trace' is not possible; give debug, info, warn, error or crit" },
         { "authtoken", 2, STR_INIT("http --authtoken x"), E_FLAG_UNSUPPORTED, "your SSH key" },
-        { "hostname", 1, STR_INIT("http -hostname=a.example.com"), E_FLAG_UNSUPPORTED,
-          "-hostname is not available on this gateway yet; use --url HOST" },
+        { "hostname", 1, STR_INIT("http -hostname=a -subdomain b"), E_HOSTNAME_AND_SUBDOMAIN,
+          "-subdomain: another flag names the endpoint" },
         { "alias", 2, STR_INIT("http --cidr-alow ::/0"), E_FLAG_SYNTAX, "is --cidr-allow" },
     };
 
@@ -374,6 +377,7 @@ static void command_parse_fills_plain_flags(void **state)
     assert_true(c.schemes[SCHEME_HTTP] && c.schemes[SCHEME_HTTPS]);
     assert_int_equal(c.log, COMMAND_LOG_STDERR);
     assert_int_equal(c.log_format, LOG_JSON);
+    assert_null(c.policy_url.p);
     assert_true(c.has_upstream);
     assert_string_equal(c.upstream.host, "localhost");
     assert_int_equal(c.upstream.port, 3000);
@@ -440,6 +444,56 @@ static void command_parse_reads_log(void **state)
     command_fini(&c);
 }
 
+static void command_parse_reads_log_level(void **state)
+{
+    static const struct {
+        const char *line;
+        unsigned level;
+    } cases[] = {
+        { "http", LOG_DEBUG },
+        { "http --log-level debug", LOG_DEBUG },
+        { "http --log-level info", LOG_INFO },
+        { "tcp --log-level=warn", LOG_WARN },
+        { "tls --log-level error", LOG_ERROR },
+        { "http --log-level crit", COMMAND_LOG_NOTHING },
+        { "http --log-level crit --log-level info", LOG_INFO },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct command c;
+
+        parse(cases[i].line, &c);
+        assert_int_equal(c.log_level, cases[i].level);
+        command_fini(&c);
+    }
+}
+
+static void command_parse_takes_the_url_of_a_policy(void **state)
+{
+    struct command c;
+
+    (void)state;
+    parse("tls --traffic-policy-url HTTPS://a.example/p.yml?x=1 --crt - --key -", &c);
+    assert_true(str_eq(c.policy_url, STR("HTTPS://a.example/p.yml?x=1")));
+    assert_int_equal(c.input, COMMAND_INPUT_CERTIFICATE); /* beside it */
+    command_fini(&c);
+}
+
+static void command_parse_of_region_is_ignored_with_a_notice(void **state)
+{
+    struct command c;
+
+    (void)state;
+    parse("http --region eu --name x", &c);
+    assert_string_equal(c.ignored->name, "region");
+    assert_string_equal(c.name, "x");
+    command_fini(&c);
+    parse("http", &c);
+    assert_null(c.ignored);
+    command_fini(&c);
+}
+
 static void command_parse_bad_values_are_refused(void **state)
 {
     static const struct {
@@ -490,6 +544,13 @@ static void command_parse_bad_values_are_refused(void **state)
         { STR_INIT("http --traffic-policy a --traffic-policy-file -"), E_POLICY_TWICE,
           "only one policy" },
         { STR_INIT("http --policy-file policy.yml"), E_FLAG_UNSUPPORTED, "< policy.yml" },
+        { STR_INIT("http --traffic-policy-url file:///etc/passwd"), E_FLAG_SYNTAX, "no http or" },
+        { STR_INIT("http --traffic-policy-url policy.yml"), E_FLAG_SYNTAX, "'policy.yml' is no" },
+        { STR_INIT("http --traffic-policy-url="), E_FLAG_SYNTAX, "'' is no http or https URL" },
+        { STR_INIT("http --traffic-policy-url https://a.example --traffic-policy-file -"),
+          E_POLICY_TWICE, "only one policy" },
+        { STR_INIT("http --traffic-policy x --traffic-policy-url https://a.example"),
+          E_POLICY_TWICE, "only one policy" },
         { STR_INIT("http --cidr-allow 10.0.0.0/33"), E_CIDR, "--cidr-allow: '10.0.0.0/33'" },
         { STR_INIT("http --cidr-allow 10.0.0.0/8,,::/0"), E_FLAG_SYNTAX, "--cidr-allow: an entry" },
         { STR_INIT("http --allow-cidr x"), E_CIDR, "'x' is not an IP address" },
@@ -666,6 +727,41 @@ static void command_policy_guards_in_order(void **state)
     command_fini(&c);
 }
 
+static void command_policy_filters_user_agents(void **state)
+{
+    static const struct {
+        const char *line;
+        const char *agent;
+        enum policy_verdict verdict;
+    } cases[] = {
+        /* Row Q07. */
+        { "http --ua-filter-allow=(foo/(\\d)+.(\\d)+),(bar/(\\d)+.(\\d)+)", "bar/1.2",
+          POLICY_CONTINUE },
+        { "http --ua-filter-allow=(foo/(\\d)+.(\\d)+),(bar/(\\d)+.(\\d)+)", "baz/1.2",
+          POLICY_RESPOND },
+        { "http --ua-filter-deny curl --ua-filter-deny wget", "wget/1", POLICY_RESPOND },
+        { "http --ua-filter-deny curl --ua-filter-allow curl/8", "curl/8.1", POLICY_CONTINUE },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct counted *policy;
+        struct command c;
+        struct fake_host h;
+
+        parse(cases[i].line, &c);
+        policy = flag_policy_of(&c);
+        fake_host_init(&h, "192.0.2.1");
+        fake_host_add(&h, "user-agent", cases[i].agent);
+        assert_int_equal(fake_host_run(&h, policy, POLICY_ON_HTTP_REQUEST), cases[i].verdict);
+        if (cases[i].verdict == POLICY_RESPOND)
+            assert_int_equal(h.response->error, E_USER_AGENT);
+        fake_host_fini(&h);
+        counted_unref(policy);
+        command_fini(&c);
+    }
+}
+
 static void command_policy_takes_a_password_as_it_is(void **state)
 {
     struct counted *policy;
@@ -834,7 +930,7 @@ static void flags_of_the_specification_are_all_known(void **state)
         if (f == NULL)
             print_message("--%s is not known\n", names[i]);
         assert_non_null(f);
-        if (f != NULL && f->status > FLAG_ALIAS) {
+        if (f != NULL && f->status > FLAG_IGNORED) {
             struct buf line;
 
             buf_init(&line, 256);
@@ -885,11 +981,15 @@ int main(void)
         cmocka_unit_test(command_parse_defaults),
         cmocka_unit_test(command_parse_reads_schemes),
         cmocka_unit_test(command_parse_reads_log),
+        cmocka_unit_test(command_parse_reads_log_level),
+        cmocka_unit_test(command_parse_takes_the_url_of_a_policy),
+        cmocka_unit_test(command_parse_of_region_is_ignored_with_a_notice),
         cmocka_unit_test(command_parse_bad_values_are_refused),
         cmocka_unit_test(command_parse_reads_how_to_talk_to_the_upstream),
         cmocka_unit_test(command_parse_limits_hold),
         cmocka_unit_test(command_parse_added_headers_at_limit),
         cmocka_unit_test(command_policy_guards_in_order),
+        cmocka_unit_test(command_policy_filters_user_agents),
         cmocka_unit_test(command_policy_takes_a_password_as_it_is),
         cmocka_unit_test(command_policy_changes_headers),
         cmocka_unit_test(command_policy_sets_the_host),

@@ -110,6 +110,30 @@ static void request_line_fields_follows_the_format(void **state)
     event_unref(ev);
 }
 
+static void request_line_level_follows_the_status(void **state)
+{
+    static const struct {
+        unsigned status;
+        enum log_level level;
+    } cases[] = { { 0, LOG_INFO },   { 101, LOG_INFO }, { 200, LOG_INFO },  { 399, LOG_INFO },
+                  { 400, LOG_WARN }, { 499, LOG_WARN }, { 500, LOG_ERROR }, { 599, LOG_ERROR } };
+    struct event *ev = sample();
+    struct buf out;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        ev->status = cases[i].status;
+        assert_int_equal(request_line_level(ev), cases[i].level);
+    }
+    buf_init(&out, REQUEST_LINE_MAX_BYTES);
+    request_line_fields(ev, LOG_JSON, &out);
+    assert_true(str_find(buf_str(&out), STR("\"level\":\"error\"")) < out.len);
+    buf_fini(&out);
+    ev->type = EVENT_TCP_CLOSED;
+    assert_int_equal(request_line_level(ev), LOG_INFO);
+    event_unref(ev);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +142,7 @@ int main(void)
         cmocka_unit_test(request_line_text_escapes_what_could_steer_a_terminal),
         cmocka_unit_test(request_line_text_cuts_a_long_target),
         cmocka_unit_test(request_line_fields_follows_the_format),
+        cmocka_unit_test(request_line_level_follows_the_status),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,9 +54,18 @@ static const struct check_row check_rows[] = {
     { "or", "b.com", 443, SCHEME_HTTPS, { "a.com", "b.com" }, E_OK },
     { "or all", "b.com", 443, SCHEME_HTTPS, { "a.com", "*" }, E_OK },
     { "idn", "xn--bcher-kva.com", 443, SCHEME_HTTPS, { "b\xc3\xbc" "cher.com" }, E_OK },
+    { "tuple internal", "db.internal", 5432, SCHEME_TCP, { "db.internal:5432" }, E_OK },
+    { "tuple internal", "db.internal", 5433, SCHEME_TCP, { "db.internal:5432" }, E_ACL_ADDRESS },
+    { "tuple case", "1.tcp.ngrok.io", 20002, SCHEME_TCP, { "1.TCP.Ngrok.IO:20002" }, E_OK },
+    { "host for tcp", "1.tcp.ngrok.io", 20002, SCHEME_TCP, { "1.tcp.ngrok.io" }, E_OK },
+    { "host for tls", "a.example.com", 443, SCHEME_TLS, { "a.example.com" }, E_OK },
+    { "wildcard for tcp", "1.tcp.ngrok.io", 20002, SCHEME_TCP, { "*.tcp.ngrok.io" }, E_OK },
+    { "random beside a tuple", "", 443, SCHEME_HTTPS, { "1.tcp.ngrok.io:20002" }, E_ACL_NAME },
     /* A key restricted to labels is no unrestricted key. */
     { "label", "a.com", 443, SCHEME_HTTPS, { "k=v" }, E_ACL_NAME },
     { "label", "a.com", 1, SCHEME_TCP, { "*=v" }, E_ACL_ADDRESS },
+    { "label", "a.com", 443, SCHEME_HTTPS, { "k=*" }, E_ACL_NAME },
+    { "label or name", "a.com", 443, SCHEME_HTTPS, { "k=v", "a.com" }, E_OK },
 };
 /* clang-format on */
 
@@ -105,7 +114,15 @@ static void acl_add_refuses_what_is_no_rule(void **state)
         { "a.*.com", E_HOST_CHARACTER },
         { "a_b.com", E_HOST_UNDERSCORE },
         { "a.com.", E_HOST_SYNTAX },
-        { "https://a.com", E_PORT_SYNTAX },
+        { "https://a.com", E_SYNTAX },
+        { "tcp://1.tcp.ngrok.io:20002", E_SYNTAX },
+        { "tcp://", E_SYNTAX },
+        { "://", E_SYNTAX },
+        { "tcp:1.tcp.ngrok.io:20002", E_PORT_SYNTAX },
+        { "a.com/", E_HOST_CHARACTER },
+        { "**", E_HOST_CHARACTER },
+        { "*x.a.com", E_HOST_CHARACTER },
+        { "[::1]:22", E_PORT_SYNTAX },
     };
     struct acl a;
 
@@ -115,9 +132,25 @@ static void acl_add_refuses_what_is_no_rule(void **state)
         struct err e = { 0 };
 
         assert_int_equal(acl_add(&a, str_from(rows[i].value), &e), -1);
+        if (e.code != rows[i].code)
+            print_error("%s: E%u %s\n", rows[i].value, err_number(e.code), e.msg);
         assert_int_equal(e.code, rows[i].code);
         assert_int_equal(a.bind.count, 0);
     }
+    acl_fini(&a);
+}
+
+static void acl_add_of_a_url_says_what_to_leave_out(void **state)
+{
+    struct err e = { 0 };
+    struct acl a;
+
+    (void)state;
+    acl_init(&a);
+    assert_int_equal(acl_add(&a, STR("tcp://1.tcp.ngrok.io:20002"), &e), -1);
+    assert_string_equal(e.msg, "a bind rule holds for all schemes; leave out 'tcp://'");
+    assert_int_equal(acl_add_connect(&a, STR("tcp://db.internal:5432"), &e), -1);
+    assert_string_equal(e.msg, "a connect rule holds for all schemes; leave out 'tcp://'");
     acl_fini(&a);
 }
 
@@ -265,6 +298,7 @@ static void acl_add_connect_refuses_what_is_no_rule(void **state)
         { "localhost:22", E_SYNTAX },
         { "db.internal:0", E_PORT_SYNTAX },
         { "*.internal:80", E_SYNTAX },
+        { "tcp://db.internal:5432", E_SYNTAX },
         { "db.internal.", E_HOST_SYNTAX },
     };
     struct acl a;
@@ -361,6 +395,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(acl_check_table_of_the_spec),
         cmocka_unit_test(acl_add_refuses_what_is_no_rule),
+        cmocka_unit_test(acl_add_of_a_url_says_what_to_leave_out),
         cmocka_unit_test(acl_add_past_the_limit_is_refused),
         cmocka_unit_test(acl_check_connect_table),
         cmocka_unit_test(acl_check_with_connect_rules_only_binds_nothing),

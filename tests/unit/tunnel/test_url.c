@@ -1,9 +1,7 @@
 /*
- * Unit tests of tunnel/url and tunnel/upstream_hint: the tables of the spec's sections 2.5, 2.6 and
- * 5.3, a row each, under the ids of the spec.
- *
- * Left out, because what they are about does not exist: pools (U100), the kubernetes binding (U101-U108), --subdomain, --hostname and --remote-addr
- * (R33-R37). R39 and R40 are about duplicates in a session, which the session refuses.
+ * Unit tests of tunnel/url and tunnel/upstream_hint: the tables of the spec's sections 2.5 and 2.6, a row
+ * each, under the ids of the spec. Its section 5.3 is in tests/unit/sshd/test_exec_address.c.
+ * Links: tests/unit/tunnel/spec_rows
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +12,9 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "tests/unit/tunnel/spec_rows.h"
 #include "tunnel/domains.h"
+#include "tunnel/registry.h"
 #include "tunnel/url.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -275,6 +275,111 @@ static void url_parse_table_of_the_spec(void **state)
     assert_int_equal(failed, 0);
 }
 
+/* ---- what is about a binding that is not to be had, or about two endpoints ---- */
+
+/* The spec gives what ngrok says of these URLs; here the binding is refused before any is looked at. */
+static const struct {
+    const char *id;
+    const char *input;
+    enum url_command command;
+} kubernetes_rows[] = {
+    { "U101", "http://app.example", HTTP },   { "U102", "http://app.example:12345", HTTP },
+    { "U103", "tcp://app.example:443", TCP }, { "U104", "tcp://app.example:12345", TCP },
+    { "U105", "https://app.example", HTTP },  { "U106", "tls://app.example:12345", TLS },
+    { "U107", "http://app.foo.bar", HTTP },   { "U108", "tcp://app.example", TCP },
+};
+
+static void kubernetes_rows_are_refused_for_their_binding(void **state)
+{
+    const struct fixture *f = *state;
+
+    for (size_t i = 0; i < COUNT(kubernetes_rows); i++) {
+        struct url_context ctx = { kubernetes_rows[i].command, BINDING_UNSET, f->suffixes };
+        struct err e = { 0 };
+        struct url u;
+
+        print_message("%s\n", kubernetes_rows[i].id);
+        assert_int_equal(binding_parse(STR("kubernetes"), &ctx.binding, &e), -1);
+        assert_int_equal(e.code, E_BINDING);
+        assert_non_null(strstr(e.msg, "'kubernetes'"));
+        assert_int_equal(ctx.binding, BINDING_UNSET);
+        /* Nor do these names become public ones without it. */
+        if (url_parse(str_from(kubernetes_rows[i].input), &ctx, &u, &e) == 0)
+            assert_int_equal(domains_check(f->domains, &u, OWNER, &e), -1);
+    }
+}
+
+static void binding_parse_reads_the_two_that_there_are(void **state)
+{
+    static const char *const bad[] = { "", "Public", "public,internal", "private", "internal " };
+    enum binding binding;
+    struct err e;
+
+    (void)state;
+    assert_int_equal(binding_parse(STR("public"), &binding, &e), 0);
+    assert_int_equal(binding, BINDING_PUBLIC);
+    assert_int_equal(binding_parse(STR("internal"), &binding, &e), 0);
+    assert_int_equal(binding, BINDING_INTERNAL);
+    assert_string_equal(binding_name(BINDING_INTERNAL), "internal");
+    for (size_t i = 0; i < COUNT(bad); i++)
+        assert_int_equal(binding_parse(str_from(bad[i]), &binding, &e), -1);
+}
+
+static const struct pair_row {
+    const char *id;
+    const char *input[2];
+    const char *account[2];
+    enum err_code code; /* of the second */
+} pair_rows[] = {
+    { "U100",
+      { "https://a.example.com", "https://a.example.com" },
+      { "owner", "owner" },
+      E_ENDPOINT_ONLINE },
+    { "U109", { "https://api.internal", "https://api.internal" }, { "owner", "other" }, E_OK },
+    { "U110",
+      { "http://example.ngrok.app", "https://example.ngrok.app" },
+      { "owner", "owner" },
+      E_OK },
+};
+
+static enum err_code put_online(struct registry *r, const struct fixture *f,
+                                const struct pair_row *row, size_t i)
+{
+    static const struct agent_ops agent_ops; /* of sessions, which are never asked */
+    const struct url_context ctx = { HTTP, ANY, f->suffixes };
+    struct endpoint *ep = endpoint_new();
+    struct endpoint *displaced;
+    struct err e = { .code = E_OK };
+
+    assert_int_equal(url_parse(str_from(row->input[i]), &ctx, &ep->url, &e), 0);
+    endpoint_set(&ep->account, str_from(row->account[i]));
+    ep->key[0] = (char)('a' + i); /* another key, which takes nothing over */
+    ep->agent = (struct agent){ .ops = &agent_ops, .session = i + 1 };
+    (void)registry_add(r, ep, 0, &displaced, &e);
+    assert_null(displaced);
+    endpoint_unref(ep);
+    return e.code;
+}
+
+static void registry_add_pairs_of_the_spec(void **state)
+{
+    const struct fixture *f = *state;
+
+    for (size_t i = 0; i < COUNT(pair_rows); i++) {
+        const struct registry_params params = { .base_domain = STR("ngrok.app"),
+                                                .domains = f->domains };
+        struct registry *r = registry_new(&params);
+        struct endpoint *ep;
+
+        print_message("%s\n", pair_rows[i].id);
+        assert_int_equal(put_online(r, f, &pair_rows[i], 0), E_OK);
+        assert_int_equal(put_online(r, f, &pair_rows[i], 1), pair_rows[i].code);
+        while ((ep = registry_take(r)) != NULL)
+            endpoint_unref(ep);
+        registry_free(r);
+    }
+}
+
 static void domains_check_internal_name_of_two_accounts_is_allowed(void **state)
 {
     const struct fixture *f = *state;
@@ -432,7 +537,25 @@ static void upstream_hint_parse_table_of_the_spec(void **state)
     assert_int_equal(failed, 0);
 }
 
-/* ---- 5.3 forwards ---- */
+static void tables_have_every_row_of_the_spec(void **state)
+{
+    struct spec_rows rows = { .prefix = 'U', .digits = 3, .count = 111 };
+    struct spec_rows hints = { .prefix = 'P', .digits = 2, .count = 26 };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(url_rows); i++)
+        spec_rows_see(&rows, url_rows[i].id);
+    for (size_t i = 0; i < COUNT(kubernetes_rows); i++)
+        spec_rows_see(&rows, kubernetes_rows[i].id);
+    for (size_t i = 0; i < COUNT(pair_rows); i++)
+        spec_rows_see(&rows, pair_rows[i].id);
+    for (size_t i = 0; i < COUNT(hint_rows); i++)
+        spec_rows_see(&hints, hint_rows[i].id);
+    assert_int_equal(spec_rows_missing(&rows), 0);
+    assert_int_equal(spec_rows_missing(&hints), 0);
+}
+
+/* ---- forwards ---- */
 
 struct forward_row {
     const char *id;
@@ -446,45 +569,6 @@ struct forward_row {
 
 /* clang-format off */
 static const struct forward_row forward_rows[] = {
-    { "R01", "example.ngrok.app", 443, HTTP, "", "https://example.ngrok.app", E_OK },
-    { "R02", "app.example.com", 443, HTTP, "", "https://app.example.com", E_OK },
-    { "R03", "*.example.com", 443, HTTP, "", "https://*.example.com", E_OK },
-    { "R04", "localhost", 443, HTTP, "", "https://", E_OK },
-    { "R05", "localhost", 0, HTTP, "", "https://", E_OK },
-    { "R06", "localhost", 80, HTTP, "", "http://", E_OK },
-    { "R07", "app.example.com", 80, HTTP, "", "http://app.example.com", E_OK },
-    { "R08", "app.example.com", 0, HTTP, "", "https://app.example.com", E_OK },
-    { "R09", "app.example.com", 8443, HTTP, "", NULL, E_FORWARD_PORT },
-    { "R10", "localhost", 8080, HTTP, "", NULL, E_FORWARD_PORT },
-    { "R11", "localhost", 0, TCP, "", "tcp://", E_OK },
-    { "R12", "1.tcp.eu.ngrok.io", 12345, TCP, "", "tcp://1.tcp.eu.ngrok.io:12345", E_OK },
-    { "R13", "localhost", 0, TCP, "", "tcp://", E_OK },
-    { "R14", "localhost", 12345, TCP, "", NULL, E_TCP_PORT_WITHOUT_ADDRESS },
-    { "R15", "1.tcp.eu.ngrok.io", 0, TCP, "", NULL, E_TCP_ADDRESS_WITHOUT_PORT },
-    { "R16", "app.example.com", 443, TLS, "", "tls://app.example.com", E_OK },
-    { "R17", "localhost", 443, TLS, "", "tls://", E_OK },
-    { "R18", "localhost", 0, TLS, "", "tls://", E_OK },
-    { "R19", "app.example.com", 80, TLS, "", NULL, E_FORWARD_PORT },
-    { "R20", "foo.internal", 443, HTTP, "", "https://foo.internal", E_OK },
-    { "R21", "foo.internal", 80, HTTP, "", "http://foo.internal", E_OK },
-    { "R22", "foo.internal", 1234, HTTP, "", "https://foo.internal:1234", E_OK },
-    { "R23", "foo.internal", 0, HTTP, "", "https://foo.internal", E_OK },
-    { "R24", "db.internal", 5432, TCP, "", "tcp://db.internal:5432", E_OK },
-    { "R25", "db.internal", 0, TCP, "", NULL, E_TCP_ADDRESS_WITHOUT_PORT },
-    { "R26", "x.internal", 12345, TLS, "", "tls://x.internal:12345", E_OK },
-    { "R27", "*", 443, HTTP, "", "https://", E_OK },
-    { "R27", "", 443, HTTP, "", "https://", E_OK },
-    { "R28", "::", 443, HTTP, "", "https://", E_OK },
-    { "R28", "127.0.0.1", 443, HTTP, "", "https://", E_OK },
-    { "R28", "localhost", 443, HTTP, "", "https://", E_OK },
-    { "R28", "0.0.0.0", 443, HTTP, "", "https://", E_OK },
-    { "R29", "localhost", 443, HTTP, "https://a.example.com", "https://a.example.com", E_OK },
-    { "R30", "localhost", 0, HTTP, "http://a.example.com", "http://a.example.com", E_OK },
-    { "R31", "localhost", 80, HTTP, "https://a.example.com", NULL, E_FORWARD_PORT },
-    { "R32", "a.example.com", 443, HTTP, "https://b.example.com", NULL, E_NAME_TWICE },
-    { "R38", "a.example.com", 443, HTTP, "", "https://a.example.com", E_OK },
-    { "R38", "b.example.com", 443, HTTP, "", "https://b.example.com", E_OK },
-
     { "case", "App.Example.COM", 443, HTTP, "", "https://app.example.com", E_OK },
     { "case", "FOO.Internal", 1234, HTTP, "", "https://foo.internal:1234", E_OK },
     { "port", "localhost", 65536, HTTP, "", NULL, E_FORWARD_PORT },
@@ -512,7 +596,7 @@ static const struct forward_row forward_rows[] = {
 };
 /* clang-format on */
 
-static void url_from_forward_table_of_the_spec(void **state)
+static void url_from_forward_checks_name_and_port(void **state)
 {
     const struct fixture *f = *state;
     unsigned failed = 0;
@@ -554,12 +638,16 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(url_parse_table_of_the_spec),
+        cmocka_unit_test(kubernetes_rows_are_refused_for_their_binding),
+        cmocka_unit_test(binding_parse_reads_the_two_that_there_are),
+        cmocka_unit_test(registry_add_pairs_of_the_spec),
+        cmocka_unit_test(tables_have_every_row_of_the_spec),
         cmocka_unit_test(domains_check_internal_name_of_two_accounts_is_allowed),
         cmocka_unit_test(url_parse_of_a_password_never_repeats_it),
         cmocka_unit_test(url_parse_below_base_localhost_is_accepted),
         cmocka_unit_test(url_format_shows_listener_ports_of_public_urls_only),
         cmocka_unit_test(upstream_hint_parse_table_of_the_spec),
-        cmocka_unit_test(url_from_forward_table_of_the_spec),
+        cmocka_unit_test(url_from_forward_checks_name_and_port),
         cmocka_unit_test(url_is_unnamed_bind_knows_every_form),
     };
 
