@@ -38,6 +38,11 @@ int api_objects_write(struct api_call *c, const struct api_change *ch);
 /* Commits. Returns 1 when it is done, 0 when what the call looked at has changed, -1 with the error set. */
 int api_objects_commit(struct api_call *c);
 
+/* ---- live.c --------------------------------------------------------------------------------- */
+
+/* NULL is fine. */
+void api_call_live_free(struct api_call_live *l);
+
 /* ---- the verbs ------------------------------------------------------------------------------ */
 
 int api_list(struct api_call *c, const struct api_resource *r);

@@ -7,25 +7,47 @@
 #include "base/mem.h"
 #include "tunnel/api/api_int.h"
 
-static json_t *new_object(const char *prefix, const char *id, const char *account)
-{
-    const char *ksuid = strchr(id, '_'); /* a tunnel and its endpoint share theirs */
-    json_t *o = json_object();
-    char text[ID_BYTES];
+/* One that is shown, with what is behind the prefix of its id. */
+struct item {
+    struct str ksuid; /* borrowed, as `of` */
+    const void *of;   /* borrowed: a session or an endpoint in the list of the host */
+};
 
-    (void)snprintf(text, sizeof(text), "%s%s", prefix, ksuid != NULL ? ksuid : "");
-    api_set(o, "id", str_from(text));
-    api_set(o, "account", str_from(account));
-    return o;
+/* Those that the caller may see, newest first. */
+struct items {
+    struct item *list; /* owned */
+    size_t count;
+};
+
+struct api_call_live {
+    struct api_live *live; /* owned: what the host gave; NULL: nobody knows */
+    struct items sessions;
+    struct items endpoints;
+};
+
+/* ---- objects --------------------------------------------------------------------------------- */
+
+/* "_" and what is behind it: a tunnel and its endpoint share theirs. */
+static struct str ksuid_of(struct str id)
+{
+    return str_skip(id, str_find_char(id, '_'));
 }
 
 static void set_id(json_t *o, const char *name, const char *prefix, const char *id)
 {
-    const char *ksuid = strchr(id, '_');
     char text[ID_BYTES];
 
-    (void)snprintf(text, sizeof(text), "%s%s", prefix, ksuid != NULL ? ksuid : "");
+    (void)snprintf(text, sizeof(text), "%s%.*s", prefix, STR_ARG(ksuid_of(str_from(id))));
     api_set(o, name, str_from(text));
+}
+
+static json_t *new_object(const char *prefix, const char *id, const char *account)
+{
+    json_t *o = json_object();
+
+    set_id(o, "id", prefix, id);
+    api_set(o, "account", str_from(account));
+    return o;
 }
 
 static void set_time(json_t *o, const char *name, uint64_t wall_ms)
@@ -36,8 +58,9 @@ static void set_time(json_t *o, const char *name, uint64_t wall_ms)
     api_set(o, name, str_from(text));
 }
 
-static json_t *session_object(const struct api_session *s)
+static json_t *session_object(const void *of)
 {
+    const struct api_session *s = of;
     json_t *o = new_object("ts", s->id, s->account);
     char ip[ADDR_IP_TEXT_BYTES];
 
@@ -50,8 +73,9 @@ static json_t *session_object(const struct api_session *s)
     return o;
 }
 
-static json_t *tunnel_object(const struct api_live_endpoint *ep)
+static json_t *tunnel_object(const void *of)
 {
+    const struct api_live_endpoint *ep = of;
     json_t *o = new_object("tn", ep->id, ep->account);
 
     api_set(o, "public_url", str_from(ep->url_text));
@@ -64,8 +88,9 @@ static json_t *tunnel_object(const struct api_live_endpoint *ep)
     return o;
 }
 
-static json_t *endpoint_object(const struct api_live_endpoint *ep)
+static json_t *endpoint_object(const void *of)
 {
+    const struct api_live_endpoint *ep = of;
     json_t *o = new_object("ep", ep->id, ep->account);
     json_t *bindings = json_array();
 
@@ -87,30 +112,16 @@ static json_t *endpoint_object(const struct api_live_endpoint *ep)
     return o;
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-    return strcmp(api_get_text(*(json_t *const *)b, "id"), api_get_text(*(json_t *const *)a, "id"));
-}
+static const struct {
+    const char *prefix;
+    json_t *(*make)(const void *of);
+} kinds[] = {
+    [API_LIVE_SESSION] = { "ts", session_object },
+    [API_LIVE_TUNNEL] = { "tn", tunnel_object },
+    [API_LIVE_ENDPOINT] = { "ep", endpoint_object },
+};
 
-void api_live_sort(json_t *objects)
-{
-    size_t count = json_array_size(objects);
-    json_t **list = mem_zalloc_array(count + 1, sizeof(*list));
-
-    for (size_t i = 0; i < count; i++)
-        list[i] = json_incref(json_array_get(objects, i));
-    qsort(list, count, sizeof(*list), compare_ids);
-    for (size_t i = 0; i < count; i++)
-        (void)json_array_set_new(objects, i, list[i]);
-    mem_free(list);
-}
-
-static struct api_live *take_live(struct api_call *c)
-{
-    const struct api_host *host = api_call_host(c);
-
-    return host->live != NULL ? host->live(host->arg) : NULL;
-}
+/* ---- what a call sees ------------------------------------------------------------------------ */
 
 /* Of its account; and of its key, for one that may see no more. */
 static bool may_see(const struct api_call *c, const char *account, const char *key)
@@ -120,78 +131,111 @@ static bool may_see(const struct api_call *c, const char *account, const char *k
     return api_may_see(c, account) && (!who->is_restricted || strcmp(key, who->key) == 0);
 }
 
-json_t *api_live_sessions(struct api_call *c)
+/* There is room. */
+static void add_item(struct items *to, const char *id, const void *of)
 {
-    struct api_live *live = take_live(c);
-    json_t *list = json_array();
+    to->list[to->count++] = (struct item){ .ksuid = ksuid_of(str_from(id)), .of = of };
+}
 
+static int compare_items(const void *a, const void *b)
+{
+    return str_compare(((const struct item *)b)->ksuid, ((const struct item *)a)->ksuid);
+}
+
+static void sort_items(struct items *items)
+{
+    qsort(items->list, items->count, sizeof(*items->list), compare_items);
+}
+
+/* What is live, asked of the host when it is first wanted. */
+static const struct api_call_live *take_live(struct api_call *c)
+{
+    const struct api_host *host = api_call_host(c);
+    struct api_call_live *l = c->live;
+    const struct api_live *live;
+
+    if (l != NULL)
+        return l;
+    l = c->live = mem_zalloc(sizeof(*l));
+    live = l->live = host->live != NULL ? host->live(host->arg) : NULL;
     if (live == NULL)
-        return list;
+        return l;
+    l->sessions.list = mem_zalloc_array(live->session_count, sizeof(struct item));
+    l->endpoints.list = mem_zalloc_array(live->endpoint_count, sizeof(struct item));
     for (size_t i = 0; i < live->session_count; i++) {
-        if (may_see(c, live->sessions[i].account, live->sessions[i].key))
-            (void)json_array_append_new(list, session_object(&live->sessions[i]));
+        const struct api_session *s = &live->sessions[i];
+
+        if (may_see(c, s->account, s->key))
+            add_item(&l->sessions, s->id, s);
     }
-    live->release(live);
-    api_live_sort(list);
-    return list;
-}
-
-static json_t *endpoints(struct api_call *c, json_t *(*make)(const struct api_live_endpoint *ep))
-{
-    struct api_live *live = take_live(c);
-    json_t *list = json_array();
-
-    if (live == NULL)
-        return list;
     for (size_t i = 0; i < live->endpoint_count; i++) {
-        if (may_see(c, live->endpoints[i].account, live->endpoints[i].key))
-            (void)json_array_append_new(list, make(&live->endpoints[i]));
+        const struct api_live_endpoint *ep = &live->endpoints[i];
+
+        if (may_see(c, ep->account, ep->key))
+            add_item(&l->endpoints, ep->id, ep);
     }
-    live->release(live);
-    api_live_sort(list);
-    return list;
+    sort_items(&l->sessions);
+    sort_items(&l->endpoints);
+    return l;
 }
 
-json_t *api_live_tunnels(struct api_call *c)
+void api_call_live_free(struct api_call_live *l)
 {
-    return endpoints(c, tunnel_object);
+    if (l == NULL)
+        return;
+    if (l->live != NULL)
+        l->live->release(l->live);
+    mem_free(l->sessions.list);
+    mem_free(l->endpoints.list);
+    mem_free(l);
 }
 
-json_t *api_live_endpoints(struct api_call *c)
+static const struct items *take_items(struct api_call *c, enum api_live_kind kind)
 {
-    return endpoints(c, endpoint_object);
+    const struct api_call_live *l = take_live(c);
+
+    return kind == API_LIVE_SESSION ? &l->sessions : &l->endpoints;
 }
 
-json_t *api_live_find(json_t *objects, struct str id)
+static bool is_at(const struct items *items, size_t at, struct str id)
 {
-    json_t *found = NULL;
-    size_t i;
-    json_t *o;
+    return at < items->count && str_eq(items->list[at].ksuid, ksuid_of(id));
+}
 
-    json_array_foreach(objects, i, o)
-    {
-        if (str_eq(api_get(o, "id"), id))
-            found = json_incref(o);
+/* Where the one with this id is, or would be. */
+static size_t place_of(const struct items *items, struct str id)
+{
+    struct str ksuid = ksuid_of(id);
+    size_t low = 0;
+    size_t high = items->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (str_compare(items->list[middle].ksuid, ksuid) > 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    json_decref(objects);
-    return found;
+    return low;
 }
 
-/* Ids of one kind have one length. */
-static bool is_before(struct str id, struct str before)
+json_t *api_live_find(struct api_call *c, enum api_live_kind kind, struct str id)
 {
-    return before.n == 0 || (id.n == before.n && memcmp(id.p, before.p, id.n) < 0);
+    const struct items *items = take_items(c, kind);
+    size_t at = place_of(items, id);
+
+    return is_at(items, at, id) ? kinds[kind].make(items->list[at].of) : NULL;
 }
 
-void api_live_range(json_t *objects, struct str before, size_t max, json_t *list)
+void api_live_range(struct api_call *c, enum api_live_kind kind, struct str before, size_t max,
+                    json_t *list)
 {
-    size_t i;
-    json_t *o;
+    const struct items *items = take_items(c, kind);
+    size_t at = before.n > 0 ? place_of(items, before) : 0;
 
-    json_array_foreach(objects, i, o)
-    {
-        if (json_array_size(list) < max && is_before(api_get(o, "id"), before))
-            (void)json_array_append(list, o);
-    }
-    json_decref(objects);
+    if (before.n > 0 && is_at(items, at, before))
+        at++;
+    for (size_t n = 0; n < max && at < items->count; n++, at++)
+        (void)json_array_append_new(list, kinds[kind].make(items->list[at].of));
 }

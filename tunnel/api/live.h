@@ -1,6 +1,8 @@
 /*
  * live: what SSH sessions hold at the moment, as objects of the API (spec 3.1 to 3.3): sessions, their
- * tunnels, and the endpoints of those. They are nowhere stored.
+ * tunnels, and the endpoints of those. They are nowhere stored. A call sees them as they were when it first
+ * asked, so the chunks of a long list fit together, and the host is asked once.
+ * Owns:   what the host gave, until the call ends.
  * Thread: that of the call.
  */
 #ifndef TUNNEL_API_LIVE_H
@@ -10,16 +12,12 @@
 
 #include "tunnel/api/call.h"
 
-/* The objects that the caller may see, newest first, as an array; empty when nobody knows. */
-json_t *api_live_sessions(struct api_call *c);
-json_t *api_live_tunnels(struct api_call *c);
-json_t *api_live_endpoints(struct api_call *c);
+enum api_live_kind { API_LIVE_SESSION, API_LIVE_TUNNEL, API_LIVE_ENDPOINT };
 
-/* Puts objects into the order of lists: the newest id first. */
-void api_live_sort(json_t *objects);
-/* The one with this id, a reference for the caller; NULL when there is none. Takes the array. */
-json_t *api_live_find(json_t *objects, struct str id);
-/* Appends to `list` up to `max` of those whose id sorts before `before` (empty: all). Takes the array. */
-void api_live_range(json_t *objects, struct str before, size_t max, json_t *list);
+/* The one with this id, a reference for the caller; NULL: there is none that the caller may see. */
+json_t *api_live_find(struct api_call *c, enum api_live_kind kind, struct str id);
+/* As api_provider.range(). */
+void api_live_range(struct api_call *c, enum api_live_kind kind, struct str before, size_t max,
+                    json_t *list);
 
 #endif

@@ -24,7 +24,7 @@ static const struct api_field fields[] = {
 static int find(struct api_call *c, const struct api_resource *r, struct str id, json_t **object)
 {
     (void)r;
-    *object = api_live_find(api_live_sessions(c), id);
+    *object = api_live_find(c, API_LIVE_SESSION, id);
     return *object != NULL;
 }
 
@@ -32,7 +32,7 @@ static int range(struct api_call *c, const struct api_resource *r, struct str be
                  json_t *list)
 {
     (void)r;
-    api_live_range(api_live_sessions(c), before, max, list);
+    api_live_range(c, API_LIVE_SESSION, before, max, list);
     return 0;
 }
 

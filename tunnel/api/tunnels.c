@@ -20,7 +20,7 @@ static const struct api_field fields[] = {
 static int find(struct api_call *c, const struct api_resource *r, struct str id, json_t **object)
 {
     (void)r;
-    *object = api_live_find(api_live_tunnels(c), id);
+    *object = api_live_find(c, API_LIVE_TUNNEL, id);
     return *object != NULL;
 }
 
@@ -28,7 +28,7 @@ static int range(struct api_call *c, const struct api_resource *r, struct str be
                  json_t *list)
 {
     (void)r;
-    api_live_range(api_live_tunnels(c), before, max, list);
+    api_live_range(c, API_LIVE_TUNNEL, before, max, list);
     return 0;
 }
 
