@@ -32,7 +32,7 @@ DEPS_CHECK := libcmocka-dev python3 python3-pytest python3-paramiko python3-asyn
               nodejs=node npm=npm iproute2 procps ca-certificates sslscan \
               python3-prometheus-client
 DEPS_LINT  := clang clang-tidy clang-format libclang-rt-14-dev python3
-DEPS_BENCH := wrk nghttp2-client valgrind openssh-server nginx-light python3
+DEPS_BENCH := wrk nghttp2-client valgrind openssh-server nginx-light python3 python3-cryptography
 
 # A second make builds once the packages are there, on all CPUs unless -j says otherwise.
 SUBMAKE = --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))

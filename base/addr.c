@@ -58,6 +58,16 @@ struct addr addr_from_sockaddr(const struct sockaddr *sa)
     return a;
 }
 
+struct addr addr_of_socket(int fd)
+{
+    struct sockaddr_storage ss = { .ss_family = AF_UNSPEC };
+    socklen_t n = sizeof(ss);
+
+    /* Only what is no socket fails, and is left without family as other kinds are. */
+    (void)getsockname(fd, (struct sockaddr *)&ss, &n);
+    return addr_from_sockaddr((const struct sockaddr *)&ss);
+}
+
 unsigned addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *out)
 {
     memset(out, 0, sizeof(*out));

@@ -1,7 +1,7 @@
 /*
  * addr: IP addresses with a port, and CIDR blocks, as plain values.
  * IPv4-mapped IPv6 addresses become IPv4 when they are made, so one address has one form.
- * Thread: any; pure.
+ * Thread: any; pure, but for addr_of_socket().
  */
 #ifndef BASE_ADDR_H
 #define BASE_ADDR_H
@@ -33,6 +33,8 @@ enum { ADDR_IP_TEXT_BYTES = 46, ADDR_TEXT_BYTES = ADDR_IP_TEXT_BYTES + 8, CIDR_T
 
 /* From an AF_INET or AF_INET6 address; any other family gives family 0. */
 struct addr addr_from_sockaddr(const struct sockaddr *sa);
+/* This end's address of an IP socket; family 0 when it has none. */
+struct addr addr_of_socket(int fd);
 /* From the 4 or 16 bytes of an address of family 4 or 6, in network order. */
 struct addr addr_from_bytes(unsigned family, const void *ip, uint16_t port);
 /* Fills *out and returns its length in bytes. */

@@ -10,6 +10,7 @@
 
 enum {
     ARENA_BLOCK_BYTES = 4096 - 64, /* header included: stays inside one page of malloc */
+    ARENA_SMALL_BYTES = 256 - 16,  /* of the first block of a small one, which doubles */
     ARENA_ALIGN = 16,
 };
 
@@ -23,6 +24,11 @@ struct arena_block {
 void arena_init(struct arena *a)
 {
     *a = (struct arena){ 0 };
+}
+
+void arena_init_small(struct arena *a)
+{
+    *a = (struct arena){ .next_bytes = ARENA_SMALL_BYTES };
 }
 
 void arena_fini(struct arena *a)
@@ -58,6 +64,16 @@ void arena_reset(struct arena *a)
     *a = (struct arena){ .head = kept };
 }
 
+/* What the next block has room for. */
+static size_t next_cap(struct arena *a)
+{
+    size_t bytes = a->next_bytes != 0 ? a->next_bytes : ARENA_BLOCK_BYTES;
+
+    if (a->next_bytes != 0)
+        a->next_bytes = bytes < ARENA_BLOCK_BYTES / 2 ? 2 * bytes : 0;
+    return bytes - sizeof(struct arena_block);
+}
+
 void *arena_alloc(struct arena *a, size_t n)
 {
     size_t need = (n + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
@@ -66,7 +82,7 @@ void *arena_alloc(struct arena *a, size_t n)
 
     assert(n <= SIZE_MAX / 2); /* its owner checked a named limit, far below */
     if (b == NULL || b->cap - b->used < need) {
-        size_t cap = ARENA_BLOCK_BYTES - sizeof(*b);
+        size_t cap = next_cap(a);
 
         if (cap < need)
             cap = need;

@@ -17,9 +17,12 @@ struct arena_block;
 struct arena {
     struct arena_block *head; /* owned */
     size_t used;              /* bytes handed out */
+    size_t next_bytes;        /* size of the next block; 0: as large as all */
 };
 
 void arena_init(struct arena *a);
+/* For what lives long and is mostly little: the first blocks are smaller, so less stays unused. */
+void arena_init_small(struct arena *a);
 void arena_fini(struct arena *a);
 /* Takes back all that was handed out and keeps one small block, so that an arena that is filled again
  * and again costs no malloc each time. */

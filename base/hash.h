@@ -14,8 +14,12 @@
 
 #include <uthash.h>
 
-/* Each entry of a bucket is a look into cold memory in a large table, and uthash would have ten. */
+/*
+ * When a table has more buckets: as soon as this many entries share one. Each is a look into cold memory, and
+ * uthash would have ten; with three, some bucket of a large table has them so soon that there are fifty buckets
+ * for an entry, which are cold memory as well.
+ */
 #undef HASH_BKT_CAPACITY_THRESH
-#define HASH_BKT_CAPACITY_THRESH 3U
+#define HASH_BKT_CAPACITY_THRESH 6U
 
 #endif

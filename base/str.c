@@ -24,6 +24,14 @@ bool str_eq_nocase(struct str a, struct str b)
     return a.n == b.n && str_starts_nocase(a, b);
 }
 
+int str_compare(struct str a, struct str b)
+{
+    size_t n = a.n < b.n ? a.n : b.n;
+    int order = n > 0 ? memcmp(a.p, b.p, n) : 0;
+
+    return order != 0 ? order : (a.n > b.n) - (a.n < b.n);
+}
+
 bool str_starts(struct str s, struct str prefix)
 {
     return s.n >= prefix.n && str_eq(str_of(s.p, prefix.n), prefix);

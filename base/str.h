@@ -41,6 +41,9 @@ char *str_dup(struct str s);
 bool str_eq(struct str a, struct str b);
 bool str_eq_nocase(struct str a, struct str b);
 
+/* By the bytes, as memcmp(); what another one begins with comes before that. */
+int str_compare(struct str a, struct str b);
+
 bool str_starts(struct str s, struct str prefix);
 bool str_starts_nocase(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);

@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <utlist.h>
@@ -401,16 +400,6 @@ static bool await_preface(struct conn *c)
     return true;
 }
 
-static struct addr local_addr(int fd)
-{
-    struct sockaddr_storage ss = { 0 };
-    socklen_t n = sizeof(ss);
-
-    if (getsockname(fd, (struct sockaddr *)&ss, &n) == -1)
-        return (struct addr){ 0 };
-    return addr_from_sockaddr((struct sockaddr *)&ss);
-}
-
 static struct conn *conn_new(struct gateway *g, int fd, enum scheme scheme, uint16_t port)
 {
     struct conn *c = mem_zalloc(sizeof(*c));
@@ -436,7 +425,7 @@ void conn_open(struct gateway *g, int fd, enum scheme scheme, uint16_t port,
     struct conn *c = conn_new(g, fd, scheme, port);
 
     c->origin.client = *peer;
-    c->origin.server = local_addr(fd);
+    c->origin.server = addr_of_socket(fd);
     if (!await_preface(c))
         route(c);
 }

@@ -191,15 +191,12 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int revents)
 struct listener *listener_new(struct worker *w, int fd, listener_accept_fn *fn, void *arg)
 {
     struct listener *l = mem_zalloc(sizeof(*l));
-    struct sockaddr_storage sa = { .ss_family = AF_UNSPEC };
-    socklen_t len = sizeof(sa);
 
     l->worker = w;
     l->fn = fn;
     l->arg = arg;
     l->fd = fd;
-    if (getsockname(fd, (struct sockaddr *)&sa, &len) == 0)
-        l->addr = addr_from_sockaddr((const struct sockaddr *)&sa);
+    l->addr = addr_of_socket(fd);
     ev_io_init(&l->readable, on_readable, fd, EV_READ);
     l->readable.data = l;
     ev_timer_init(&l->pause, on_pause_end, 0.0, 0.0);

@@ -51,7 +51,6 @@
 #include "tunnel/authkeys.h"
 #include "tunnel/census.h"
 #include "tunnel/control.h"
-#include "tunnel/domains.h"
 #include "tunnel/host.h"
 #include "tunnel/names.h"
 #include "tunnel/routes.h"
@@ -80,7 +79,6 @@ struct process {
     struct listen_set listen[LISTEN_KINDS];
     struct host_suffixes *suffixes; /* owned */
     struct names *names;            /* owned: what names are whose */
-    struct domains *domains;        /* owned: those of the start, for control */
     struct tcp_ports *tcp_ports;    /* owned: the sockets of TCP endpoints */
     struct control *control;        /* owned */
     struct sshd_shared *shared;     /* owned */
@@ -364,8 +362,7 @@ static int build_control(struct process *p, struct err *e)
                          params.registry.tcp.fixed);
     if (stored_names(p->api.store, p->names, e) == -1)
         return -1;
-    p->domains = names_domains(p->names);
-    params.registry.domains = p->domains;
+    params.domains = names_domains(p->names);
     params.workers = p->workers;
     params.routes = p->routes;
     params.events = event_hub_sink(p->events);
@@ -535,7 +532,6 @@ static void process_free(struct process *p)
     sshd_shared_free(p->shared);
     mem_free(p->api_url);
     names_free(p->names);
-    domains_free(p->domains);
     host_suffixes_free(p->suffixes);
     for (size_t i = 0; i < LISTEN_KINDS; i++)
         listen_set_fini(&p->listen[i]);

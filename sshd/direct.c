@@ -6,7 +6,6 @@
 #include "sshd/direct.h"
 
 #include <string.h>
-#include <sys/socket.h>
 
 #include <utlist.h>
 
@@ -118,16 +117,6 @@ static const struct stream_events opening_events = {
     .on_closed = on_closed,
 };
 
-static struct addr local_addr(int fd)
-{
-    struct sockaddr_storage ss = { 0 };
-    socklen_t n = sizeof(ss);
-
-    if (getsockname(fd, (struct sockaddr *)&ss, &n) == -1)
-        return (struct addr){ 0 };
-    return addr_from_sockaddr((struct sockaddr *)&ss);
-}
-
 static struct direct *direct_new(struct session *s, const char *host, uint16_t port)
 {
     struct direct *d = mem_zalloc(sizeof(*d));
@@ -139,7 +128,7 @@ static struct direct *direct_new(struct session *s, const char *host, uint16_t p
     memcpy(d->host, host, strlen(host) + 1);
     d->port = port;
     d->client = s->client;
-    d->server = local_addr(s->fd);
+    d->server = s->server;
     d->start_us = clock_mono_us();
     return d;
 }

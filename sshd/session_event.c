@@ -1,7 +1,5 @@
 #include "sshd/session_event.h"
 
-#include <sys/socket.h>
-
 #include "base/clock.h"
 #include "base/json_text.h"
 #include "sshd/session_int.h"
@@ -90,12 +88,8 @@ static void publish(struct session *s, enum event_type type)
 
 void session_event_start(struct session *s)
 {
-    struct sockaddr_storage ss = { 0 };
-    socklen_t n = sizeof(ss);
-
     s->login_wall_ms = clock_wall_ms();
-    if (getsockname(s->fd, (struct sockaddr *)&ss, &n) == 0)
-        s->server = addr_from_sockaddr((struct sockaddr *)&ss);
+    s->server = addr_of_socket(s->fd);
     publish(s, EVENT_SESSION_START);
 }
 

@@ -40,7 +40,8 @@ struct census_roll {
     struct api_live live; /* first: what release() gets */
     struct ref ref;
     struct census *census; /* borrowed: outlives us */
-    struct arena arena;
+    struct arena arena;    /* texts of sessions; under the lock */
+    struct arena urls; /* texts of endpoints; control's alone until its part is in, as are they */
     size_t pending;
     const char *end; /* the session to be ended, instead of a census; in the arena */
     bool found;
@@ -62,6 +63,7 @@ static void roll_unref(struct census_roll *r)
     mem_free(r->endpoints);
     mem_free(r->sessions);
     arena_fini(&r->arena);
+    arena_fini(&r->urls);
     mem_free(r);
 }
 
@@ -70,9 +72,9 @@ static void release(struct api_live *live)
     roll_unref((struct census_roll *)(void *)live);
 }
 
-static const char *keep(struct census_roll *r, const char *text)
+static const char *keep(struct arena *a, const char *text)
 {
-    return arena_fmt(&r->arena, "%s", text).p;
+    return arena_fmt(a, "%s", text).p;
 }
 
 static struct census_roll *roll_new(struct census *c, const char *end)
@@ -83,8 +85,9 @@ static struct census_roll *roll_new(struct census *c, const char *end)
     r->census = c;
     r->live.release = release;
     arena_init(&r->arena);
+    arena_init(&r->urls);
     if (end != NULL)
-        r->end = keep(r, end);
+        r->end = keep(&r->arena, end);
     return r;
 }
 
@@ -116,11 +119,11 @@ void census_add_session(struct census_roll *r, const struct api_session *session
     r->sessions = grow(r->sessions, r->live.session_count, sizeof(*r->sessions));
     s = &r->sessions[r->live.session_count++];
     *s = *session;
-    s->id = keep(r, session->id);
-    s->account = keep(r, session->account);
-    s->credential = keep(r, session->credential);
-    s->key = keep(r, session->key);
-    s->client = keep(r, session->client);
+    s->id = keep(&r->arena, session->id);
+    s->account = keep(&r->arena, session->account);
+    s->credential = keep(&r->arena, session->credential);
+    s->key = keep(&r->arena, session->key);
+    s->client = keep(&r->arena, session->client);
     (void)pthread_mutex_unlock(&r->census->lock);
 }
 
@@ -145,7 +148,7 @@ static void add_endpoint(void *arg, struct endpoint *ep)
         .key = ep->key,
         .session_id = ep->session_id,
         .url = ep->url,
-        .url_text = keep(r, url_format(&ep->url, 80, 443, url)),
+        .url_text = keep(&r->urls, url_format(&ep->url, 80, 443, url)),
         .name = ep->name,
         .description = ep->description,
         .metadata = ep->metadata,
@@ -180,9 +183,8 @@ static void on_registry(void *arg, const struct registry *registry)
 {
     struct census_roll *r = arg;
 
-    (void)pthread_mutex_lock(&r->census->lock);
+    /* Without the lock, for which workers would have to wait: it takes long when there are many. */
     registry_each(registry, add_endpoint, r);
-    (void)pthread_mutex_unlock(&r->census->lock);
     part_done(r);
 }
 

@@ -335,27 +335,16 @@ static void on_configure(struct worker *w, void *arg)
 
 struct reserve {
     struct control *control; /* borrowed: outlives the message */
-    struct domains *domains; /* owned */
-    control_admit_fn *admit;
-    control_admitted_fn *done;
+    control_reserve_fn *fn;
     void *arg;
 };
 
 static void on_reserve(struct worker *w, void *arg)
 {
     struct reserve *res = arg;
-    struct control *c = res->control;
-    struct domains *unused = res->domains;
-    struct err e = { .code = E_OK };
 
     (void)w;
-    if (res->admit(res->arg, c->registry, res->domains, &e) == 0) {
-        registry_set_domains(c->registry, res->domains);
-        unused = c->domains;
-        c->domains = res->domains;
-    }
-    domains_free(unused);
-    res->done(res->arg, &e);
+    res->fn(res->arg, res->control->registry, res->control->domains);
     mem_free(res);
 }
 
@@ -390,6 +379,8 @@ struct control *control_new(const struct control_params *params)
     assert(params->worker_count > 0);
     c->worker = worker_new("control", 0);
     c->registry = registry_new(&params->registry);
+    c->domains = params->domains;
+    registry_set_domains(c->registry, c->domains);
     c->ports = params->registry.tcp.source;
     c->expire_timer = worker_timer_new(c->worker, on_expire, c);
     c->workers = params->workers;
@@ -500,15 +491,12 @@ void control_release(struct control *c, struct endpoint *ep, enum registry_hold 
     worker_post(c->worker, on_release, rel);
 }
 
-void control_reserve(struct control *c, struct domains *domains, control_admit_fn *admit,
-                     control_admitted_fn *done, void *arg)
+void control_reserve(struct control *c, control_reserve_fn *fn, void *arg)
 {
     struct reserve *res = mem_zalloc(sizeof(*res));
 
     res->control = c;
-    res->domains = domains;
-    res->admit = admit;
-    res->done = done;
+    res->fn = fn;
     res->arg = arg;
     worker_post(c->worker, on_reserve, res);
 }

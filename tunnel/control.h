@@ -24,7 +24,8 @@ struct event_sink;
 enum { CONTROL_EXPIRE_MS = 5000 }; /* how often ended holds are forgotten */
 
 struct control_params {
-    struct registry_params registry; /* its domains outlive c, or the first that are given later */
+    struct registry_params registry; /* without domains */
+    struct domains *domains;         /* taken; NULL: any public name is free to take */
     struct worker *const *workers;   /* borrowed: outlive c; at least one */
     struct routes *const *routes;    /* borrowed: one a worker, in the same order */
     size_t worker_count;
@@ -85,14 +86,11 @@ typedef void control_look_fn(void *arg, const struct registry *r);
 void control_look(struct control *c, control_look_fn *fn, void *arg);
 
 /*
- * Other reservations (taken), if admit(arg, r, domains, e) returns 0: on the control thread, in one piece with
- * the change, so that nobody claims a name in between. done(arg, e) then runs there too, whatever it was.
+ * The same, and fn may change the reservations after its look: in one piece, so that nobody claims a name in
+ * between. `domains` is NULL when there are none.
  */
-typedef int control_admit_fn(void *arg, const struct registry *r, const struct domains *domains,
-                             struct err *e);
-typedef void control_admitted_fn(void *arg, const struct err *e);
-void control_reserve(struct control *c, struct domains *domains, control_admit_fn *admit,
-                     control_admitted_fn *done, void *arg);
+typedef void control_reserve_fn(void *arg, const struct registry *r, struct domains *domains);
+void control_reserve(struct control *c, control_reserve_fn *fn, void *arg);
 
 /* A reload: other limits and other reservations (taken). */
 void control_configure(struct control *c, uint64_t hold_ms, struct domains *domains);

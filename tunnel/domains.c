@@ -1,23 +1,29 @@
 #include "tunnel/domains.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "tunnel/host.h"
 #include "tunnel/url.h"
+#include "tunnel/zones.h"
 
-struct reservation {
-    char *name;    /* owned: a normal host, perhaps a wildcard */
+enum { ADDRESS_NAME_BYTES = HOST_MAX_BYTES + sizeof(":65535") };
+
+/* A TCP address that is reserved. */
+struct address {
     char *account; /* owned */
-    uint16_t port; /* 0: a domain, else a TCP address */
+    UT_hash_handle hh;
+    char name[]; /* host:port */
 };
 
 struct domains {
     char *base; /* owned */
     bool auto_reserve;
-    struct reservation *rows; /* owned */
-    size_t count;
-    size_t cap;
+    size_t count;              /* of both below */
+    struct zones *zones;       /* owned: of the names */
+    struct address *addresses; /* owned */
 };
 
 struct domains *domains_new(struct str base, bool auto_reserve)
@@ -26,95 +32,133 @@ struct domains *domains_new(struct str base, bool auto_reserve)
 
     d->base = str_dup(base);
     d->auto_reserve = auto_reserve;
+    d->zones = zones_new();
     return d;
+}
+
+/* Is it the account's? NULL is nobody's. */
+static bool is_of(const char *owner, struct str account)
+{
+    return owner != NULL && str_eq(str_from(owner), account);
+}
+
+static bool is_foreign(const char *owner, struct str account)
+{
+    return owner != NULL && !is_of(owner, account);
+}
+
+/* ---- addresses ---- */
+
+static struct str address_name(struct str host, uint16_t port, char out[ADDRESS_NAME_BYTES])
+{
+    (void)snprintf(out, ADDRESS_NAME_BYTES, "%.*s:%u", STR_ARG(host), (unsigned)port);
+    return str_from(out);
+}
+
+static struct address *address_find(const struct domains *d, struct str host, uint16_t port)
+{
+    char text[ADDRESS_NAME_BYTES];
+    struct str name = address_name(host, port, text);
+    struct address *found;
+
+    HASH_FIND(hh, d->addresses, name.p, name.n, found);
+    return found;
+}
+
+/* Who has it, or NULL. */
+static const char *address_owner(const struct domains *d, struct str host, uint16_t port)
+{
+    const struct address *a = address_find(d, host, port);
+
+    return a != NULL ? a->account : NULL;
+}
+
+static void address_enter(struct domains *d, struct str name, struct str account)
+{
+    struct address *a = mem_zalloc(sizeof(*a) + name.n + 1);
+
+    a->account = str_dup(account);
+    memcpy(a->name, name.p, name.n);
+    HASH_ADD_KEYPTR(hh, d->addresses, a->name, name.n, a);
+}
+
+static void address_leave(struct domains *d, struct address *a)
+{
+    HASH_DEL(d->addresses, a);
+    mem_free(a->account);
+    mem_free(a);
 }
 
 void domains_free(struct domains *d)
 {
+    struct address *a;
+    struct address *next;
+
     if (d == NULL)
         return;
-    for (size_t i = 0; i < d->count; i++) {
-        mem_free(d->rows[i].name);
-        mem_free(d->rows[i].account);
+    HASH_ITER(hh, d->addresses, a, next)
+    {
+        address_leave(d, a);
     }
-    mem_free(d->rows);
+    zones_free(d->zones);
     mem_free(d->base);
     mem_free(d);
 }
 
-/* The domain whose names belong to the holder of `name`: of "*.x" as of "x" it is x. */
-static struct str zone_of(struct str name)
-{
-    return host_is_wildcard(name) ? str_skip(name, 2) : name;
-}
-
-static bool is_of(const struct reservation *r, struct str account)
-{
-    return str_eq(str_from(r->account), account);
-}
-
 /* ---- reserving ---- */
 
-/* Two accounts must not share a name, nor may one hold a name above or below the other's. `with` gets
- * the reservation that is in the way. */
-static enum domains_clash find_domain_clash(const struct domains *d, struct str name,
-                                            struct str account, const struct reservation **with)
+/* The zone at or above this one of which another account has a name; empty: there is none. */
+static struct str find_foreign_zone(const struct domains *d, struct str zone, struct str account)
 {
-    struct str zone = zone_of(name);
-
-    for (size_t i = 0; i < d->count; i++) {
-        const struct reservation *r = &d->rows[i];
-        struct str other = str_from(r->name);
-
-        if (r->port != 0)
-            continue;
-        *with = r;
-        if (str_eq(other, name))
-            return is_of(r, account) ? DOMAINS_OWN : DOMAINS_OTHER;
-        if (is_of(r, account))
-            continue;
-        if (host_is_below_or_equal(zone, zone_of(other)))
-            return DOMAINS_OTHER;
-        if (host_is_below(zone_of(other), zone))
-            return host_is_wildcard(name) ? DOMAINS_COVERS : DOMAINS_OTHER;
-    }
-    return DOMAINS_CLEAR;
+    while (zone.n > 0 && !is_foreign(zones_holder(d->zones, zone), account))
+        zone = zones_above(zone);
+    return zone;
 }
 
-static const struct reservation *find_address(const struct domains *d, struct str host,
-                                              uint16_t port)
+/* Two accounts must not share a name, nor may one hold a name above or below the other's. */
+static enum domains_clash find_domain_clash(const struct domains *d, struct str name,
+                                            struct str account)
 {
-    for (size_t i = 0; i < d->count; i++) {
-        if (d->rows[i].port == port && str_eq(str_from(d->rows[i].name), host))
-            return &d->rows[i];
-    }
-    return NULL;
+    struct str zone = zones_of(name);
+
+    if (is_of(zones_owner(d->zones, name), account))
+        return DOMAINS_OWN;
+    if (find_foreign_zone(d, zone, account).n > 0)
+        return DOMAINS_OTHER;
+    if (zones_has_foreign_below(d->zones, zone, account))
+        return host_is_wildcard(name) ? DOMAINS_COVERS : DOMAINS_OTHER;
+    return DOMAINS_CLEAR;
 }
 
 enum domains_clash domains_find_clash(const struct domains *d, struct str host, uint16_t port,
                                       struct str account)
 {
-    const struct reservation *r;
+    const char *owner;
 
     if (port == 0)
-        return find_domain_clash(d, host, account, &r);
-    r = find_address(d, host, port);
-    if (r == NULL)
+        return find_domain_clash(d, host, account);
+    owner = address_owner(d, host, port);
+    if (owner == NULL)
         return DOMAINS_CLEAR;
-    return is_of(r, account) ? DOMAINS_OWN : DOMAINS_OTHER;
+    return is_of(owner, account) ? DOMAINS_OWN : DOMAINS_OTHER;
 }
 
 static int check_domain_free(const struct domains *d, struct str name, struct str account,
                              struct err *e)
 {
-    const struct reservation *with;
+    struct str above = find_foreign_zone(d, zones_of(name), account);
 
-    if (find_domain_clash(d, name, account, &with) == DOMAINS_CLEAR)
-        return 0;
-    if (str_eq(str_from(with->name), name))
+    if (zones_owner(d->zones, name) != NULL)
         return err_set(e, E_HOST_TAKEN, "'%.*s' is reserved twice", STR_ARG(name));
-    return err_set(e, E_HOST_TAKEN, "'%.*s' overlaps '%s', which is reserved for another account",
-                   STR_ARG(name), with->name);
+    if (above.n > 0)
+        return err_set(e, E_HOST_TAKEN,
+                       "'%.*s' overlaps names of '%.*s' that are reserved for another account",
+                       STR_ARG(name), STR_ARG(above));
+    if (zones_has_foreign_below(d->zones, zones_of(name), account))
+        return err_set(e, E_HOST_TAKEN,
+                       "'%.*s' overlaps names below it that are reserved for another account",
+                       STR_ARG(name));
+    return 0;
 }
 
 static int check_address_free(const struct domains *d, struct str host, uint16_t port,
@@ -122,73 +166,63 @@ static int check_address_free(const struct domains *d, struct str host, uint16_t
 {
     if (host_is_wildcard(host))
         return err_set(e, E_HOST_CHARACTER, "a TCP address cannot be a wildcard");
-    if (find_address(d, host, port) != NULL)
+    if (address_find(d, host, port) != NULL)
         return err_set(e, E_TCP_TAKEN, "the TCP address '%.*s:%u' is reserved twice", STR_ARG(host),
                        (unsigned)port);
     return 0;
 }
 
-static void append_row(struct domains *d, const struct reservation *row)
-{
-    enum { FIRST_ROWS = 16 };
-
-    if (d->count == d->cap) {
-        d->cap = d->cap == 0 ? FIRST_ROWS : d->cap * 2;
-        d->rows = mem_realloc(d->rows, d->cap * sizeof(*d->rows));
-    }
-    d->rows[d->count++] = *row;
-}
-
 int domains_add(struct domains *d, struct str name, struct str account, struct err *e)
 {
     char host[HOST_MAX_BYTES + 1];
-    struct reservation row = { 0 };
+    char address[ADDRESS_NAME_BYTES];
+    uint16_t port;
     int rc;
 
     if (d->count == DOMAINS_MAX)
         return err_set(e, E_LIMIT, "more than %d names are reserved", DOMAINS_MAX);
-    if (host_port_parse(name, host, &row.port, e) == -1)
+    if (host_port_parse(name, host, &port, e) == -1)
         return -1;
-    if (row.port != 0)
-        rc = check_address_free(d, str_from(host), row.port, e);
+    if (port != 0)
+        rc = check_address_free(d, str_from(host), port, e);
     else
         rc = check_domain_free(d, str_from(host), account, e);
     if (rc == -1)
         return -1;
-    row.name = mem_strdup(host);
-    row.account = str_dup(account);
-    append_row(d, &row);
+    if (port != 0)
+        address_enter(d, address_name(str_from(host), port, address), account);
+    else
+        zones_enter(d->zones, str_from(host), account);
+    d->count++;
     return 0;
 }
 
 void domains_remove(struct domains *d, struct str host, uint16_t port)
 {
-    for (size_t i = 0; i < d->count; i++) {
-        struct reservation *r = &d->rows[i];
+    struct address *a = port != 0 ? address_find(d, host, port) : NULL;
 
-        if (r->port != port || !str_eq(str_from(r->name), host))
-            continue;
-        mem_free(r->name);
-        mem_free(r->account);
-        memmove(r, r + 1, (d->count - i - 1) * sizeof(*r));
+    if (a != NULL) {
+        address_leave(d, a);
         d->count--;
-        return;
+    } else if (port == 0 && zones_owner(d->zones, host) != NULL) {
+        zones_leave(d->zones, host);
+        d->count--;
     }
+}
+
+static void copy_name(void *arg, struct str name, struct str account)
+{
+    zones_enter(arg, name, account);
 }
 
 struct domains *domains_copy(const struct domains *d)
 {
     struct domains *copy = domains_new(str_from(d->base), d->auto_reserve);
 
-    for (size_t i = 0; i < d->count; i++) {
-        struct reservation row = {
-            .name = mem_strdup(d->rows[i].name),
-            .account = mem_strdup(d->rows[i].account),
-            .port = d->rows[i].port,
-        };
-
-        append_row(copy, &row);
-    }
+    zones_each(d->zones, copy_name, copy->zones);
+    for (const struct address *a = d->addresses; a != NULL; a = a->hh.next)
+        address_enter(copy, str_from(a->name), str_from(a->account));
+    copy->count = d->count;
     return copy;
 }
 
@@ -197,11 +231,11 @@ struct domains *domains_copy(const struct domains *d)
 static int check_tcp(const struct domains *d, const struct url *url, struct str account,
                      struct err *e)
 {
-    const struct reservation *r = find_address(d, str_from(url->host), url->port);
+    const char *owner = address_owner(d, str_from(url->host), url->port);
 
-    if (r != NULL && is_of(r, account))
+    if (is_of(owner, account))
         return 0;
-    if (r != NULL)
+    if (owner != NULL)
         return err_set(e, E_TCP_TAKEN, "the TCP address '%s:%u' belongs to another account",
                        url->host, (unsigned)url->port);
     if (d->auto_reserve)
@@ -221,37 +255,29 @@ enum owner { OWNER_NONE, OWNER_SELF, OWNER_WIDER, OWNER_OTHER, OWNER_OTHER_BELOW
 static enum owner find_owner(const struct domains *d, struct str name, struct str account)
 {
     bool wildcard = host_is_wildcard(name);
-    enum owner found = OWNER_NONE;
+    struct str zone = zones_of(name);
 
-    for (size_t i = 0; i < d->count; i++) {
-        const struct reservation *r = &d->rows[i];
-        struct str held = str_from(r->name);
-
-        if (r->port != 0)
-            continue;
-        if (is_of(r, account)) {
-            if (str_eq(held, name) || (!wildcard && host_matches(held, name)))
-                return OWNER_SELF;
-            if (host_matches(held, name))
-                found = OWNER_WIDER;
-        } else if (host_is_below_or_equal(zone_of(name), zone_of(held))) {
-            return OWNER_OTHER;
-        } else if (wildcard && host_is_below(held, zone_of(name))) {
-            found = OWNER_OTHER_BELOW;
-        }
+    if (is_of(zones_owner(d->zones, name), account))
+        return OWNER_SELF;
+    if (find_foreign_zone(d, zone, account).n > 0)
+        return OWNER_OTHER;
+    /* So what is held on the way up is the account's own. */
+    for (struct str above = zones_above(zone); above.n > 0; above = zones_above(above)) {
+        if (zones_wildcard(d->zones, above) != NULL)
+            return wildcard ? OWNER_WIDER : OWNER_SELF;
     }
-    return found;
+    if (wildcard && zones_has_foreign_below(d->zones, zone, account))
+        return OWNER_OTHER_BELOW;
+    return OWNER_NONE;
 }
 
 bool domains_covers(const struct domains *d, const struct url *url, struct str account)
 {
     struct str host = str_from(url->host);
-    const struct reservation *r;
 
     if (url->scheme != SCHEME_TCP)
         return find_owner(d, host, account) == OWNER_SELF;
-    r = find_address(d, host, url->port);
-    return r != NULL && is_of(r, account);
+    return is_of(address_owner(d, host, url->port), account);
 }
 
 static int refuse_nested(struct str host, struct str base, struct err *e)
@@ -280,7 +306,7 @@ static int check_unreserved(const struct domains *d, struct str host, struct err
 {
     struct str base = str_from(d->base);
 
-    if (d->auto_reserve && !(host_is_wildcard(host) && str_eq(zone_of(host), base)))
+    if (d->auto_reserve && !(host_is_wildcard(host) && str_eq(zones_of(host), base)))
         return 0;
     if (host_is_wildcard(host))
         return err_set(

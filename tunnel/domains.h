@@ -1,8 +1,7 @@
 /*
  * domains: names and TCP addresses that are reserved for accounts (spec section 3.3).
- * Whoever has built one may change it until others look at it; they get a copy of what comes later.
  * Thread: any, one at a time while it changes.
- * Limits: DOMAINS_MAX reservations; a check is a walk over all, once per claim.
+ * Limits: DOMAINS_MAX reservations; a look costs some probes for each label of a name, however many there are.
  */
 #ifndef TUNNEL_DOMAINS_H
 #define TUNNEL_DOMAINS_H

@@ -1,6 +1,6 @@
 /*
- * A change is made on a copy, which control takes or refuses: it alone knows who is online, and nobody can
- * claim a name between its look and the change.
+ * Control has reservations of its own, and a change is made there first: it alone knows who is online, and nobody
+ * can claim a name between its look and the change.
  */
 #include "tunnel/names.h"
 
@@ -36,7 +36,7 @@ struct names {
     /* For all below; held while control is asked, so that changes keep their order. */
     pthread_mutex_t lock;
     struct name *stored;  /* owned */
-    struct domains *live; /* owned: both sets, as control has them */
+    struct domains *live; /* owned: both sets, the same as control's */
 };
 
 /* A name in its two parts. */
@@ -79,8 +79,9 @@ static void forget(struct names *n, struct str text)
 struct change {
     struct question *question; /* this side's part */
     struct spot spot;
+    char *name;                    /* owned: both parts of the spot */
     char *account;                 /* owned */
-    const struct domains *domains; /* borrowed: of the message */
+    const struct domains *domains; /* borrowed: of control */
     bool is_hit;
 };
 
@@ -123,14 +124,25 @@ static void note_foreign(void *arg, struct str name, struct str account)
         ch->is_hit = true;
 }
 
-static int admit_reserved(void *arg, const struct registry *r, const struct domains *domains,
-                          struct err *e)
+static void change_done(struct change *ch, const struct err *e)
+{
+    question_answer(ch->question, e);
+    mem_free(ch->name);
+    mem_free(ch->account);
+    mem_free(ch);
+}
+
+static void on_reserve(void *arg, const struct registry *r, struct domains *domains)
 {
     struct change *ch = arg;
+    struct err e = { .code = E_OK };
 
-    (void)domains;
     registry_each_name(r, clock_mono_ms(), note_foreign, ch);
-    return ch->is_hit ? err_set(e, E_ENDPOINT_ONLINE, "an endpoint is there") : 0;
+    if (ch->is_hit)
+        (void)err_set(&e, E_ENDPOINT_ONLINE, "an endpoint is there");
+    else
+        (void)domains_add(domains, str_from(ch->name), str_from(ch->account), &e);
+    change_done(ch, &e);
 }
 
 static void note_uncovered(void *arg, struct endpoint *ep)
@@ -149,36 +161,56 @@ static void note_uncovered(void *arg, struct endpoint *ep)
         ch->is_hit = true;
 }
 
-static int admit_released(void *arg, const struct registry *r, const struct domains *domains,
-                          struct err *e)
+/* Takes the name away, and looks who misses it. */
+static void take_away(struct change *ch, const struct registry *r, struct domains *domains)
 {
-    struct change *ch = arg;
-
+    domains_remove(domains, str_from(ch->spot.host), ch->spot.port);
     ch->domains = domains;
     registry_each(r, note_uncovered, ch);
-    return ch->is_hit ? err_set(e, E_ENDPOINT_ONLINE, "an endpoint is there") : 0;
 }
 
-static void on_admitted(void *arg, const struct err *e)
+static void put_back(const struct change *ch, struct domains *domains)
+{
+    (void)domains_add(domains, str_from(ch->name), str_from(ch->account), NULL); /* as it was */
+}
+
+static void on_release(void *arg, const struct registry *r, struct domains *domains)
 {
     struct change *ch = arg;
+    struct err e = { .code = E_OK };
 
-    question_answer(ch->question, e);
-    mem_free(ch->account);
-    mem_free(ch);
+    take_away(ch, r, domains);
+    if (ch->is_hit) {
+        put_back(ch, domains);
+        (void)err_set(&e, E_ENDPOINT_ONLINE, "an endpoint is there");
+    }
+    change_done(ch, &e);
 }
 
-/* Under the lock. Gives control a copy of `next`. Returns 0, or -1 with what it said. */
-static int ask_control(struct names *n, const struct domains *next, const struct spot *spot,
-                       struct str account, control_admit_fn *admit, struct err *e)
+static void on_check_release(void *arg, const struct registry *r, struct domains *domains)
+{
+    struct change *ch = arg;
+    struct err e = { .code = E_OK };
+
+    take_away(ch, r, domains);
+    put_back(ch, domains);
+    if (ch->is_hit)
+        (void)err_set(&e, E_ENDPOINT_ONLINE, "an endpoint is there");
+    change_done(ch, &e);
+}
+
+/* Under the lock. Has control make the change. Returns 0, or -1 with what it said. */
+static int ask_control(struct names *n, control_reserve_fn *fn, struct str name,
+                       const struct spot *spot, struct str account, struct err *e)
 {
     struct question *q = question_new(n->questions);
     struct change *ch = mem_zalloc(sizeof(*ch));
 
     ch->question = q;
     ch->spot = *spot;
+    ch->name = str_dup(name);
     ch->account = str_dup(account);
-    control_reserve(n->control, domains_copy(next), admit, on_admitted, ch);
+    control_reserve(n->control, fn, ch);
     return question_await(q, e);
 }
 
@@ -199,35 +231,20 @@ static enum api_name_answer answer_of(enum domains_clash clash)
     return API_NAME_FAILED;
 }
 
-/* Under the lock: control and we get `next` (taken) if control agrees. */
-static int take_next(struct names *n, struct domains *next, const struct spot *spot,
-                     struct str account, control_admit_fn *admit, struct err *e)
-{
-    if (ask_control(n, next, spot, account, admit, e) == -1) {
-        domains_free(next);
-        return -1;
-    }
-    domains_free(n->live);
-    n->live = next;
-    return 0;
-}
-
 static enum api_name_answer reserve(struct names *n, struct str name, const struct spot *spot,
                                     struct str account, struct err *e)
 {
     enum domains_clash clash =
         domains_find_clash(n->live, str_from(spot->host), spot->port, account);
-    struct domains *next;
 
     if (clash != DOMAINS_CLEAR)
         return answer_of(clash);
-    next = domains_copy(n->live);
-    if (domains_add(next, name, account, e) == -1) {
-        domains_free(next);
+    if (domains_add(n->live, name, account, e) == -1)
         return API_NAME_FAILED;
-    }
-    if (take_next(n, next, spot, account, admit_reserved, e) == -1)
+    if (ask_control(n, on_reserve, name, spot, account, e) == -1) {
+        domains_remove(n->live, str_from(spot->host), spot->port);
         return e->code == E_ENDPOINT_ONLINE ? API_NAME_ONLINE : API_NAME_FAILED;
+    }
     remember(n, name, account);
     return API_NAME_OK;
 }
@@ -246,42 +263,12 @@ enum api_name_answer names_reserve(struct names *n, struct str name, struct str 
     return answer;
 }
 
-/* A look at what would be without the name; control's part of it, which ends with the answer. */
-struct probe {
-    struct change change;
-    struct domains *next; /* owned */
-};
-
-static void on_probed(void *arg, const struct registry *r)
-{
-    struct probe *p = arg;
-    struct err e = { .code = E_OK };
-
-    (void)admit_released(&p->change, r, p->next, &e);
-    question_answer(p->change.question, &e);
-    domains_free(p->next);
-    mem_free(p->change.account);
-    mem_free(p);
-}
-
-/* Under the lock. */
-static enum api_name_answer check_release(struct names *n, const struct spot *spot,
+static enum api_name_answer check_release(struct names *n, struct str name, const struct spot *spot,
                                           struct str account, struct err *e)
 {
-    struct question *q;
-    struct probe *p;
-
     if (domains_find_clash(n->live, str_from(spot->host), spot->port, account) != DOMAINS_OWN)
         return API_NAME_OK; /* nothing is live of it */
-    q = question_new(n->questions);
-    p = mem_zalloc(sizeof(*p));
-    p->change.question = q;
-    p->change.spot = *spot;
-    p->change.account = str_dup(account);
-    p->next = domains_copy(n->live);
-    domains_remove(p->next, str_from(spot->host), spot->port);
-    control_look(n->control, on_probed, p);
-    if (question_await(q, e) == 0)
+    if (ask_control(n, on_check_release, name, spot, account, e) == 0)
         return API_NAME_OK;
     return e->code == E_ENDPOINT_ONLINE ? API_NAME_USED : API_NAME_FAILED;
 }
@@ -295,7 +282,7 @@ enum api_name_answer names_check_release(struct names *n, struct str name, struc
     if (spot_parse(name, &spot, e) == -1)
         return API_NAME_FAILED;
     (void)pthread_mutex_lock(&n->lock);
-    answer = check_release(n, &spot, account, e);
+    answer = check_release(n, name, &spot, account, e);
     (void)pthread_mutex_unlock(&n->lock);
     return answer;
 }
@@ -305,14 +292,12 @@ static enum api_name_answer release(struct names *n, struct str name, const stru
 {
     enum domains_clash held =
         domains_find_clash(n->live, str_from(spot->host), spot->port, account);
-    struct domains *next;
 
     /* Of one that the operator has given to somebody else, nothing is live. */
     if (held == DOMAINS_OWN) {
-        next = domains_copy(n->live);
-        domains_remove(next, str_from(spot->host), spot->port);
-        if (take_next(n, next, spot, account, admit_released, e) == -1)
+        if (ask_control(n, on_release, name, spot, account, e) == -1)
             return e->code == E_ENDPOINT_ONLINE ? API_NAME_USED : API_NAME_FAILED;
+        domains_remove(n->live, str_from(spot->host), spot->port);
     }
     forget(n, name);
     return API_NAME_OK;

@@ -1,6 +1,6 @@
 /*
  * names: whose names are whose while it changes: what the operator reserves for accounts, and under it
- * what the management API does. Control has a copy of the whole, and a change is done when control has it.
+ * what the management API does. Control has the same by itself, and a change is done when control has it.
  * A name of the API that the operator reserves for somebody else counts for nothing as long as that is so.
  * Owns:   both sets of reservations.
  * Thread: new, add, start, stop and free on main, configure there too; all else on any that

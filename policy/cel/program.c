@@ -59,7 +59,7 @@ struct cel_program *cel_compile(const struct cel_compile_params *params, struct 
     struct arena tree;
 
     arena_init(&tree);
-    arena_init(&p->arena);
+    arena_init_small(&p->arena);
     l.source = arena_str(&p->arena, source);
     l.run = (struct cel_run){ .arena = &p->arena, .limits = &fold_limits };
     root = make_tree(params, &tree, l.source, &p->locals, issue);

@@ -71,6 +71,7 @@ void api_call_fini(struct api_call *c)
     json_decref(c->answer);
     json_decref(c->once);
     json_decref(c->counts);
+    api_call_live_free(c->live);
     mem_free(c->txn);
     arena_fini(&c->arena);
 }

@@ -45,6 +45,11 @@ int api_objects_commit(struct api_call *c);
 /* Fails with API_STORE. */
 int api_fail_unwritten(struct api_call *c);
 
+/* ---- live.c --------------------------------------------------------------------------------- */
+
+/* NULL is fine. */
+void api_call_live_free(struct api_call_live *l);
+
 /* ---- the verbs ------------------------------------------------------------------------------ */
 
 int api_list(struct api_call *c, const struct api_resource *r);

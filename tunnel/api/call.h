@@ -22,6 +22,8 @@
 
 enum { API_TIME_BYTES = 21 }; /* 2026-01-31T12:00:00Z and a NUL */
 
+struct api_call_live;
+
 struct api_call {
     struct api *api;                   /* borrowed */
     const struct api_request *request; /* borrowed */
@@ -34,6 +36,8 @@ struct api_call {
     struct store_txn *txn; /* owned: what will be committed; NULL in calls that only read */
     json_t *counts;        /* owned: numbers of objects that the transaction changes */
     json_t *once;          /* owned: one-time members of the answer to a create */
+
+    struct api_call_live *live; /* owned: what sessions hold (live.h); NULL: nobody has asked */
 
     unsigned status;
     json_t *answer; /* owned; NULL: no body */
@@ -91,7 +95,7 @@ int api_find_stored(struct api_call *c, const struct api_resource *r, struct str
                     json_t **object);
 /*
  * Appends to `list` up to `max` objects of the store that the caller may see, newest first, before
- * the id `before` (empty: all). Returns 0, or -1 with the error set.
+ * the id `before` (empty: all); fewer only when there are no more. Returns 0, or -1 with the error set.
  */
 int api_range_stored(struct api_call *c, const struct api_resource *r, struct str before,
                      size_t max, json_t *list);

@@ -5,6 +5,9 @@
 #include "tunnel/api/call.h"
 #include "tunnel/store/store.h"
 
+/* Of the store at a time: what is read stays in memory while endpoints are made of it. */
+enum { LOAD_CHUNK = 256 };
+
 static int read_binding(const json_t *bindings, enum binding *out, struct err *e)
 {
     const json_t *first = json_array_get(bindings, 0);
@@ -69,8 +72,10 @@ int api_endpoints_load(struct store *store, const struct host_suffixes *suffixes
     struct store_range range = store_prefix(STR("object/endpoint/"), end);
     struct store_entries page;
     struct store_entries next;
-    int rc = store_range(store, &range, &page, e);
+    int rc;
 
+    range.limit = LOAD_CHUNK;
+    rc = store_range(store, &range, &page, e);
     while (rc == 0) {
         for (size_t i = 0; i < page.count; i++)
             load_one(&page.list[i], suffixes, fn, arg);

@@ -400,26 +400,45 @@ static int find(struct api_call *c, const struct api_resource *r, struct str id,
     return *object != NULL;
 }
 
+/* Appends up to `max` of both lists, which are in the order of their ids, the newest first. */
+static void merge(const json_t *a, const json_t *b, size_t max, json_t *list)
+{
+    size_t i = 0;
+    size_t k = 0;
+
+    while (i + k < max) {
+        json_t *of_a = json_array_get(a, i);
+        json_t *of_b = json_array_get(b, k);
+
+        if (of_a == NULL && of_b == NULL)
+            return;
+        if (of_b == NULL ||
+            (of_a != NULL && str_compare(api_get(of_a, "id"), api_get(of_b, "id")) > 0)) {
+            (void)json_array_append(list, of_a);
+            i++;
+        } else {
+            (void)json_array_append(list, of_b);
+            k++;
+        }
+    }
+}
+
 static int range(struct api_call *c, const struct api_resource *r, struct str before, size_t max,
                  json_t *list)
 {
-    json_t *all = json_array();
-    json_t *o;
-    size_t i;
+    json_t *stored = json_array();
+    json_t *live = json_array();
+    int rc = 0;
 
-    if (!api_call_who(c)->is_restricted && api_range_stored(c, r, before, max, all) == -1) {
-        json_decref(all);
-        return -1;
+    if (!api_call_who(c)->is_restricted)
+        rc = api_range_stored(c, r, before, max, stored);
+    if (rc == 0) {
+        api_live_range(c, API_LIVE_ENDPOINT, before, max, live);
+        merge(stored, live, max, list);
     }
-    api_live_range(c, API_LIVE_ENDPOINT, before, max, all);
-    api_live_sort(all);
-    json_array_foreach(all, i, o)
-    {
-        if (json_array_size(list) < max)
-            (void)json_array_append(list, o);
-    }
-    json_decref(all);
-    return 0;
+    json_decref(stored);
+    json_decref(live);
+    return rc;
 }
 
 static const struct api_provider provider = { .find = find, .range = range };

@@ -162,14 +162,6 @@ static bool is_unset(const struct filter_value *v)
 
 /* ---- comparisons ---------------------------------------------------------------------------- */
 
-static int order_text(struct str a, struct str b)
-{
-    size_t n = a.n < b.n ? a.n : b.n;
-    int order = n > 0 ? memcmp(a.p, b.p, n) : 0;
-
-    return order != 0 ? order : (a.n > b.n) - (a.n < b.n);
-}
-
 /* False when the two have no order; *order as of memcmp otherwise. */
 static bool order_values(const struct filter_value *a, const struct filter_value *b, int *order)
 {
@@ -184,7 +176,7 @@ static bool order_values(const struct filter_value *a, const struct filter_value
     /* A time against a string: by its text, which only a field has. */
     if (a->text.p == NULL || b->text.p == NULL)
         return false;
-    *order = order_text(a->text, b->text);
+    *order = str_compare(a->text, b->text);
     return true;
 }
 

@@ -194,12 +194,23 @@ static int take_object(struct api_call *c, struct page *p, const json_t *object)
     return 0;
 }
 
+/* Does what is asked for leave out some objects? */
+static bool is_selective(const struct api_call *c, const struct page *p)
+{
+    if (p->filter != NULL || p->matches != NULL)
+        return true;
+    for (const char *const *own = p->resource->list_query; own != NULL && *own != NULL; own++) {
+        if (api_query_find(c->query, str_from(*own), 0) != NULL)
+            return true;
+    }
+    return false;
+}
+
 static int scan(struct api_call *c, struct page *p)
 {
     const struct api_resource *r = p->resource;
     struct str before = p->before;
-    size_t max =
-        p->filter == NULL && p->matches == NULL && r->listed == NULL ? p->limit + 1 : CHUNK;
+    size_t max = is_selective(c, p) ? CHUNK : p->limit + 1;
 
     for (;;) {
         json_t *chunk = json_array();
@@ -214,7 +225,7 @@ static int scan(struct api_call *c, struct page *p)
         json_decref(chunk);
         if (rc == -1)
             return -1;
-        if (p->more || n == 0)
+        if (p->more || n < max)
             return 0;
     }
 }

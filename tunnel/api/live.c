@@ -7,20 +7,38 @@
 #include "base/mem.h"
 #include "tunnel/api/api_int.h"
 
-/* A tunnel and its endpoint share what stands behind the prefix. */
-static const char *format_id(const char *prefix, const char *id, char text[ID_BYTES])
-{
-    const char *ksuid = strchr(id, '_');
+/* One that is shown, with what is behind the prefix of its id. */
+struct item {
+    struct str ksuid; /* borrowed, as `of` */
+    const void *of;   /* borrowed: a session or an endpoint in the list of the host */
+};
 
-    (void)snprintf(text, ID_BYTES, "%s%s", prefix, ksuid != NULL ? ksuid : "");
-    return text;
+/* Those that the caller may see, newest first. */
+struct items {
+    struct item *list; /* owned */
+    size_t count;
+};
+
+struct api_call_live {
+    struct api_live *live; /* owned: what the host gave; NULL: nobody knows */
+    struct items sessions;
+    struct items endpoints;
+};
+
+/* ---- objects --------------------------------------------------------------------------------- */
+
+/* "_" and what is behind it: a tunnel and its endpoint share theirs. */
+static struct str ksuid_of(struct str id)
+{
+    return str_skip(id, str_find_char(id, '_'));
 }
 
 static void set_id(json_t *o, const char *name, const char *prefix, const char *id)
 {
     char text[ID_BYTES];
 
-    api_set(o, name, str_from(format_id(prefix, id, text)));
+    (void)snprintf(text, sizeof(text), "%s%.*s", prefix, STR_ARG(ksuid_of(str_from(id))));
+    api_set(o, name, str_from(text));
 }
 
 static json_t *new_object(const char *prefix, const char *id, const char *account)
@@ -40,9 +58,9 @@ static void set_time(json_t *o, const char *name, uint64_t wall_ms)
     api_set(o, name, str_from(text));
 }
 
-static json_t *session_object(const void *session)
+static json_t *session_object(const void *of)
 {
-    const struct api_session *s = session;
+    const struct api_session *s = of;
     json_t *o = new_object("ts", s->id, s->account);
     char ip[ADDR_IP_TEXT_BYTES];
 
@@ -55,9 +73,9 @@ static json_t *session_object(const void *session)
     return o;
 }
 
-static json_t *tunnel_object(const void *endpoint)
+static json_t *tunnel_object(const void *of)
 {
-    const struct api_live_endpoint *ep = endpoint;
+    const struct api_live_endpoint *ep = of;
     json_t *o = new_object("tn", ep->id, ep->account);
 
     api_set(o, "public_url", str_from(ep->url_text));
@@ -70,9 +88,9 @@ static json_t *tunnel_object(const void *endpoint)
     return o;
 }
 
-static json_t *endpoint_object(const void *endpoint)
+static json_t *endpoint_object(const void *of)
 {
-    const struct api_live_endpoint *ep = endpoint;
+    const struct api_live_endpoint *ep = of;
     json_t *o = new_object("ep", ep->id, ep->account);
     json_t *bindings = json_array();
 
@@ -94,30 +112,16 @@ static json_t *endpoint_object(const void *endpoint)
     return o;
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-    return strcmp(api_get_text(*(json_t *const *)b, "id"), api_get_text(*(json_t *const *)a, "id"));
-}
+static const struct {
+    const char *prefix;
+    json_t *(*make)(const void *of);
+} kinds[] = {
+    [API_LIVE_SESSION] = { "ts", session_object },
+    [API_LIVE_TUNNEL] = { "tn", tunnel_object },
+    [API_LIVE_ENDPOINT] = { "ep", endpoint_object },
+};
 
-void api_live_sort(json_t *objects)
-{
-    size_t count = json_array_size(objects);
-    json_t **list = mem_zalloc_array(count + 1, sizeof(*list));
-
-    for (size_t i = 0; i < count; i++)
-        list[i] = json_incref(json_array_get(objects, i));
-    qsort(list, count, sizeof(*list), compare_ids);
-    for (size_t i = 0; i < count; i++)
-        (void)json_array_set_new(objects, i, list[i]);
-    mem_free(list);
-}
-
-static struct api_live *take_live(struct api_call *c)
-{
-    const struct api_host *host = api_call_host(c);
-
-    return host->live != NULL ? host->live(host->arg) : NULL;
-}
+/* ---- what a call sees ------------------------------------------------------------------------ */
 
 /* Of its account; and of its key, for one that may see no more. */
 static bool may_see(const struct api_call *c, const char *account, const char *key)
@@ -127,90 +131,111 @@ static bool may_see(const struct api_call *c, const char *account, const char *k
     return api_may_see(c, account) && (!who->is_restricted || strcmp(key, who->key) == 0);
 }
 
-static const struct {
-    const char *prefix;
-    json_t *(*make)(const void *from);
-} kinds[] = {
-    [API_LIVE_SESSION] = { "ts", session_object },
-    [API_LIVE_TUNNEL] = { "tn", tunnel_object },
-    [API_LIVE_ENDPOINT] = { "ep", endpoint_object },
-};
-
-/* What an object is made of, when it is wanted. */
-struct item {
-    char id[ID_BYTES];
-    const void *from; /* borrowed: from what is live */
-};
+/* There is room. */
+static void add_item(struct items *to, const char *id, const void *of)
+{
+    to->list[to->count++] = (struct item){ .ksuid = ksuid_of(str_from(id)), .of = of };
+}
 
 static int compare_items(const void *a, const void *b)
 {
-    return strcmp(((const struct item *)b)->id, ((const struct item *)a)->id);
+    return str_compare(((const struct item *)b)->ksuid, ((const struct item *)a)->ksuid);
 }
 
-/* Those that the caller may see, newest first, to be freed. */
-static struct item *list_items(struct api_call *c, const struct api_live *live,
-                               enum api_live_kind kind, size_t *count)
+static void sort_items(struct items *items)
 {
-    bool is_session = kind == API_LIVE_SESSION;
-    size_t total = is_session ? live->session_count : live->endpoint_count;
-    struct item *items = mem_zalloc_array(total + 1, sizeof(*items));
-    size_t n = 0;
+    qsort(items->list, items->count, sizeof(*items->list), compare_items);
+}
 
-    for (size_t i = 0; i < total; i++) {
-        const struct api_session *s = is_session ? &live->sessions[i] : NULL;
-        const struct api_live_endpoint *ep = is_session ? NULL : &live->endpoints[i];
+/* What is live, asked of the host when it is first wanted. */
+static const struct api_call_live *take_live(struct api_call *c)
+{
+    const struct api_host *host = api_call_host(c);
+    struct api_call_live *l = c->live;
+    const struct api_live *live;
 
-        if (!may_see(c, is_session ? s->account : ep->account, is_session ? s->key : ep->key))
-            continue;
-        items[n].from = is_session ? (const void *)s : (const void *)ep;
-        (void)format_id(kinds[kind].prefix, is_session ? s->id : ep->id, items[n++].id);
+    if (l != NULL)
+        return l;
+    l = c->live = mem_zalloc(sizeof(*l));
+    live = l->live = host->live != NULL ? host->live(host->arg) : NULL;
+    if (live == NULL)
+        return l;
+    l->sessions.list = mem_zalloc_array(live->session_count, sizeof(struct item));
+    l->endpoints.list = mem_zalloc_array(live->endpoint_count, sizeof(struct item));
+    for (size_t i = 0; i < live->session_count; i++) {
+        const struct api_session *s = &live->sessions[i];
+
+        if (may_see(c, s->account, s->key))
+            add_item(&l->sessions, s->id, s);
     }
-    qsort(items, n, sizeof(*items), compare_items);
-    *count = n;
-    return items;
+    for (size_t i = 0; i < live->endpoint_count; i++) {
+        const struct api_live_endpoint *ep = &live->endpoints[i];
+
+        if (may_see(c, ep->account, ep->key))
+            add_item(&l->endpoints, ep->id, ep);
+    }
+    sort_items(&l->sessions);
+    sort_items(&l->endpoints);
+    return l;
 }
 
-/* Ids of one kind have one length. */
-static bool is_before(struct str id, struct str before)
+void api_call_live_free(struct api_call_live *l)
 {
-    return before.n == 0 || (id.n == before.n && memcmp(id.p, before.p, id.n) < 0);
+    if (l == NULL)
+        return;
+    if (l->live != NULL)
+        l->live->release(l->live);
+    mem_free(l->sessions.list);
+    mem_free(l->endpoints.list);
+    mem_free(l);
+}
+
+static const struct items *take_items(struct api_call *c, enum api_live_kind kind)
+{
+    const struct api_call_live *l = take_live(c);
+
+    return kind == API_LIVE_SESSION ? &l->sessions : &l->endpoints;
+}
+
+static bool is_at(const struct items *items, size_t at, struct str id)
+{
+    return at < items->count && str_eq(items->list[at].ksuid, ksuid_of(id));
+}
+
+/* Where the one with this id is, or would be. */
+static size_t place_of(const struct items *items, struct str id)
+{
+    struct str ksuid = ksuid_of(id);
+    size_t low = 0;
+    size_t high = items->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (str_compare(items->list[middle].ksuid, ksuid) > 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
 json_t *api_live_find(struct api_call *c, enum api_live_kind kind, struct str id)
 {
-    struct api_live *live = take_live(c);
-    json_t *found = NULL;
-    struct item *items;
-    size_t count;
+    const struct items *items = take_items(c, kind);
+    size_t at = place_of(items, id);
 
-    if (live == NULL)
-        return NULL;
-    items = list_items(c, live, kind, &count);
-    for (size_t i = 0; i < count && found == NULL; i++) {
-        if (str_eq(str_from(items[i].id), id))
-            found = kinds[kind].make(items[i].from);
-    }
-    mem_free(items);
-    live->release(live);
-    return found;
+    return is_at(items, at, id) ? kinds[kind].make(items->list[at].of) : NULL;
 }
 
 void api_live_range(struct api_call *c, enum api_live_kind kind, struct str before, size_t max,
                     json_t *list)
 {
-    struct api_live *live = take_live(c);
-    struct item *items;
-    size_t count;
+    const struct items *items = take_items(c, kind);
+    size_t at = before.n > 0 ? place_of(items, before) : 0;
 
-    if (live == NULL)
-        return;
-    items = list_items(c, live, kind, &count);
-    for (size_t i = 0; i < count && max > 0; i++) {
-        if (!is_before(str_from(items[i].id), before))
-            continue;
-        (void)json_array_append_new(list, kinds[kind].make(items[i].from));
-        max--;
-    }
-    mem_free(items);
-    live->release(live);
+    if (before.n > 0 && is_at(items, at, before))
+        at++;
+    for (size_t n = 0; n < max && at < items->count; n++, at++)
+        (void)json_array_append_new(list, kinds[kind].make(items->list[at].of));
 }

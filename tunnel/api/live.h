@@ -1,6 +1,8 @@
 /*
  * live: what SSH sessions hold at the moment, as objects of the API (spec 3.1 to 3.3): sessions, their
- * tunnels, and the endpoints of those. They are nowhere stored.
+ * tunnels, and the endpoints of those. They are nowhere stored. A call sees them as they were when it first
+ * asked, so the chunks of a long list fit together, and the host is asked once.
+ * Owns:   what the host gave, until the call ends.
  * Thread: that of the call.
  */
 #ifndef TUNNEL_API_LIVE_H
@@ -12,13 +14,10 @@
 
 enum api_live_kind { API_LIVE_SESSION, API_LIVE_TUNNEL, API_LIVE_ENDPOINT };
 
-/* Of the objects that the caller may see, the one with this id, a reference for the caller; or NULL. */
+/* The one with this id, a reference for the caller; NULL: there is none that the caller may see. */
 json_t *api_live_find(struct api_call *c, enum api_live_kind kind, struct str id);
-/* Appends to `list` up to `max` of those whose id sorts before `before` (empty: all), newest first. Only
- * these are made, since the policy of each may be long. */
+/* As api_provider.range(). */
 void api_live_range(struct api_call *c, enum api_live_kind kind, struct str before, size_t max,
                     json_t *list);
-/* Puts objects into the order of lists: the newest id first. */
-void api_live_sort(json_t *objects);
 
 #endif

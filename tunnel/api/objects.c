@@ -196,6 +196,44 @@ static int load_owned(struct api_call *c, const struct api_resource *r,
     return 0;
 }
 
+/* The objects of entries over object/. */
+static int parse_all(struct api_call *c, const struct store_entries *found, json_t *list)
+{
+    for (size_t i = 0; i < found->count; i++) {
+        json_t *object;
+
+        if (parse_entry(c, &found->list[i], &object) == -1)
+            return -1;
+        (void)json_array_append_new(list, object);
+    }
+    return 0;
+}
+
+/*
+ * What one range of the store gives; the next one ends before *to. Returns 1 when there is more, 0 when
+ * there is not, or -1 with the error set.
+ */
+static int range_once(struct api_call *c, const struct api_resource *r, struct store_range *range,
+                      json_t *list)
+{
+    struct store_entries found;
+    struct err e = { 0 };
+    bool more;
+    int rc;
+
+    if (store_range(c->api->store, range, &found, &e) == -1)
+        return api_fail_store(c, &e);
+    if (api_call_who(c)->is_admin)
+        rc = parse_all(c, &found, list);
+    else
+        rc = load_owned(c, r, &found, range->from.n, list);
+    more = found.more;
+    if (more)
+        range->to = arena_str(&c->arena, str_from(found.list[found.count - 1].key));
+    store_entries_fini(&found);
+    return rc == -1 ? -1 : more;
+}
+
 int api_range_stored(struct api_call *c, const struct api_resource *r, struct str before,
                      size_t max, json_t *list)
 {
@@ -204,28 +242,17 @@ int api_range_stored(struct api_call *c, const struct api_resource *r, struct st
         who->is_admin ? api_object_key(c, r, STR_NONE) : own_key(c, r, who->account, STR_NONE);
     char to[STORE_KEY_MAX_BYTES];
     struct store_range range = store_prefix(prefix, to);
-    struct store_entries found;
-    struct err e = { 0 };
-    int rc = 0;
+    size_t end = json_array_size(list) + max;
+    int rc = 1;
 
     if (before.n > 0)
         range.to = arena_fmt(&c->arena, "%.*s%.*s", STR_ARG(prefix), STR_ARG(before));
     range.reverse = true;
-    range.limit = max;
-    if (store_range(c->api->store, &range, &found, &e) == -1)
-        return api_fail_store(c, &e);
-    if (who->is_admin) {
-        for (size_t i = 0; rc != -1 && i < found.count; i++) {
-            json_t *object;
-
-            rc = parse_entry(c, &found.list[i], &object);
-            if (rc == 1)
-                (void)json_array_append_new(list, object);
-        }
-    } else {
-        rc = load_owned(c, r, &found, prefix.n, list);
+    /* A range may end early for its size, and have objects that are deleted meanwhile. */
+    while (rc == 1 && json_array_size(list) < end) {
+        range.limit = end - json_array_size(list);
+        rc = range_once(c, r, &range, list);
     }
-    store_entries_fini(&found);
     return rc == -1 ? -1 : 0;
 }
 

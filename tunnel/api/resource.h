@@ -158,7 +158,7 @@ struct api_provider {
     int (*find)(struct api_call *c, const struct api_resource *r, struct str id, json_t **object);
     /*
      * Appends to `list` (an array) up to `max` objects the caller may see, newest first, whose id
-     * sorts before `before` (empty: all). 0, or -1 with the error set.
+     * sorts before `before` (empty: all); fewer only when there are no more. 0, or -1 with the error set.
      */
     int (*range)(struct api_call *c, const struct api_resource *r, struct str before, size_t max,
                  json_t *list);

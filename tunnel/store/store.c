@@ -51,14 +51,6 @@ void store_free(struct store *s)
 
 /* ---- reading -------------------------------------------------------------------------------- */
 
-int store_key_compare(struct str a, struct str b)
-{
-    size_t n = a.n < b.n ? a.n : b.n;
-    int order = n > 0 ? memcmp(a.p, b.p, n) : 0;
-
-    return order != 0 ? order : (a.n > b.n) - (a.n < b.n);
-}
-
 bool store_page_add(struct store_page *page, struct str key, struct str value, uint64_t created,
                     uint64_t modified)
 {

@@ -52,9 +52,6 @@ void store_fini(struct store *s);
 void store_lock(struct store *s);
 void store_unlock(struct store *s);
 
-/* By the bytes, as memcmp(); what another one begins with comes before that. */
-int store_key_compare(struct str a, struct str b);
-
 /* Collects the entries of a range up to its limits. */
 struct store_page {
     struct store_entries *out; /* borrowed */

@@ -33,7 +33,7 @@ static size_t place_of(const struct memory_store *m, struct str key)
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (store_key_compare(str_from(m->list[middle]->key), key) < 0)
+        if (str_compare(str_from(m->list[middle]->key), key) < 0)
             low = middle + 1;
         else
             high = middle;

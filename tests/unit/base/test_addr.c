@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -144,6 +145,28 @@ static void addr_sockaddr_there_and_back(void **state)
         back = addr_from_sockaddr((const struct sockaddr *)&ss);
         assert_memory_equal(&back, &a, sizeof(a));
     }
+}
+
+static void addr_of_socket_is_where_it_is_bound(void **state)
+{
+    struct sockaddr_storage ss;
+    struct addr asked;
+    struct addr a;
+    int fd = socket(AF_INET6, SOCK_STREAM, 0);
+
+    (void)state;
+    if (fd == -1)
+        skip(); /* a machine without IPv6 */
+    assert_int_equal(addr_parse(STR("[::1]:0"), &asked, NULL), 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&ss, addr_to_sockaddr(&asked, &ss)), 0);
+    a = addr_of_socket(fd);
+    assert_true(addr_ip_equal(&a, &asked));
+    assert_int_not_equal(a.port, 0);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(addr_of_socket(fd).family, 0);
+    fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(addr_of_socket(fd).family, 0);
+    assert_int_equal(close(fd), 0);
 }
 
 static void addr_from_sockaddr_mapped_becomes_v4(void **state)
@@ -292,6 +315,7 @@ int main(void)
         cmocka_unit_test(addr_format_without_address_is_a_dash),
         cmocka_unit_test(addr_format_ip_writes_the_canonical_form),
         cmocka_unit_test(addr_sockaddr_there_and_back),
+        cmocka_unit_test(addr_of_socket_is_where_it_is_bound),
         cmocka_unit_test(addr_from_sockaddr_mapped_becomes_v4),
         cmocka_unit_test(addr_comparisons),
         cmocka_unit_test(addr_is_loopback_cases),

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <malloc.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -69,6 +70,28 @@ static void arena_used_grows_by_what_is_handed_out(void **state)
     assert_in_range(arena_used(&a), 100001, 100032);
     arena_fini(&a);
     assert_int_equal(arena_used(&a), 0);
+}
+
+static void arena_init_small_takes_little_for_little(void **state)
+{
+    struct mallinfo2 before = mallinfo2();
+    struct arena arenas[100];
+    char *p[2000];
+
+    (void)state;
+    for (size_t i = 0; i < 100; i++) {
+        arena_init_small(&arenas[i]);
+        memset(arena_alloc(&arenas[i], 100), 1, 100);
+    }
+    if (mallinfo2().uordblks > before.uordblks) /* else the allocator is another one, as ASan's */
+        assert_in_range(mallinfo2().uordblks - before.uordblks, 100, 100 * 300);
+    for (size_t i = 0; i < 2000; i++)
+        *(p[i] = arena_alloc(&arenas[0], 10)) = (char)i;
+    (void)arena_alloc(&arenas[0], 100000);
+    for (size_t i = 0; i < 2000; i++)
+        assert_int_equal(*p[i], (char)i);
+    for (size_t i = 0; i < 100; i++)
+        arena_fini(&arenas[i]);
 }
 
 static void arena_reset_keeps_a_small_block_and_nothing_else(void **state)
@@ -149,6 +172,7 @@ int main(void)
         cmocka_unit_test(arena_alloc_pieces_are_aligned_and_apart),
         cmocka_unit_test(arena_zalloc_is_zero_also_where_memory_was_used),
         cmocka_unit_test(arena_used_grows_by_what_is_handed_out),
+        cmocka_unit_test(arena_init_small_takes_little_for_little),
         cmocka_unit_test(arena_reset_keeps_a_small_block_and_nothing_else),
         cmocka_unit_test(arena_reset_of_large_blocks_only_frees_them),
         cmocka_unit_test(arena_str_is_a_copy),

@@ -62,6 +62,16 @@ static void str_distance_counts_edits(void **state)
     assert_int_equal(str_distance(STR("kitten"), STR("sitting")), 3);
 }
 
+static void str_compare_orders_by_bytes(void **state)
+{
+    (void)state;
+    assert_int_equal(str_compare(STR(""), STR_NONE), 0);
+    assert_int_equal(str_compare(STR("ab"), STR("ab")), 0);
+    assert_true(str_compare(STR(""), STR("a")) < 0);
+    assert_true(str_compare(STR("ab"), STR("a")) > 0);
+    assert_true(str_compare(STR("a\x80"), STR("az")) > 0);
+}
+
 static void str_trim_leaves_inner_space(void **state)
 {
     (void)state;
@@ -76,6 +86,7 @@ int main(void)
         cmocka_unit_test(str_to_u64_refuses_what_is_no_number),
         cmocka_unit_test(str_next_yields_every_piece),
         cmocka_unit_test(str_distance_counts_edits),
+        cmocka_unit_test(str_compare_orders_by_bytes),
         cmocka_unit_test(str_trim_leaves_inner_space),
     };
 

@@ -11,7 +11,9 @@
 
 #include <cmocka.h>
 
+#include "base/rand.h"
 #include "tunnel/domains.h"
+#include "tunnel/host.h"
 #include "tunnel/url.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -205,6 +207,137 @@ static void domains_check_nested_name_is_told_a_legal_flat_one(void **state)
     domains_free(d);
 }
 
+/* ---- against a walk over all reservations ---------------------------------------------------- */
+
+enum { MODEL_STEPS = 20000, MODEL_NAMES = 120 };
+
+struct row {
+    char host[32];
+    const char *account;
+};
+
+/* What is reserved, as a plain list. */
+struct model {
+    struct row rows[MODEL_NAMES];
+    size_t count;
+};
+
+/* A name of few labels, so that many are above, below or at others. */
+static void draw_name(uint64_t *random, char out[32])
+{
+    static const char *const labels[] = { "a", "b", "c" };
+    size_t n = 0;
+    size_t count = 1 + rand_next(random) % 4;
+
+    if (rand_next(random) % 3 == 0)
+        n = (size_t)snprintf(out, 32, "*.");
+    for (size_t i = 0; i < count; i++)
+        n += (size_t)snprintf(out + n, 32 - n, "%s.", labels[rand_next(random) % COUNT(labels)]);
+    (void)snprintf(out + n, 32 - n, "test");
+}
+
+static struct str zone_of(struct str name)
+{
+    return host_is_wildcard(name) ? str_skip(name, 2) : name;
+}
+
+static enum domains_clash model_clash(const struct model *m, struct str name, struct str account)
+{
+    enum domains_clash found = DOMAINS_CLEAR;
+
+    for (size_t i = 0; i < m->count; i++) {
+        struct str other = str_from(m->rows[i].host);
+        bool is_own = str_eq(str_from(m->rows[i].account), account);
+
+        if (str_eq(other, name))
+            return is_own ? DOMAINS_OWN : DOMAINS_OTHER;
+        if (is_own)
+            continue;
+        if (host_is_below_or_equal(zone_of(name), zone_of(other)))
+            return DOMAINS_OTHER;
+        if (host_is_below(zone_of(other), zone_of(name)))
+            found = host_is_wildcard(name) ? DOMAINS_COVERS : DOMAINS_OTHER;
+    }
+    return found;
+}
+
+static bool model_covers(const struct model *m, struct str name, struct str account)
+{
+    for (size_t i = 0; i < m->count; i++) {
+        struct str held = str_from(m->rows[i].host);
+
+        if (str_eq(str_from(m->rows[i].account), account) &&
+            (str_eq(held, name) || (!host_is_wildcard(name) && host_matches(held, name))))
+            return true;
+    }
+    return false;
+}
+
+static void model_change(struct model *m, struct domains *d, uint64_t *random, const char *name,
+                         const char *account)
+{
+    enum domains_clash clash = model_clash(m, str_from(name), str_from(account));
+    size_t i = m->count > 0 ? rand_next(random) % m->count : 0;
+
+    if (clash == DOMAINS_CLEAR && m->count < MODEL_NAMES) {
+        assert_int_equal(domains_add(d, str_from(name), str_from(account), NULL), 0);
+        (void)snprintf(m->rows[m->count].host, sizeof(m->rows[0].host), "%s", name);
+        m->rows[m->count++].account = account;
+    } else if (m->count > 0) {
+        assert_int_equal(domains_add(d, str_from(m->rows[i].host), STR("z"), NULL), -1);
+        domains_remove(d, str_from(m->rows[i].host), 0);
+        domains_remove(d, str_from(m->rows[i].host), 0); /* is fine */
+        m->rows[i] = m->rows[--m->count];
+    }
+}
+
+static void domains_agree_with_a_walk_over_all(void **state)
+{
+    static const char *const accounts[] = { "x", "y", "z" };
+    struct domains *d = domains_new(STR("base.test"), false);
+    struct model m = { .count = 0 };
+    uint64_t random = 1;
+
+    (void)state;
+    for (size_t i = 0; i < MODEL_STEPS; i++) {
+        const char *account = accounts[rand_next(&random) % COUNT(accounts)];
+        char name[32];
+        struct url url;
+
+        draw_name(&random, name);
+        url = make_url(name, SCHEME_HTTPS, 443);
+        assert_int_equal(domains_find_clash(d, str_from(name), 0, str_from(account)),
+                         model_clash(&m, str_from(name), str_from(account)));
+        assert_int_equal(domains_covers(d, &url, str_from(account)),
+                         model_covers(&m, str_from(name), str_from(account)));
+        model_change(&m, d, &random, name, account);
+        if (i % 100 == 0) {
+            struct domains *copy = domains_copy(d);
+
+            domains_free(d);
+            d = copy;
+        }
+    }
+    domains_free(d);
+}
+
+static void domains_remove_leaves_the_others(void **state)
+{
+    struct domains *d = make_domains(false);
+
+    (void)state;
+    assert_int_equal(domains_find_clash(d, STR("1.tcp.test"), 1001, STR("a")), DOMAINS_OTHER);
+    domains_remove(d, STR("1.tcp.test"), 1001);
+    domains_remove(d, STR("1.tcp.test"), 1001);
+    domains_remove(d, STR("nobody.test"), 0);
+    assert_int_equal(domains_find_clash(d, STR("1.tcp.test"), 1001, STR("a")), DOMAINS_CLEAR);
+    assert_int_equal(domains_find_clash(d, STR("1.tcp.test"), 1000, STR("a")), DOMAINS_OWN);
+    assert_int_equal(domains_find_clash(d, STR("*.parent.com"), 0, STR("a")), DOMAINS_COVERS);
+    domains_remove(d, STR("x.parent.com"), 0);
+    assert_int_equal(domains_find_clash(d, STR("*.parent.com"), 0, STR("a")), DOMAINS_CLEAR);
+    domains_free(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +346,8 @@ int main(void)
         cmocka_unit_test(domains_check_with_auto_reserve_table),
         cmocka_unit_test(domains_check_internal_name_needs_no_reservation),
         cmocka_unit_test(domains_check_nested_name_is_told_a_legal_flat_one),
+        cmocka_unit_test(domains_agree_with_a_walk_over_all),
+        cmocka_unit_test(domains_remove_leaves_the_others),
     };
 
     return cmocka_run_group_tests_name("tunnel/domains", tests, NULL, NULL);

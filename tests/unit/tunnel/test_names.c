@@ -22,7 +22,6 @@ static struct worker *worker;
 static struct routes *routes;
 static struct control *control;
 static struct names *names;
-static struct domains *at_start;
 static struct endpoint *bobs_site;
 static struct endpoint *bobs_port;
 static struct err e;
@@ -100,8 +99,7 @@ static int set_up(void **state)
     names = names_new(given("given.com", "carol"), STR("tcp.test"), fixed);
     assert_int_equal(names_add(names, STR("old.com"), STR("alice"), &e), 0);
     assert_int_equal(names_add(names, STR("given.com"), STR("alice"), &e), -1);
-    at_start = names_domains(names);
-    params.registry.domains = at_start;
+    params.domains = names_domains(names);
     control = control_new(&params);
     names_start(names, control);
     bobs_site = put_endpoint("bob", SCHEME_HTTPS, "www.bob.com", 443);
@@ -124,7 +122,6 @@ static int tear_down(void **state)
     worker_free(worker);
     routes_free(routes);
     names_free(names);
-    domains_free(at_start);
     return 0;
 }
 
