@@ -1,6 +1,6 @@
 """
-Published clients of the API, unchanged, with every resource: npm and PyPI as they are installed, Go by its requests; and the
-requests that were recorded of all three (spec api.md 4.6).
+Published clients of the API, unchanged, with every resource: npm and PyPI as they are installed, Go by its requests;
+and the requests that were recorded of all three (spec api.md 4.6).
 """
 
 import json
@@ -82,8 +82,8 @@ JSON = {"content-type": "application/json"}
 SOURCE = "/event_subscriptions/$esb/sources/vault_created.v0"
 POLICY = '{\\"on_http_request\\":[{\\"actions\\":[{\\"type\\":\\"deny\\"}]}]}'
 
-#: Client, method, path, body, status and error, in this order. $ipp and so on are ids of objects that are there. Names and
-#: event types are some that exist.
+#: Client, method, path, body, status and error. $ipp and so on are ids of objects that are there; names and event
+#: types are some that exist.
 RECORDED = [
     (GO, "GET", "/ip_policies", None, 200, None),
     (GO, "GET", "/ip_policies?before_id=$ipp&limit=2", None, 200, None),

@@ -1,12 +1,14 @@
 """
-Property test: random sequences of calls by two accounts over all resources, against a model (lib/api_model.py), with the
-gateway ended or killed now and then. Each answer, and from time to time each list, must be as the model says.
+Property test: random sequences of calls by two accounts over all resources, against a model (lib/api_model.py), with
+the gateway ended or killed now and then. Each answer, and now and then each list, must be as the model says.
 """
 
 import collections
+import http.client
 import os
 import random
 import signal
+import threading
 import time
 from urllib.parse import quote
 
@@ -22,6 +24,7 @@ from lib.collector import Collector
 SEED = int(os.environ.get("SALLYPORT_SEED", "0"))
 
 SHOWN_CHARACTERS = 400
+KILL_WITHIN_SECONDS = 0.01
 STEPS_TO_RESTART = 300
 STEPS_TO_CHECK = 50
 ACCOUNTS = ("alice", "bob")
@@ -49,6 +52,7 @@ class Player:
         self.steps = 0
         self.calls = []  # the last ones, for who reads a failure
         self.answers = collections.Counter()  # of each status and code
+        self.unanswered = 0  # creates that happened though no answer came
         self.tokens = {a: new_token(gateway, "--account", a) for a in ACCOUNTS}
         self.connect()
         for account in ACCOUNTS:
@@ -107,12 +111,16 @@ class Player:
         names = self.dice.sample(["description", "metadata"], self.dice.randrange(1, 3))
         return {name: self.dice.choice(TEXTS) for name in names}
 
+    def draw_create(self, account):
+        """A kind and the fields of a new object."""
+        drawn = None
+        while drawn is None:
+            kind = self.dice.choice(self.model.kinds)
+            drawn = kind.draw(self.dice, self.model, account)
+        return kind, drawn | self.texts()
+
     def create(self, account):
-        kind = self.dice.choice(self.model.kinds)
-        drawn = kind.draw(self.dice, self.model, account)
-        if drawn is None:
-            return
-        fields = drawn | self.texts()
+        kind, fields = self.draw_create(account)
         code = self.model.refuse_create(kind, account, fields)
         answer = self.expect(account, "POST", kind.path, fields, 400 if code else 201, code)
         if not code:
@@ -222,17 +230,47 @@ class Player:
 
     def restart(self):
         """What was answered is there again, however the gateway ended."""
-        self.close()
         if self.dice.random() < 0.5:
+            self.close()
             assert self.gateway.terminate() == 0
+            self.start()
         else:
-            os.kill(self.gateway.pid, signal.SIGKILL)
-            self.gateway.process.wait_exit()
+            self.kill()
+        self.check_all()
+
+    def start(self):
         self.gateway.log.clear()
         self.gateway.noise.clear()
         self.gateway.start()
         self.connect()
-        self.check_all()
+
+    def kill(self):
+        """In the middle of a create, which has then happened as a whole or not at all."""
+        account = self.dice.choice(ACCOUNTS)
+        kind, fields = self.draw_create(account)
+        code = self.model.refuse_create(kind, account, fields)
+        sent = threading.Thread(target=self.try_create, args=(account, kind, fields))
+        sent.start()
+        time.sleep(self.dice.random() * KILL_WITHIN_SECONDS)  # any moment will do
+        os.kill(self.gateway.pid, signal.SIGKILL)
+        sent.join()
+        self.close()
+        self.gateway.process.wait_exit()
+        self.start()
+        known = {o.id for o in self.model.objects}
+        listed = self.call(account, "GET", kind.path)[kind.key]
+        found = [shown for shown in listed if shown["id"] not in known]
+        assert len(found) <= (0 if code else 1), self.describe()
+        for shown in found:
+            self.model.add(kind, account, fields, shown)
+            assert shown | kind.shows(fields) == shown, self.describe()
+            self.unanswered += 1
+
+    def try_create(self, account, kind, fields):
+        try:
+            self.apis[account].call("POST", kind.path, fields)
+        except (OSError, http.client.HTTPException, ValueError):
+            pass  # it was killed
 
 
 def difference(is_, want):
@@ -260,4 +298,4 @@ def test_calls_at_random(scene, tmp_path, seconds, seed):
         if player.steps % STEPS_TO_RESTART == 0:
             player.restart()
     print(f"{player.steps} steps, {len(model.gone)} objects deleted, {len(model.objects)} left; "
-          f"{player.answers}")
+          f"{player.unanswered} made unanswered; {player.answers}")

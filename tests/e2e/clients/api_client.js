@@ -1,5 +1,5 @@
-// Plays cases (lib/api_cases.py) with the published npm client on the API at BASE with TOKEN. Reads a list of them, and
-// prints what it saw of each. The client turns names_of_members into namesOfMembers and back.
+// Plays cases (lib/api_cases.py) with the published npm client on the API at BASE with TOKEN. Reads a list of
+// them, and prints what it saw of each. The client turns names_of_members into namesOfMembers and back.
 const { Ngrok } = require('@ngrok/ngrok-api');
 
 const [base, token] = process.argv.slice(2);

@@ -1,6 +1,6 @@
 """
-Plays cases (lib/api_cases.py) with the published Python client on the API at BASE with TOKEN. Reads a list of them, and prints
-what it saw of each.
+Plays cases (lib/api_cases.py) with the published Python client on the API at BASE with TOKEN. Reads a list of
+them, and prints what it saw of each.
 """
 
 import json

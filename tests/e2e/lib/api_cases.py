@@ -1,6 +1,6 @@
 """
-What a client does with each resource of the management API, in the names of the wire: three objects are made, got, listed by
-pages, changed, deleted; one more is refused. Who plays a case, with a client of any language, returns what it saw:
+What a client does with each resource of the management API, in the names of the wire: three objects are made, got,
+listed by pages, changed, deleted; one more is refused. Who plays a case, in any language, returns what it saw:
     created, got: the objects      listed: all of the list      filtered: ids      updated: the first object
     refused: the failed create     calls: other verbs of the first object     gone: a get behind the deletes
 A failure is {"status", "code", "operation"}; null: it was none.
@@ -66,7 +66,8 @@ def all_cases(scene, api, ca, collector):
         Case("event_subscriptions", "/event_subscriptions",
              each(sources=[{"type": TYPES[0]}], destination_ids=[destination]),
              # The Python client sends an empty list for sources that are not given.
-             update={"metadata": "m", "sources": [{"type": TYPES[0]}]}, refused=({"destination_ids": [f"ed_{NOBODY}"]}, 5103)),
+             update={"metadata": "m", "sources": [{"type": TYPES[0]}]},
+             refused=({"destination_ids": [f"ed_{NOBODY}"]}, 5103)),
         Case("event_sources", f"/event_subscriptions/{subscription}/sources",
              [{"type": t} for t in TYPES], of={"subscription_id": subscription}, update={},
              refused=({"type": "a.v0"}, 238), filters=False),

@@ -1,6 +1,6 @@
 """
-Requests of the published Go client (spec api.md 4.6), for it cannot be had everywhere: header names in Go's spelling and
-order, no content type without a body, members that are empty left out, pages by the uri they came with.
+Requests of the published Go client (spec api.md 4.6), for it cannot be had everywhere: header names in Go's spelling
+and order, no content type without a body, members that are empty left out, pages by the uri they came with.
 """
 
 import http.client

@@ -1,6 +1,6 @@
 """
-What the management API must answer: its resources as a simple model. An object has the fields that were given and the
-answer that showed it last; a kind of objects says what may be given, what is refused, and what answers show.
+What the management API must answer: its resources as a simple model. An object has the fields that were given and
+the answer that showed it last; a kind says what may be given, what is refused, and what answers show.
 """
 
 BASE = "https://api.example.test"
@@ -44,7 +44,7 @@ def ref(path, id_):
 
 
 class Model:
-    """`given`: what tests have to bring: public_keys, pairs of a certificate and its key, and a target of events."""
+    """`given`: public_keys, pairs of a certificate and its key, and the url of a receiver of events."""
 
     def __init__(self, **given):
         self.given = given
@@ -60,7 +60,7 @@ class Model:
         return any(o.id == id_ for o in self.of(kind, account))
 
     def draw_ref(self, dice, kind, account):
-        """The id of an object to refer to: most often one that may be; or of somebody else's, or one that is gone."""
+        """The id of an object to refer to: most often of one's own; or of somebody else's, or one that is gone."""
         own = self.of(kind, account)
         if own and dice.random() < 0.8:
             return dice.choice(own).id
@@ -99,7 +99,7 @@ class Model:
 
 
 class Kind:
-    """Codes are numbers of ERR_NGROK_, or whole. Most kinds are refused nothing."""
+    """Codes are numbers of ERR_NGROK_, or whole. Here nothing is refused."""
 
     path = key = ""
     full = 5000
@@ -335,7 +335,9 @@ class ReservedAddr(Kind):
 
     @staticmethod
     def refuse(model, account, fields, o=None):
-        return 503 if o is None and len(model.of(ReservedAddr)) == ADDRESSES_MAX else None
+        used = {f"tcp://{a.shown['addr']}" for a in model.of(ReservedAddr)}
+        used |= {ep.fields["url"] for ep in model.of(Endpoint) if ep.fields["url"].startswith("tcp:")}
+        return 503 if o is None and len(used) == ADDRESSES_MAX else None
 
     @staticmethod
     def holds(model, o):
@@ -375,9 +377,8 @@ class Endpoint(Kind):
     def conflict(model, account, fields, o=None):
         owner = Endpoint.owner_of(model, fields["url"])
         there = set(model.of(Endpoint, url=fields["url"])) - {o}
-        if owner.account != account if owner else fields["url"].startswith("tcp:"):
-            return 18006
-        if any(ep.account != account for ep in there):
+        # What nobody has reserved is free to take, as auto_reserve says.
+        if owner and owner.account != account or any(ep.account != account for ep in there):
             return 18006
         if not there:
             return None
