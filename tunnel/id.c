@@ -96,6 +96,37 @@ void id_source_fini(struct id_source *s)
     (void)pthread_mutex_destroy(&s->lock); /* fails only while it is locked */
 }
 
+/* The number of 27 digits, or -1 when it is none that an id has. */
+static int parse_digits(struct str text, uint8_t raw[ID_RAW_BYTES])
+{
+    memset(raw, 0, ID_RAW_BYTES);
+    for (size_t i = 0; i < text.n; i++) {
+        const char *digit = memchr(digits, text.p[i], ID_RADIX);
+        unsigned carry = digit != NULL ? (unsigned)(digit - digits) : 0;
+
+        for (size_t k = ID_RAW_BYTES; k > 0; k--) {
+            carry += raw[k - 1] * (unsigned)ID_RADIX;
+            raw[k - 1] = (uint8_t)carry;
+            carry >>= 8;
+        }
+        if (digit == NULL || carry != 0)
+            return -1;
+    }
+    return text.n == ID_DIGITS ? 0 : -1;
+}
+
+void id_source_follow(struct id_source *s, struct str id)
+{
+    uint8_t raw[ID_RAW_BYTES];
+
+    if (parse_digits(str_skip(id, str_find_char(id, '_') + 1), raw) == -1)
+        return;
+    (void)pthread_mutex_lock(&s->lock); /* fails only when misused, as does the unlock */
+    if (memcmp(raw, s->last, sizeof(raw)) > 0)
+        memcpy(s->last, raw, sizeof(raw));
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
 /* last += a random number of 96 bits that is not 0. */
 static void step(uint8_t last[ID_RAW_BYTES])
 {

@@ -35,6 +35,8 @@ struct id_source {
 
 void id_source_init(struct id_source *s);
 void id_source_fini(struct id_source *s);
+/* From now on they also sort behind this id, whatever its prefix is; what is no id changes nothing. */
+void id_source_follow(struct id_source *s, struct str id);
 void id_source_next(struct id_source *s, const char *prefix, uint64_t wall_ms, char out[ID_BYTES]);
 
 #endif

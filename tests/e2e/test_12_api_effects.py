@@ -376,7 +376,8 @@ def test_a_full_disk_is_no_readiness(scene):
     g = guarded_secret(scene)
     assert readiness(gateway) == "ready\n 200"
     resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, (1, -1))
-    assert api.call("PATCH", f"/vault_secrets/{secret}", {"value": "new"}).status == 503
+    answer = api.call("PATCH", f"/vault_secrets/{secret}", {"value": "new"})
+    assert (answer.status, answer.code) == (503, "ERR_NGROK_1500")
     assert readiness(gateway) == "the database cannot be written\n 503"
     assert g.request("/x?key").text == "the old value"
     resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, (-1, -1))

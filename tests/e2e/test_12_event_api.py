@@ -5,7 +5,6 @@ import threading
 
 import pytest
 
-from lib import api_clients
 from lib.api import Api, new_token
 from lib.collector import Collector, path_of
 from lib.ssh_api import SshApi
@@ -272,18 +271,3 @@ def test_events_by_ssh(scene, gateway, collector):
     assert missing.status == 2 and "--subscription-id is missing" in missing.err
     help_ = api.ok("api event-sources create --help").out
     assert "--subscription-id" in help_ and "--filter" in help_
-
-
-# ---- published clients ----
-
-
-def test_npm_client(alice):
-    """@ngrok/ngrok-api, unchanged: what it sends for nothing, and reads as its own."""
-    seen = api_clients.run_npm(alice.base, alice.token, "event_client.js")
-    assert seen["made"]["site"] == "http://127.0.0.1:9/in" and seen["made"]["key"] is None
-    assert seen["sources"] == ["vault_created.v0", HTTP]
-    assert seen["listed"] == ["vault_created.v0", HTTP] and seen["updated"] == HTTP
-    assert seen["got"] == HTTP and seen["destinations"] == 1
-    assert seen["used"]["code"] == "ERR_NGROK_5112"
-    assert seen["gone"]["code"] == "ERR_NGROK_5125"
-    assert seen["left"] == [0, 0]

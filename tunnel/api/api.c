@@ -18,6 +18,32 @@ static const struct api_host no_host;
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
+/* New ids sort behind those of the last process, also if the clock went back or a second is still the same. */
+static void follow_stored_ids(struct api *a)
+{
+    const struct api_resource *r;
+
+    for (size_t i = 0; (r = api_resource_at(i)) != NULL; i++) {
+        char prefix[STORE_KEY_MAX_BYTES];
+        char to[STORE_KEY_MAX_BYTES];
+        struct store_range range;
+        struct store_entries found;
+        struct err e = { 0 };
+        int n = snprintf(prefix, sizeof(prefix), "object/%s/", r->kind);
+
+        range = store_prefix(str_of(prefix, (size_t)n), to);
+        range.reverse = true;
+        range.limit = 1;
+        if (store_range(a->store, &range, &found, &e) == -1) {
+            log_error("api.store", LS("error", e.msg));
+            continue;
+        }
+        if (found.count > 0)
+            id_source_follow(&a->ids, str_from(found.list[0].key + n));
+        store_entries_fini(&found);
+    }
+}
+
 struct api *api_new(const struct api_params *params)
 {
     struct api *a = mem_zalloc(sizeof(*a));
@@ -33,6 +59,7 @@ struct api *api_new(const struct api_params *params)
     a->rate = api_rate_new(params->requests_per_minute);
     a->refusals = api_refusals_new();
     id_source_init(&a->ids);
+    follow_stored_ids(a);
     return a;
 }
 

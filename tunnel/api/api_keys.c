@@ -44,6 +44,7 @@ const struct api_resource api_resource_api_keys = {
     .columns = columns,
     .verbs = API_CAN_ALL,
     API_FIELDS(fields),
+    .too_many = API_KEY_LIMIT,
     .empty_update = API_CREDENTIAL_EMPTY,
     .check = check,
 };

@@ -135,6 +135,7 @@ const struct api_resource api_resource_reserved_addrs = {
     .columns = columns,
     .verbs = API_CAN_ALL,
     API_FIELDS(fields),
+    .too_many = API_ADDRESS_LIMIT,
     .empty_update = API_ADDRESS_EMPTY,
     .check = check,
     .keys = keys,

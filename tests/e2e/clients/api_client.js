@@ -1,66 +1,58 @@
-// Uses the published npm client on the API at BASE with TOKEN, and prints what it saw as JSON.
+// Plays cases (lib/api_cases.py) with the published npm client on the API at BASE with TOKEN. Reads a list of
+// them, and prints what it saw of each. The client turns names_of_members into namesOfMembers and back.
 const { Ngrok } = require('@ngrok/ngrok-api');
 
 const [base, token] = process.argv.slice(2);
 const ngrok = new Ngrok({ apiToken: token, baseUrl: base });
-const KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFwOL1frpUXcm1bS124052YzSIM2cLHDZ21nMznLtTRH npm';
+
+const camel = (name) => name.replace(/_(\w)/g, (_, c) => c.toUpperCase());
+const snake = (name) => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
+
+function renamed(value, rename) {
+  if (Array.isArray(value)) return value.map((v) => renamed(v, rename));
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(Object.entries(value).map(([k, v]) => [rename(k), renamed(v, rename)]));
+}
 
 async function failure(promise) {
   try {
     await promise;
   } catch (e) {
-    return { status: e.statusCode, code: e.errorCode, operation: [...e.details.keys()] };
+    if (!e.details) throw e;
+    return { status: e.statusCode, code: e.errorCode, operation: e.details.get('operationId') };
   }
   return null;
 }
 
-async function policies() {
-  const made = [];
-  for (let i = 0; i < 120; i++) {
-    made.push(await ngrok.ipPolicies.create({ description: `p${i}`, metadata: '{"i":1}' }));
+async function play(case_) {
+  const service = ngrok[camel(case_.name)];
+  const of = renamed(case_.of, camel);
+  const isNested = Object.keys(of).length > 0;
+  const members = (o) => (isNested ? { ...of, type: o.type } : { id: o.id });
+  const key = (o) => (isNested ? members(o) : o.id);
+  const seen = {};
+  let made = [];
+  for (const body of case_.creates) made.push(await service.create({ ...of, ...renamed(body, camel) }));
+  if (made.length > 0) seen.created = made;
+  for (const id of case_.there) made.push(await service.get(id));
+  seen.got = [];
+  for (const o of made) seen.got.push(await service.get(key(o)));
+  seen.listed = isNested ? (await service.list(of)).sources : await service.list(undefined, case_.limit);
+  if (case_.update) seen.updated = await service.update({ ...members(made[0]), ...renamed(case_.update, camel) });
+  if (case_.refused) seen.refused = await failure(service.create({ ...of, ...renamed(case_.refused[0], camel) }));
+  seen.calls = [];
+  for (const [verb] of case_.calls) {
+    const who = verb === 'update' ? members(made[0]) : key(made[0]);
+    seen.calls.push(await failure(service[camel(verb)](who)));
   }
-  const listed = await ngrok.ipPolicies.list();
-  const got = await ngrok.ipPolicies.get(made[5].id);
-  const updated = await ngrok.ipPolicies.update({ id: made[5].id, description: 'y' });
-  const rule = await ngrok.ipPolicyRules.create({
-    ipPolicyId: made[5].id, cidr: '203.0.113.0/24', action: 'allow', description: '' });
-  const twice = await failure(ngrok.ipPolicyRules.create({
-    ipPolicyId: made[5].id, cidr: '203.0.113.0/24', action: 'deny' }));
-  await ngrok.ipPolicies.delete(made[5].id);
-  const gone = await failure(ngrok.ipPolicies.get(made[5].id));
-  const goneRule = await failure(ngrok.ipPolicyRules.get(rule.id));
-  for (const p of made) {
-    if (p.id !== made[5].id) await ngrok.ipPolicies.delete(p.id);
-  }
-  const left = await ngrok.ipPolicies.list();
-  return { listed: listed.map((p) => p.description), same: got.id === made[5].id &&
-    got.createdAt === made[5].createdAt, updated: updated.description, cidr: rule.cidr,
-    ref: rule.ipPolicy.id === made[5].id, twice, gone, goneRule, left: left.length };
-}
-
-async function credentials() {
-  const made = await ngrok.sshCredentials.create({ publicKey: KEY, acl: ['bind:*.x.com'] });
-  const twice = await failure(ngrok.sshCredentials.create({ publicKey: KEY }));
-  const updated = await ngrok.sshCredentials.update({ id: made.id, acl: [] });
-  const listed = await ngrok.sshCredentials.list();
-  await ngrok.sshCredentials.delete(made.id);
-  return { key: made.publicKey === KEY, acl: made.acl, twice, updated: updated.acl,
-    listed: listed.length };
-}
-
-async function keys() {
-  const made = await ngrok.apiKeys.create({ description: 'npm' });
-  const got = await ngrok.apiKeys.get(made.id);
-  const other = new Ngrok({ apiToken: made.token, baseUrl: base });
-  const seen = await other.apiKeys.list();
-  await other.apiKeys.delete(made.id);
-  const refused = await failure(other.apiKeys.list());
-  const unknown = await failure(ngrok.apiKeys.get('x'));
-  return { token: made.token.length, later: got.token, seen: seen.some((k) => k.id === made.id),
-    refused, unknown };
+  if (case_.creates.length > 0) for (const o of made) await service.delete(key(o));
+  seen.gone = await failure(service.get(key(made[0])));
+  return renamed(seen, snake);
 }
 
 (async () => {
-  console.log(JSON.stringify({
-    policies: await policies(), credentials: await credentials(), keys: await keys() }));
+  const cases = JSON.parse(require('fs').readFileSync(0, 'utf8'));
+  const out = [];
+  for (const c of cases) out.push(await play(c));
+  console.log(JSON.stringify(out));
 })().catch((e) => { console.error(e); process.exit(1); });

@@ -1,11 +1,13 @@
-"""Uses the published Python client on the API at BASE with TOKEN, and prints what it saw as JSON."""
+"""
+Plays cases (lib/api_cases.py) with the published Python client on the API at BASE with TOKEN. Reads a list of
+them, and prints what it saw of each.
+"""
 
 import json
 import sys
+from types import SimpleNamespace
 
 import ngrok
-
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFwOL1frpUXcm1bS124052YzSIM2cLHDZ21nMznLtTRH pypi"
 
 base, token = sys.argv[1:]
 client = ngrok.Client(token, base_url=base)
@@ -14,55 +16,62 @@ client = ngrok.Client(token, base_url=base)
 def failure(call, *args, **kw):
     try:
         call(*args, **kw)
-    except ngrok.NotFoundError as e:
-        return ["not found", e.http_status_code, e.error_code, bool(e.operation_id)]
     except ngrok.Error as e:
-        return ["error", e.http_status_code, e.error_code, bool(e.operation_id)]
+        assert isinstance(e, ngrok.NotFoundError) == (e.http_status_code == 404)
+        return {"status": e.http_status_code, "code": e.error_code, "operation": e.operation_id}
     return None
 
 
-def properties(obj):
-    """Every property, as Python's clients read them: a missing key raises."""
-    return {name: str(getattr(obj, name)) for name in dir(type(obj))
-            if isinstance(getattr(type(obj), name), property)}
+def props(value):
+    """As the client wants objects within bodies: something with their members in _props."""
+    return SimpleNamespace(_props=value)
 
 
-def life(service, create, update):
-    made = service.create(**create)
-    got = service.get(made.id)
-    changed = service.update(made.id, **update)
-    listed = [item.id for item in service.list(limit="1")]
-    filtered = [item.id for item in service.list(filter=f'obj.id == "{made.id}"')]
-    out = {
-        "properties": sorted(properties(got)),
-        "equal": {k: v for k, v in properties(made).items() if k != "token"}
-        == {k: v for k, v in properties(got).items() if k != "token"},
-        "changed": all(getattr(changed, k) == v for k, v in update.items() if k != "value"),
-        "listed": made.id in listed,
-        "filtered": filtered == [made.id],
-    }
-    service.delete(made.id)
-    out["gone"] = failure(service.get, made.id)
-    return out
+def arguments(body):
+    wrap = {"target": props, "sources": lambda sources: [props(s) for s in sources]}
+    return {name: wrap.get(name, lambda v: v)(value) for name, value in body.items()}
 
 
-policy = client.ip_policies.create()
-vault = client.vaults.create(name="python")
-result = {
-    "ip_policies": life(client.ip_policies, {}, {"description": "x"}),
-    "ip_policy_rules": life(client.ip_policy_rules,
-                            {"cidr": "10.0.0.0/8", "ip_policy_id": policy.id, "action": "deny"},
-                            {"cidr": "10.0.0.0/9"}),
-    "api_keys": life(client.api_keys, {"description": "d"}, {"metadata": "m"}),
-    "ssh_credentials": life(client.ssh_credentials, {"public_key": KEY}, {"acl": ["*"]}),
-    "vaults": life(client.vaults, {"name": "other"}, {"name": "third"}),
-    "secrets": life(client.secrets, {"name": "s", "value": "v", "vault_id": vault.id},
-                    {"value": "w", "name": "t"}),
-    "taken": failure(client.vaults.create, name="python"),
-    "by_vault": len(list(client.vaults.get_secrets_by_vault(vault.id))),
-    "bad": failure(client.ip_policy_rules.create, cidr="10.0.0.1/8", ip_policy_id=policy.id,
-                   action="deny"),
-}
-client.ip_policies.delete(policy.id)
-client.vaults.delete(vault.id)
-print(json.dumps(result))
+def plain(obj):
+    """The object as it came. Each property is read, as a missing member raises."""
+    for name, what in vars(type(obj)).items():
+        if isinstance(what, property):
+            getattr(obj, name)
+    return obj._props
+
+
+def play(case):
+    service = getattr(client, case["name"])
+    of = case["of"]
+
+    def key(obj):
+        return {**of, "type": obj.type} if of else {"id": obj.id}
+
+    seen = {}
+    if case["creates"]:
+        made = [service.create(**of, **arguments(body)) for body in case["creates"]]
+        seen["created"] = [plain(o) for o in made]
+    else:
+        made = [service.get(id_) for id_ in case["there"]]
+    seen["got"] = [plain(service.get(**key(o))) for o in made]
+    listed = service.list(**of).sources if of else service.list(limit=case["limit"])
+    seen["listed"] = [plain(o) for o in listed]
+    if case["filters"]:
+        seen["filtered"] = [o.id for o in service.list(filter=f'obj.id == "{made[0].id}"')]
+    if case["name"] == "secrets":
+        vault = made[0].vault.id
+        of_vault = client.vaults.get_secrets_by_vault(vault, limit=case["limit"])
+        assert [o.id for o in of_vault] == [o.id for o in reversed(made)]
+    if case["update"] is not None:
+        seen["updated"] = plain(service.update(**key(made[0]), **arguments(case["update"])))
+    if case["refused"]:
+        seen["refused"] = failure(service.create, **of, **arguments(case["refused"][0]))
+    seen["calls"] = [failure(getattr(service, verb), **key(made[0])) for verb, _ in case["calls"]]
+    if case["creates"]:
+        for o in made:
+            service.delete(**key(o))
+    seen["gone"] = failure(service.get, **key(made[0]))
+    return seen
+
+
+print(json.dumps([play(case) for case in json.load(sys.stdin)], default=lambda o: o._props))

@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from lib.gateway import ROOT
+from lib.wait import TIME_SCALE
 
 NPM = "@ngrok/ngrok-api@0.11.0"
 PYPI = "ngrok-api==0.19.0"
@@ -34,28 +35,29 @@ def _install(stamp, text, *commands):
     stamp.write_text(text)
 
 
-def _run(argv, env):
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False,
+def _run(argv, cases, env):
+    done = subprocess.run(argv, input=json.dumps([case.as_json() for case in cases]),
+                          capture_output=True, text=True, timeout=120 * TIME_SCALE, check=False,
                           env={**os.environ, "NO_PROXY": "127.0.0.1", **env})
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)
 
 
-def run_npm(base, token, script="api_client.js"):
-    """What a script in clients/ saw, a dict."""
+def run_npm(base, token, cases):
+    """What clients/api_client.js saw of each case."""
     folder = ROOT / "build/api_clients/npm"
     _install(folder / "installed", NPM,
              ["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund",
               "--ignore-scripts", "--loglevel=error", NPM])
-    return _run(["node", str(SCRIPTS / script), base, token],
+    return _run(["node", str(SCRIPTS / "api_client.js"), base, token], cases,
                 {"NODE_PATH": str(folder / "node_modules"), "NODE_NO_WARNINGS": "1"})
 
 
-def run_pypi(base, token):
-    """What clients/api_client.py saw, a dict."""
+def run_pypi(base, token, cases):
+    """What clients/api_client.py saw of each case."""
     folder = ROOT / "build/api_clients/pypi"
     python = folder / "venv/bin/python"
     _install(folder / "installed", PYPI,
              [sys.executable, "-m", "venv", str(folder / "venv")],
              [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", PYPI])
-    return _run([str(python), str(SCRIPTS / "api_client.py"), base, token], {})
+    return _run([str(python), str(SCRIPTS / "api_client.py"), base, token], cases, {})

@@ -170,6 +170,10 @@ static void api_call_limits_objects_of_an_account(void **state)
     (void)snprintf(path, sizeof(path), "/ip_policies/%s", id);
     scene_expect(s, &s->alice, "DELETE", path, NULL, 204);
     scene_expect(s, &s->alice, "POST", "/ip_policies", "{}", 201);
+    /* Some kinds have codes of their own. */
+    scene_expect(s, &s->alice, "POST", "/api_keys", "{}", 201);
+    scene_expect(s, &s->alice, "POST", "/api_keys", "{}", 201);
+    scene_expect_error(s, &s->alice, "POST", "/api_keys", "{}", 400, "ERR_NGROK_603");
     scene_free(s);
 }
 
@@ -531,6 +535,28 @@ static void api_calls_of_two_processes_keep_names_unique(void **state)
     api_free(other);
 }
 
+static void api_ids_sort_as_made_over_restarts(void **state)
+{
+    struct scene *s = *state;
+    struct api_params params = {
+        .store = s->store,
+        .secret = "a secret of thirty-two bytes....",
+        .objects_max = 100,
+    };
+    struct api *first = s->api;
+    char last[ID_BYTES] = "ipp_";
+    char id[ID_BYTES];
+
+    for (int i = 0; i < 20; i++) { /* most of them within one second */
+        s->api = api_new(&params);
+        scene_create(s, &s->alice, "/ip_policies", "{}", id);
+        assert_true(strcmp(last, id) < 0);
+        memcpy(last, id, sizeof(last));
+        api_free(s->api);
+    }
+    s->api = first;
+}
+
 /* ---- description ---------------------------------------------------------------------------- */
 
 static void openapi_has_every_route_and_schema(void **state)
@@ -596,6 +622,7 @@ int main(void)
         CASE(api_list_of_more_than_a_chunk_is_whole),
         CASE(accounts_are_invisible_to_each_other),
         CASE(api_calls_of_two_processes_keep_names_unique),
+        CASE(api_ids_sort_as_made_over_restarts),
         CASE(openapi_has_every_route_and_schema),
         CASE(api_methods_are_those_of_the_path),
     };

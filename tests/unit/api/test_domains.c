@@ -83,13 +83,9 @@ static json_t *read_pair(void *arg, struct str certificate, struct str key,
     return json_pack("{s:s, s:s}", "serial_number", "0a51", "private_key_type", "ecdsa");
 }
 
-static int set_up(void **state)
+/* The host of the scene is what is played. */
+static void play_host(struct scene *s)
 {
-    const struct str extra = STR("lan");
-    struct scene *s = scene_new();
-
-    suffixes = host_suffixes_new(STR("gw.example.com"), &extra, 1, NULL);
-    assert_non_null(suffixes);
     s->host.suffixes = suffixes;
     s->host.name_reserve = reserve;
     s->host.name_release = release;
@@ -98,6 +94,16 @@ static int set_up(void **state)
     s->host.is_own_host = is_own;
     s->host.certificate_read = read_pair;
     s->host.region = "home";
+}
+
+static int set_up(void **state)
+{
+    const struct str extra = STR("lan");
+    struct scene *s = scene_new();
+
+    suffixes = host_suffixes_new(STR("gw.example.com"), &extra, 1, NULL);
+    assert_non_null(suffixes);
+    play_host(s);
     answer = API_NAME_OK;
     fault = API_PAIR_FINE;
     port = 20000;
@@ -228,6 +234,9 @@ static void domains_texts_have_limits(void **state)
     struct scene *s = *state;
     char body[8192];
 
+    (void)snprintf(body, sizeof(body), "{\"domain\":\"a%062d.a%062d.a%062d.a%062d.com\"}", 0, 0, 0,
+                   0);
+    scene_expect_error(s, &s->alice, "POST", "/reserved_domains", body, 400, "ERR_NGROK_514");
     (void)snprintf(body, sizeof(body), "{\"domain\":\"x.com\",\"description\":\"%0256d\"}", 0);
     scene_expect_error(s, &s->alice, "POST", "/reserved_domains", body, 400, "ERR_NGROK_420");
     (void)snprintf(body, sizeof(body), "{\"domain\":\"x.com\",\"metadata\":\"%04097d\"}", 0);
@@ -393,6 +402,18 @@ static void addrs_errors(void **state)
     scene_expect_error(s, &s->alice, "POST", "/reserved_addrs", "{}", 400, "ERR_NGROK_503");
 }
 
+static void addrs_of_an_account_are_limited(void **state)
+{
+    struct scene *s = scene_new_limited(0, 1);
+
+    (void)state;
+    play_host(s);
+    scene_expect(s, &s->alice, "POST", "/reserved_addrs", "{}", 201);
+    scene_expect_error(s, &s->alice, "POST", "/reserved_addrs", "{}", 400, "ERR_NGROK_502");
+    scene_expect(s, &s->bob, "POST", "/reserved_addrs", "{}", 201);
+    scene_free(s);
+}
+
 /* ---- tls_certificates ------------------------------------------------------------------------ */
 
 static void certificates_life_of_one(void **state)
@@ -475,6 +496,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(domains_management_policies, set_up, tear_down),
         cmocka_unit_test_setup_teardown(addrs_life_of_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(addrs_errors, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(addrs_of_an_account_are_limited, set_up, tear_down),
         cmocka_unit_test_setup_teardown(certificates_life_of_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(certificates_errors, set_up, tear_down),
     };

@@ -164,6 +164,21 @@ static void ip_policy_rules_fields_and_errors(void **state)
     assert_int_equal(post_rule(s, &s->alice, policy, "2001:db8:1::/48", "allow"), 201);
 }
 
+static void ip_policy_rules_texts_have_limits(void **state)
+{
+    struct scene *s = *state;
+    char policy[ID_BYTES];
+    char more[128];
+
+    scene_create(s, &s->alice, "/ip_policies", "{}", policy);
+    (void)snprintf(more, sizeof(more),
+                   ",\"ip_policy_id\":\"%s\",\"action\":\"deny\",\"cidr\":\"10.0.0.0/8\"", policy);
+    check_limit(s, "/ip_policy_rules", "description", 255, more, "ERR_NGROK_1421");
+    (void)snprintf(more, sizeof(more),
+                   ",\"ip_policy_id\":\"%s\",\"action\":\"deny\",\"cidr\":\"11.0.0.0/8\"", policy);
+    check_limit(s, "/ip_policy_rules", "metadata", 4096, more, "ERR_NGROK_215");
+}
+
 static void ip_policy_rules_need_a_policy_of_the_account(void **state)
 {
     struct scene *s = *state;
@@ -316,6 +331,7 @@ static void secrets_never_show_their_value(void **state)
 
 #define KEY_A                                                                                      \
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFwOL1frpUXcm1bS124052YzSIM2cLHDZ21nMznLtTRH ci@build"
+#define KEY_B "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDOhpt+Y5qI5wQKQa1JUsBavq6C0NgnyozbKSz9GWfzp"
 #define KEY_A_AGAIN                                                                                \
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFwOL1frpUXcm1bS124052YzSIM2cLHDZ21nMznLtTRH\\n"
 
@@ -368,6 +384,18 @@ static void ssh_credentials_fields_and_errors(void **state)
     assert_string_equal(s->event_type, "ssh_public_key_updated.v0");
 }
 
+static void credentials_texts_have_limits(void **state)
+{
+    static const char *const keys[] = { ",\"public_key\":\"" KEY_A "\"",
+                                        ",\"public_key\":\"" KEY_B "\"" };
+    struct scene *s = *state;
+
+    check_limit(s, "/ssh_credentials", "description", 255, keys[0], "ERR_NGROK_604");
+    check_limit(s, "/ssh_credentials", "metadata", 4096, keys[1], "ERR_NGROK_605");
+    check_limit(s, "/api_keys", "description", 255, "", "ERR_NGROK_604");
+    check_limit(s, "/api_keys", "metadata", 4096, "", "ERR_NGROK_605");
+}
+
 static void api_keys_token_is_shown_once(void **state)
 {
     struct scene *s = *state;
@@ -393,6 +421,7 @@ static void api_keys_token_is_shown_once(void **state)
     assert_string_equal(who.account, "alice");
     assert_string_equal(who.principal, s->alice.principal);
     assert_false(who.is_admin);
+    scene_expect_error(s, &s->alice, "PATCH", path, "{}", 400, "ERR_NGROK_606");
     scene_expect(s, &who, "DELETE", path, NULL, 204); /* the key in use */
     assert_int_equal(api_authenticate(s->api, str_from(header), &who, &e), -1);
     assert_int_equal(e.code, API_TOKEN_UNKNOWN);
@@ -429,6 +458,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(ip_policies_life_of_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(ip_policies_errors, set_up, tear_down),
         cmocka_unit_test_setup_teardown(ip_policy_rules_fields_and_errors, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(ip_policy_rules_texts_have_limits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(ip_policy_rules_need_a_policy_of_the_account, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(ip_policies_delete_takes_many_rules_with_it, set_up,
@@ -437,6 +467,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(secrets_fields_and_errors, set_up, tear_down),
         cmocka_unit_test_setup_teardown(secrets_never_show_their_value, set_up, tear_down),
         cmocka_unit_test_setup_teardown(ssh_credentials_fields_and_errors, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(credentials_texts_have_limits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(api_keys_token_is_shown_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(api_keys_of_an_administrator_are_for_whom_it_names, set_up,
                                         tear_down),

@@ -101,6 +101,33 @@ static void id_source_next_sorts_as_made_within_a_second_and_when_the_clock_goes
     id_source_fini(&s);
 }
 
+static void id_source_follow_goes_on_behind_an_id(void **state)
+{
+    static const char *const earlier[] = {
+        "vault_3AZoZ4wS9c9ndUeJjAVDBFkUDFn", /* of a later time than the call's */
+        "ak_3AZoZ4wS9c9ndUeJjAVDBFkUD00",    /* behind the last one already */
+        "ak_aWgEPTl1tmebfsQzFP4bxwgy80W",    /* likewise: 2^160 */
+        "ak_3AZo",
+        "ak_3AZoZ4wS9c9ndUeJjAVDBFkUD/n",
+        "",
+    };
+    struct id_source s;
+    char id[ID_BYTES];
+    char last[ID_BYTES] = "ak_3AZoZ4wS9c9ndUeJjAVDBFkUDFn";
+    uint32_t seconds = seconds_of(last);
+
+    (void)state;
+    id_source_init(&s);
+    for (size_t i = 0; i < sizeof(earlier) / sizeof(earlier[0]); i++) {
+        id_source_follow(&s, str_from(earlier[i]));
+        id_source_next(&s, "ak", 1500000000000, id);
+        assert_true(strcmp(last, id) < 0);
+        assert_int_equal(seconds_of(id), seconds);
+        memcpy(last, id, sizeof(last));
+    }
+    id_source_fini(&s);
+}
+
 static void id_is_valid_table(void **state)
 {
     static const struct {
@@ -148,6 +175,7 @@ int main(void)
         cmocka_unit_test(id_new_carries_the_time),
         cmocka_unit_test(id_new_sorts_by_time_and_never_repeats),
         cmocka_unit_test(id_source_next_sorts_as_made_within_a_second_and_when_the_clock_goes_back),
+        cmocka_unit_test(id_source_follow_goes_on_behind_an_id),
         cmocka_unit_test(id_is_valid_table),
         cmocka_unit_test(id_from_bytes_is_the_number),
     };
