@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -47,6 +48,15 @@ struct spot {
 static int spot_parse(struct str name, struct spot *out, struct err *e)
 {
     return host_port_parse(name, out->host, &out->port, e);
+}
+
+/* The port of "host:port"; 0: it is a host. */
+static uint16_t port_of(struct str name)
+{
+    uint64_t port = 0;
+
+    (void)str_to_u64(str_skip(name, str_rfind_char(name, ':') + 1), UINT16_MAX, &port);
+    return (uint16_t)port;
 }
 
 /* ---- names of the API ------------------------------------------------------------------------ */
@@ -94,24 +104,28 @@ static bool is_at_address(const struct endpoint *ep, const struct spot *spot)
            strcmp(ep->url.host, spot->host) == 0;
 }
 
-/* Is a name of the endpoint also one of the domain: at it, below it, or a wildcard over it? */
-static bool is_in_domain(const struct endpoint *ep, struct str domain)
+/* Is the name also one of the domain: at it, below it, or a wildcard over it? No "host:port" is. */
+static bool is_in_domain(struct str name, struct str domain)
 {
     struct str zone = host_is_wildcard(domain) ? str_skip(domain, 2) : domain;
-    struct str host = str_from(ep->url.host);
 
-    return ep->url.scheme != SCHEME_TCP &&
-           (host_is_below_or_equal(host, zone) || host_matches(host, zone));
+    return host_is_below_or_equal(name, zone) || host_matches(name, zone);
 }
 
-static void note_foreign(void *arg, struct endpoint *ep)
+static bool is_same_spot(struct str name, const struct spot *spot)
+{
+    return port_of(name) == spot->port &&
+           str_eq(str_slice(name, 0, str_rfind_char(name, ':')), str_from(spot->host));
+}
+
+static void note_foreign(void *arg, struct str name, struct str account)
 {
     struct change *ch = arg;
 
-    if (ep->url.binding == BINDING_INTERNAL || is_of(ep, ch))
+    if (str_eq(account, str_from(ch->account)))
         return;
-    if (ch->spot.port != 0 ? is_at_address(ep, &ch->spot)
-                           : is_in_domain(ep, str_from(ch->spot.host)))
+    if (ch->spot.port != 0 ? is_same_spot(name, &ch->spot)
+                           : is_in_domain(name, str_from(ch->spot.host)))
         ch->is_hit = true;
 }
 
@@ -121,7 +135,7 @@ static int admit_reserved(void *arg, const struct registry *r, const struct doma
     struct change *ch = arg;
 
     (void)domains;
-    registry_each(r, note_foreign, ch);
+    registry_each_name(r, clock_mono_ms(), note_foreign, ch);
     return ch->is_hit ? err_set(e, E_ENDPOINT_ONLINE, "an endpoint is there") : 0;
 }
 
@@ -274,7 +288,7 @@ enum api_name_answer names_release(struct names *n, struct str name, struct str 
 struct look {
     struct ref ref; /* of who asks and of control, which may come too late */
     struct question *question;
-    bool online[UINT16_MAX + 1];
+    bool taken[UINT16_MAX + 1]; /* online or held; at 0 are all hosts */
 };
 
 static void look_unref(struct look *l)
@@ -283,12 +297,12 @@ static void look_unref(struct look *l)
         mem_free(l);
 }
 
-static void note_port(void *arg, struct endpoint *ep)
+static void note_port(void *arg, struct str name, struct str account)
 {
     struct look *l = arg;
 
-    if (ep->url.scheme == SCHEME_TCP && ep->url.binding != BINDING_INTERNAL)
-        l->online[ep->url.port] = true;
+    (void)account;
+    l->taken[port_of(name)] = true;
 }
 
 static void on_look(void *arg, const struct registry *r)
@@ -296,12 +310,12 @@ static void on_look(void *arg, const struct registry *r)
     const struct err none = { .code = E_OK };
     struct look *l = arg;
 
-    registry_each(r, note_port, l);
+    registry_each_name(r, clock_mono_ms(), note_port, l);
     question_answer(l->question, &none);
     look_unref(l);
 }
 
-static uint16_t pick(const struct names *n, const bool *online)
+static uint16_t pick(const struct names *n, const bool *taken)
 {
     uint32_t count = n->fixed.first == 0 ? 0 : (uint32_t)(n->fixed.last - n->fixed.first + 1);
     uint32_t start;
@@ -310,7 +324,7 @@ static uint16_t pick(const struct names *n, const bool *online)
     for (uint32_t i = 0; i < count; i++) {
         uint16_t port = (uint16_t)(n->fixed.first + (start % count + i) % count);
 
-        if (!online[port] &&
+        if (!taken[port] &&
             domains_find_clash(n->live, n->tcp_host, port, STR_NONE) == DOMAINS_CLEAR)
             return port;
     }
@@ -330,7 +344,7 @@ uint16_t names_pick_port(struct names *n)
     control_look(n->control, on_look, l);
     if (question_await(q, &e) == 0) {
         (void)pthread_mutex_lock(&n->lock);
-        port = pick(n, l->online);
+        port = pick(n, l->taken);
         (void)pthread_mutex_unlock(&n->lock);
     }
     look_unref(l);

@@ -40,7 +40,7 @@ void names_configure(struct names *n, struct domains *given, uint64_t hold_ms);
 /*
  * Reserves "host" or "host:port" (normal) for the account. API_NAME_OK when control has it; otherwise everything
  * is as it was: _OWN, _OTHER, _COVERS as of domains_find_clash(); _ONLINE: an endpoint of another account is
- * there; _FAILED with e.
+ * there, or was a moment ago and its name is held; _FAILED with e.
  */
 enum api_name_answer names_reserve(struct names *n, struct str name, struct str account,
                                    struct err *e);
@@ -50,7 +50,7 @@ enum api_name_answer names_reserve(struct names *n, struct str name, struct str 
  */
 enum api_name_answer names_release(struct names *n, struct str name, struct str account,
                                    struct err *e);
-/* The port of a TCP address that nobody has reserved or uses, by chance. 0: none is left. */
+/* The port of a TCP address that nobody has reserved, uses or holds, by chance. 0: none is left. */
 uint16_t names_pick_port(struct names *n);
 
 #endif

@@ -607,6 +607,15 @@ void registry_each(const struct registry *r, registry_each_fn *fn, void *arg)
     }
 }
 
+void registry_each_name(const struct registry *r, uint64_t now_ms, registry_each_name_fn *fn,
+                        void *arg)
+{
+    for (const struct name *n = r->names; n != NULL; n = n->hh.next) {
+        if (!name_is_free(r, n, now_ms))
+            fn(arg, str_from(n->key), str_from(n->account));
+    }
+}
+
 size_t registry_count(const struct registry *r)
 {
     return r->count;

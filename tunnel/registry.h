@@ -94,6 +94,13 @@ const struct pool *registry_pool(const struct registry *r, const struct endpoint
 /* Calls fn for each endpoint that is online, borrowed, in no order. */
 typedef void registry_each_fn(void *arg, struct endpoint *ep);
 void registry_each(const struct registry *r, registry_each_fn *fn, void *arg);
+/*
+ * Calls fn for each public name that is online or held, with the account it is of: "host", or "host:port" of
+ * TCP endpoints; borrowed, in no order.
+ */
+typedef void registry_each_name_fn(void *arg, struct str name, struct str account);
+void registry_each_name(const struct registry *r, uint64_t now_ms, registry_each_name_fn *fn,
+                        void *arg);
 /* How many endpoints are online. */
 size_t registry_count(const struct registry *r);
 /* Forgets holds that ended. */

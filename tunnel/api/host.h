@@ -102,7 +102,7 @@ enum api_name_answer {
     API_NAME_OWN,    /* the account has it already */
     API_NAME_OTHER,  /* it is of another account */
     API_NAME_COVERS, /* it is a wildcard over a name of another account */
-    API_NAME_ONLINE, /* another account has an endpoint there */
+    API_NAME_ONLINE, /* another account has an endpoint there, or had one a moment ago */
     API_NAME_USED,   /* a cloud endpoint of the account is there */
     API_NAME_FAILED, /* the error says why */
 };

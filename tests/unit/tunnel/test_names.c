@@ -23,6 +23,7 @@ static struct routes *routes;
 static struct control *control;
 static struct names *names;
 static struct domains *at_start;
+static struct endpoint *brief; /* counted: one of bob's */
 static struct err e;
 
 /* Nobody's port: it is only counted as open. */
@@ -51,8 +52,9 @@ static void close_port(struct port *p)
     mem_free(p);
 }
 
-/* A cloud endpoint that is online before anything runs. */
-static void put_endpoint(const char *account, enum scheme scheme, const char *host, uint16_t port)
+/* A cloud endpoint that is online before anything runs, with a reference for the caller. */
+static struct endpoint *put_endpoint(const char *account, enum scheme scheme, const char *host,
+                                     uint16_t port)
 {
     struct endpoint *ep = endpoint_new();
 
@@ -61,7 +63,7 @@ static void put_endpoint(const char *account, enum scheme scheme, const char *ho
     ep->url = (struct url){ .scheme = scheme, .binding = BINDING_PUBLIC, .port = port };
     (void)snprintf(ep->url.host, sizeof(ep->url.host), "%s", host);
     assert_int_equal(control_preload(control, ep, &e), 0);
-    endpoint_unref(ep);
+    return ep;
 }
 
 static struct domains *given(const char *name, const char *account)
@@ -100,10 +102,11 @@ static int set_up(void **state)
     params.registry.domains = at_start;
     control = control_new(&params);
     names_start(names, control);
-    put_endpoint("bob", SCHEME_HTTPS, "www.bob.com", 443);
-    put_endpoint("bob", SCHEME_TCP, "tcp.test", 20001);
-    put_endpoint("alice", SCHEME_HTTPS, "a.wild.com", 443);
-    put_endpoint("alice", SCHEME_TCP, "tcp.test", 20002);
+    endpoint_unref(put_endpoint("bob", SCHEME_HTTPS, "www.bob.com", 443));
+    endpoint_unref(put_endpoint("bob", SCHEME_TCP, "tcp.test", 20001));
+    endpoint_unref(put_endpoint("alice", SCHEME_HTTPS, "a.wild.com", 443));
+    endpoint_unref(put_endpoint("alice", SCHEME_TCP, "tcp.test", 20002));
+    brief = put_endpoint("bob", SCHEME_HTTPS, "a.brief.com", 443);
     worker_start(worker);
     control_start(control);
     return 0;
@@ -121,6 +124,7 @@ static int tear_down(void **state)
     routes_free(routes);
     names_free(names);
     domains_free(at_start);
+    endpoint_unref(brief);
     return 0;
 }
 
@@ -199,6 +203,15 @@ static void reserve_is_in_force_when_it_returns(void **state)
     assert_int_equal(claim("mine.com", "bob"), E_OK);
 }
 
+static void reserve_leaves_a_held_name_to_its_account(void **state)
+{
+    (void)state;
+    control_release(control, brief, REGISTRY_HOLD);
+    assert_int_equal(reserve("a.brief.com", "alice"), API_NAME_ONLINE);
+    assert_int_equal(reserve("brief.com", "alice"), API_NAME_ONLINE);
+    assert_int_equal(reserve("a.brief.com", "bob"), API_NAME_OK);
+}
+
 static void release_of_a_used_name_is_refused(void **state)
 {
     (void)state;
@@ -257,6 +270,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(reserve_table, set_up, tear_down),
         cmocka_unit_test_setup_teardown(reserve_is_in_force_when_it_returns, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(reserve_leaves_a_held_name_to_its_account, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(release_of_a_used_name_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(configure_keeps_what_the_api_reserved, set_up, tear_down),
         cmocka_unit_test_setup_teardown(pick_port_gives_what_nobody_has, set_up, tear_down),
