@@ -35,8 +35,9 @@ struct names {
 
     /* For all below; held while control is asked, so that changes keep their order. */
     pthread_mutex_t lock;
-    struct name *stored;  /* owned */
-    struct domains *live; /* owned: both sets, as control has them */
+    struct domains *given; /* owned: those of the operator */
+    struct name *stored;   /* owned */
+    struct domains *live;  /* owned: both sets, as control has them */
 };
 
 /* A name in its two parts. */
@@ -254,14 +255,14 @@ enum api_name_answer names_reserve(struct names *n, struct str name, struct str 
 static enum api_name_answer release(struct names *n, struct str name, const struct spot *spot,
                                     struct str account, struct err *e)
 {
-    enum domains_clash held =
-        domains_find_clash(n->live, str_from(spot->host), spot->port, account);
+    struct str host = str_from(spot->host);
     struct domains *next;
 
-    /* Of one that the operator has given to somebody else, nothing is live. */
-    if (held == DOMAINS_OWN) {
+    /* Of one that the operator reserves, for whomever, nothing of ours is live. */
+    if (domains_find_clash(n->live, host, spot->port, account) == DOMAINS_OWN &&
+        domains_find_clash(n->given, host, spot->port, account) != DOMAINS_OWN) {
         next = domains_copy(n->live);
-        domains_remove(next, str_from(spot->host), spot->port);
+        domains_remove(next, host, spot->port);
         if (take_next(n, next, spot, account, admit_released, e) == -1)
             return e->code == E_ENDPOINT_ONLINE ? API_NAME_USED : API_NAME_FAILED;
     }
@@ -361,7 +362,8 @@ struct names *names_new(struct domains *given, struct str tcp_host, struct regis
     (void)pthread_mutex_init(&n->lock, NULL);
     n->tcp_host = str_of(str_dup(tcp_host), tcp_host.n);
     n->fixed = fixed;
-    n->live = given;
+    n->given = given;
+    n->live = domains_copy(given);
     return n;
 }
 
@@ -394,8 +396,10 @@ void names_configure(struct names *n, struct domains *given, uint64_t hold_ms)
     struct err e;
 
     (void)pthread_mutex_lock(&n->lock);
+    domains_free(n->given);
     domains_free(n->live);
-    n->live = given;
+    n->given = given;
+    n->live = domains_copy(given);
     HASH_ITER(hh, n->stored, name, next)
     {
         if (domains_add(n->live, str_from(name->text), str_from(name->account), &e) == -1)
@@ -421,6 +425,7 @@ void names_free(struct names *n)
     {
         forget(n, str_from(name->text));
     }
+    domains_free(n->given);
     domains_free(n->live);
     mem_free((char *)(uintptr_t)n->tcp_host.p);
     (void)pthread_mutex_destroy(&n->lock);
