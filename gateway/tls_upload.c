@@ -134,7 +134,7 @@ static enum api_pair_fault read_key(struct str pem, EVP_PKEY **key, struct err *
         return refuse(API_PAIR_KEY_IS_CERT, e, WHERE_KEY " holds a certificate");
     if (holds(pem, STR("BEGIN ENCRYPTED PRIVATE KEY")) || holds(pem, STR("4,ENCRYPTED")))
         return refuse(API_PAIR_KEY_ENCRYPTED, e, WHERE_KEY " is encrypted");
-    *key = pem_parse_key(pem, WHERE_KEY, e);
+    *key = pem_parse_user_key(pem, WHERE_KEY, e);
     if (*key == NULL)
         return API_PAIR_KEY_TYPE;
     if (key_type(*key) == NULL)

@@ -121,7 +121,7 @@ enum api_pair_fault {
     API_PAIR_ORDER,       /* one is not signed by the next */
     API_PAIR_TOO_LONG,    /* the chain is too long */
     API_PAIR_KEY_ENCRYPTED,
-    API_PAIR_KEY_TYPE, /* also: too weak to be served */
+    API_PAIR_KEY_TYPE, /* also: too weak to be served, or too large */
     API_PAIR_KEY_IS_CERT,
     API_PAIR_OTHER_KEY,
 };

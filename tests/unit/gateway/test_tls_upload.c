@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
 
 #include "gateway/tls_attached.h"
 #include "gateway/tls_certs.h"
@@ -28,6 +29,7 @@ static char other_cert_pem[PEM_BYTES];
 static char other_key_pem[PEM_BYTES];
 static char locked_key_pem[PEM_BYTES];
 static char odd_key_pem[PEM_BYTES];
+static char large_key_pem[PEM_BYTES];
 
 static void take_text(BIO *bio, char out[PEM_BYTES])
 {
@@ -65,8 +67,23 @@ static void make_pair(char cert_out[PEM_BYTES], char key_out[PEM_BYTES])
     EVP_PKEY_free(key);
 }
 
+/* Of several primes, which are found sooner. */
+static EVP_PKEY *make_large_key(void)
+{
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    EVP_PKEY *key = NULL;
+
+    assert_int_equal(EVP_PKEY_keygen_init(ctx), 1);
+    assert_int_equal(EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, 5120), 1);
+    assert_int_equal(EVP_PKEY_CTX_set_rsa_keygen_primes(ctx, 4), 1);
+    assert_int_equal(EVP_PKEY_generate(ctx, &key), 1);
+    EVP_PKEY_CTX_free(ctx);
+    return key;
+}
+
 static int set_up(void **state)
 {
+    EVP_PKEY *large = make_large_key();
     EVP_PKEY *odd = EVP_PKEY_Q_keygen(NULL, NULL, "ED448");
 
     (void)state;
@@ -74,6 +91,8 @@ static int set_up(void **state)
     make_pair(other_cert_pem, other_key_pem);
     write_key(odd, NULL, odd_key_pem);
     EVP_PKEY_free(odd);
+    write_key(large, NULL, large_key_pem);
+    EVP_PKEY_free(large);
     return 0;
 }
 
@@ -111,6 +130,7 @@ static void read_faults(void **state)
         { cert_pem, locked_key_pem, API_PAIR_KEY_ENCRYPTED },
         { cert_pem, "hello", API_PAIR_KEY_TYPE },
         { cert_pem, odd_key_pem, API_PAIR_KEY_TYPE },
+        { cert_pem, large_key_pem, API_PAIR_KEY_TYPE },
         { cert_pem, cert_pem, API_PAIR_KEY_IS_CERT },
         { cert_pem, other_key_pem, API_PAIR_OTHER_KEY },
     };
