@@ -143,6 +143,26 @@ def test_update_and_delete_take_effect_at_once(scene, alice, collector):
     stays(lambda: len(second.events) == 1, "no more events come", 0.5)
 
 
+def test_what_others_change_hurries_nobody(scene, collector):
+    """A receiver that fails is asked again when it is time, not whenever somebody changes something."""
+    slow = {"event_retry_min_ms": 60000, "event_retry_max_ms": 60000}
+    gateway = scene.start_gateway({**PRIVATE, "limits": slow})
+    alice = caller(scene, gateway, "--account", "alice")
+    bob = caller(scene, gateway, "--account", "bob")
+    where = destination(alice, collector)
+    subscribe(alice, where, sources=[{"type": "vault_created.v0"}])
+    collector.answers = [500]
+    alice.create("/vaults", name="v")
+    wait_until(lambda: collector.requests == 1, "the event to come")
+    for _ in range(5):
+        destination(bob, collector)
+    stays(lambda: collector.requests == 1, "nothing is sent again", 0.5)
+    elsewhere = {"debug": {"callback_url": collector.url + "?again"}}
+    answer = alice.call("PATCH", f"/event_destinations/{where}", {"target": elsewhere})
+    assert answer.status == 200
+    collector.wait(1)
+
+
 def test_a_restart_brings_them_back(scene, gateway, alice, collector):
     """The same destination gets events of the next process; the key is not to be read in state_dir."""
     target = {"datadog": {"api_key": "a-very-secret-key", "ddsite": collector.url,
