@@ -73,6 +73,15 @@ def answers(text):
 # ---- domains ----
 
 
+def test_an_endpoint_far_below_its_domain(scene, alice):
+    """Each name above it may be reserved; what is found there is told, and no name is too deep."""
+    domain = custom(scene)
+    wide = reserve(alice, f"*.{domain}")
+    deep = alice.create("/endpoints", url=f"https://{'x.' * 100}{domain}", traffic_policy=answers("x"))
+    assert deep["domain"]["id"] == wide["id"]
+    assert alice.call("DELETE", f"/endpoints/{deep['id']}").status == 204
+
+
 def test_a_name_is_its_account_s(scene, alice, bob):
     """At once, with all below it, also against sessions; until it is deleted."""
     domain = custom(scene)
