@@ -208,6 +208,10 @@ static void attached_find_prefers_the_closest_domain(void **state)
             0);
         assert_true(tls_attached_attach(a, str_from(domains[i]), str_from(domains[i])));
     }
+    assert_true(tls_attached_is(a, STR("a.com"), STR("a.com")));
+    assert_false(tls_attached_is(a, STR("a.com"), STR("*.a.com")));
+    assert_false(tls_attached_is(a, STR("a.com"), STR("")));
+    assert_true(tls_attached_is(a, STR("b.a.com"), STR("")));
     assert_false(tls_attached_attach(a, STR("a.com"), STR("a.com")));
     assert_false(tls_attached_attach(a, STR("z.com"), STR("nope")));
     assert_int_equal(tls_attached_add(a, STR("bad"), STR("x"), STR("y"), &e), -1);
