@@ -73,6 +73,14 @@ def answers(text):
 # ---- domains ----
 
 
+def test_the_gateway_s_own_names_are_nobody_s(scene):
+    """However the configuration writes them."""
+    gateway = scene.start_gateway({"api": {"url": "https://API.Customer.com:8443"}})
+    api = scene.keep(Api(gateway, new_token(gateway)))
+    for name in ("api.customer.com", "example.test"):
+        assert api.call("POST", "/reserved_domains", {"domain": name}).code == "ERR_NGROK_404"
+
+
 def test_an_endpoint_far_below_its_domain(scene, alice):
     """Each name above it may be reserved; what is found there is told, and no name is too deep."""
     domain = custom(scene)
