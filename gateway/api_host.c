@@ -116,7 +116,7 @@ static bool is_own_host(void *arg, struct str host)
 
     return str_eq(host, host_suffixes_base(parts->host->suffixes)) ||
            str_eq(host, str_from(c->tcp.host)) ||
-           (c->api_url != NULL && str_eq(host, url_host(c->api_url)));
+           (c->api_url != NULL && str_eq_nocase(host, url_host(c->api_url)));
 }
 
 static json_t *read_certificate(void *arg, struct str certificate_pem, struct str private_key_pem,

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rounds.h"
@@ -173,8 +175,27 @@ void api_plane_reload(struct api_plane *p, const struct inputs *given)
     (void)pthread_mutex_unlock(&p->lock);
 }
 
-/* Notes what a change of such an object has to do with. False: with nothing. */
-static bool note_due(struct api_plane *p, const char *kind)
+/* Is the domain served as it is to be already? Most have no certificate, and to read those of all others
+ * whenever one of them is made would take the longer the more there are. */
+static bool is_served(struct api_plane *p, const struct api_change_event *change)
+{
+    json_t *domain = json_loadb(change->object.p, change->object.n, 0, NULL);
+    const json_t *id = json_object_get(json_object_get(domain, "certificate"), "id");
+    struct str wanted =
+        change->verb != API_DELETED && id != NULL ? str_from(json_string_value(id)) : STR_NONE;
+    bool is_so;
+
+    (void)pthread_mutex_lock(&p->lock);
+    is_so = tls_attached_is(p->stored.attached,
+                            str_from(json_string_value(json_object_get(domain, "domain"))), wanted);
+    (void)pthread_mutex_unlock(&p->lock);
+    json_decref(domain);
+    return is_so && !p->is_due[PART_CERTIFICATES];
+}
+
+/* Notes what a change has to do with. False: with nothing. Certificates that no domain has are nobody's, and
+ * those that one has do not change. */
+static bool note_due(struct api_plane *p, const struct api_change_event *change)
 {
     static const struct {
         const char *kind;
@@ -186,11 +207,12 @@ static bool note_due(struct api_plane *p, const char *kind)
         { "ip_policy", PART_IP_POLICIES },
         { "ip_policy_rule", PART_IP_POLICIES },
         { "reserved_domain", PART_CERTIFICATES },
-        { "tls_certificate", PART_CERTIFICATES },
     };
 
+    if (strcmp(change->kind, "reserved_domain") == 0 && is_served(p, change))
+        return false;
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        if (strcmp(parts[i].kind, kind) == 0) {
+        if (strcmp(parts[i].kind, change->kind) == 0) {
             p->is_due[parts[i].part] = true;
             return true;
         }
@@ -204,7 +226,7 @@ void api_plane_changed(struct api_plane *p, const struct api_change_event *chang
     struct err e;
     uint64_t round;
 
-    if (!note_due(p, change->kind))
+    if (!note_due(p, change))
         return;
     if (read_due(p, &fresh, &e) == -1)
         log_error("stored.unread", LS("object", change->id), LERR(&e));

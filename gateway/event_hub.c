@@ -5,7 +5,8 @@
  * there already.
  *
  * A destination that no plan has any more keeps its outlet until what is queued has arrived, for at most
- * RETIRED_MAX_MS: a reload loses nothing.
+ * RETIRED_MAX_MS: a reload loses nothing. Of one origin that are RETIRED_MAX, since users make and delete
+ * destinations as they like.
  */
 #include "gateway/event_hub_int.h"
 
@@ -24,6 +25,7 @@
 enum {
     EVENT_JSON_MAX_BYTES = 4 * 1024 * 1024, /* far above what the limits of an event allow */
     RETIRED_MAX_MS = 5 * 60 * 1000,
+    RETIRED_MAX = 32,
     SWEEP_MS = 10 * 1000,
     HURRY_MS = 250, /* between attempts while the process ends */
 };
@@ -183,6 +185,13 @@ static void on_empty(void *arg)
         worker_stop(h->worker);
 }
 
+static void drop_retired(struct event_hub *h, struct event_outlet *o)
+{
+    log_warn("event.dropped", LS("destination", o->name), LS("reason", "the destination is gone"),
+             LU("events", o->queue.count));
+    remove_outlet(h, o);
+}
+
 static void on_sweep(struct worker *w, void *arg)
 {
     struct event_hub *h = arg;
@@ -196,11 +205,8 @@ static void on_sweep(struct worker *w, void *arg)
     }
     DL_FOREACH_SAFE(h->outlets, o, next)
     {
-        if (!o->is_retired || clock_mono_ms() - o->retired_ms < RETIRED_MAX_MS)
-            continue;
-        log_warn("event.dropped", LS("destination", o->name),
-                 LS("reason", "the destination is gone"), LU("events", o->queue.count));
-        remove_outlet(h, o);
+        if (o->is_retired && clock_mono_ms() - o->retired_ms >= RETIRED_MAX_MS)
+            drop_retired(h, o);
     }
     worker_timer_start(h->sweep, SWEEP_MS);
 }
@@ -303,6 +309,24 @@ static void retire(struct event_hub *h, enum event_origin origin)
     }
 }
 
+/* The one that was retired first; NULL when there are no more than may be. */
+static struct event_outlet *find_surplus(const struct event_hub *h, enum event_origin origin)
+{
+    struct event_outlet *first = NULL;
+    struct event_outlet *o;
+    size_t count = 0;
+
+    DL_FOREACH(h->outlets, o)
+    {
+        if (o->origin != origin || !o->is_retired)
+            continue;
+        count++;
+        if (first == NULL || o->retired_ms < first->retired_ms)
+            first = o;
+    }
+    return count > RETIRED_MAX ? first : NULL;
+}
+
 struct plan_change {
     struct event_hub *hub; /* borrowed: outlives its worker's messages */
     enum event_origin origin;
@@ -314,6 +338,7 @@ static void on_plan(struct worker *w, void *arg)
     struct plan_change *c = arg;
     struct event_hub *h = c->hub;
     const struct event_plan *plan = c->part->plan;
+    struct event_outlet *surplus;
     uint64_t wanted = 0;
 
     (void)w;
@@ -331,6 +356,8 @@ static void on_plan(struct worker *w, void *arg)
         wanted |= hub_part_wants(h->parts[i]);
     atomic_store(&h->wanted, wanted);
     remove_empty(h);
+    while ((surplus = find_surplus(h, c->origin)) != NULL)
+        drop_retired(h, surplus);
     mem_free(c);
 }
 

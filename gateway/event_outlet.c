@@ -203,11 +203,15 @@ void event_outlet_close(struct event_outlet *o)
 
 void event_outlet_configure(struct event_outlet *o, const struct event_outlet_params *params)
 {
+    bool is_other = !event_destination_is_same(o->settings, params->settings);
+
     take_settings(o, params);
     o->is_retired = false;
     note_dropped(o, event_queue_resize(&o->queue, params->settings->queue_max));
     note_queued(o);
-    event_outlet_reopen(o);
+    /* The API makes a new plan whenever anybody changes anything of his own. */
+    if (is_other || o->origin == EVENT_ORIGIN_CONFIG)
+        event_outlet_reopen(o);
 }
 
 /* What was in the way may be gone, so it is tried at once. */

@@ -20,8 +20,8 @@ struct certificate {
 };
 
 struct domain {
-    char *name;                  /* owned */
-    const struct tls_pair *pair; /* borrowed: of a certificate */
+    char *name;                            /* owned */
+    const struct certificate *certificate; /* borrowed: one of the same tls_attached */
     UT_hash_handle hh;
 };
 
@@ -98,7 +98,7 @@ bool tls_attached_attach(struct tls_attached *a, struct str domain, struct str i
         return false;
     d = mem_zalloc(sizeof(*d));
     d->name = str_dup(domain);
-    d->pair = c->pair;
+    d->certificate = c;
     HASH_ADD_KEYPTR(hh, a->domains, d->name, domain.n, d);
     return true;
 }
@@ -108,7 +108,15 @@ static const struct tls_pair *find_exact(const struct tls_attached *a, const cha
     struct domain *d;
 
     HASH_FIND(hh, a->domains, name, n, d);
-    return d != NULL ? d->pair : NULL;
+    return d != NULL ? d->certificate->pair : NULL;
+}
+
+bool tls_attached_is(const struct tls_attached *a, struct str domain, struct str id)
+{
+    struct domain *d;
+
+    HASH_FIND(hh, a->domains, domain.p, domain.n, d);
+    return str_eq(d != NULL ? str_from(d->certificate->id) : STR_NONE, id);
 }
 
 const struct tls_pair *tls_attached_find(const struct tls_attached *a, struct str host)

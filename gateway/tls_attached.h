@@ -27,6 +27,9 @@ int tls_attached_add(struct tls_attached *a, struct str id, struct str certifica
 /* Serves the domain with the certificate of this id. False: there is none, or the domain has one. */
 bool tls_attached_attach(struct tls_attached *a, struct str domain, struct str id);
 
+/* Is the domain served with the certificate of this id (empty: with none)? */
+bool tls_attached_is(const struct tls_attached *a, struct str domain, struct str id);
+
 /* The pair for a folded host, borrowed, or NULL. */
 const struct tls_pair *tls_attached_find(const struct tls_attached *a, struct str host);
 

@@ -56,7 +56,7 @@ static int load_certificate(struct tls_profile *p, const struct policy_tls *sett
     if (p->issuers == NULL)
         return -1;
     p->cert = sk_X509_shift(p->issuers);
-    p->key = pem_parse_key(settings->key, "server_private_key", e);
+    p->key = pem_parse_user_key(settings->key, "server_private_key", e);
     if (p->key == NULL)
         return -1;
     if (!pem_is_pair(p->cert, p->key))

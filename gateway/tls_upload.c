@@ -134,7 +134,7 @@ static enum api_pair_fault read_key(struct str pem, EVP_PKEY **key, struct err *
         return refuse(API_PAIR_KEY_IS_CERT, e, WHERE_KEY " holds a certificate");
     if (holds(pem, STR("BEGIN ENCRYPTED PRIVATE KEY")) || holds(pem, STR("4,ENCRYPTED")))
         return refuse(API_PAIR_KEY_ENCRYPTED, e, WHERE_KEY " is encrypted");
-    *key = pem_parse_key(pem, WHERE_KEY, e);
+    *key = pem_parse_user_key(pem, WHERE_KEY, e);
     if (*key == NULL)
         return API_PAIR_KEY_TYPE;
     if (key_type(*key) == NULL)
@@ -158,6 +158,12 @@ static enum api_pair_fault check_served(STACK_OF(X509) * chain, EVP_PKEY *key, s
 
 /* ---- what the leaf says ---------------------------------------------------------------------- */
 
+/* The text if the store's JSON can have it, without a NUL; else nothing. */
+static struct str storable(struct str text)
+{
+    return utf8_is_valid(text) && str_find_char(text, '\0') == text.n ? text : STR("");
+}
+
 /* Of several values the first. */
 static void set_part(json_t *o, const char *member, const X509_NAME *name, int nid)
 {
@@ -168,7 +174,7 @@ static void set_part(json_t *o, const char *member, const X509_NAME *name, int n
                                          X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
     struct str text = n > 0 ? str_of((const char *)utf8, (size_t)n) : STR("");
 
-    api_set(o, member, utf8_is_valid(text) ? text : STR(""));
+    api_set(o, member, storable(text));
     OPENSSL_free(utf8);
     ERR_clear_error();
 }
@@ -196,8 +202,12 @@ static json_t *texts(const struct tls_texts *from)
 {
     json_t *list = json_array();
 
-    for (size_t i = 0; i < from->count; i++)
-        (void)json_array_append_new(list, json_stringn(from->items[i].p, from->items[i].n));
+    for (size_t i = 0; i < from->count; i++) {
+        struct str text = storable(from->items[i]);
+
+        if (text.n > 0)
+            (void)json_array_append_new(list, json_stringn(text.p, text.n));
+    }
     return list;
 }
 

@@ -183,3 +183,17 @@ EVP_PKEY *pem_parse_key(struct str pem, const char *what, struct err *e)
         (void)err_set(e, E_CERTIFICATE_PEM, "%s holds no private key in PEM form", what);
     return NULL;
 }
+
+EVP_PKEY *pem_parse_user_key(struct str pem, const char *what, struct err *e)
+{
+    EVP_PKEY *key = pem_parse_key(pem, what, e);
+
+    if (key == NULL || i2d_PrivateKey(key, NULL) <= PEM_USER_KEY_MAX_BYTES)
+        return key;
+    (void)err_set(e, E_CERTIFICATE_PEM,
+                  "%s holds a private key that is too large; RSA keys may "
+                  "have 4096 bits",
+                  what);
+    EVP_PKEY_free(key);
+    return NULL;
+}

@@ -3,7 +3,7 @@
  * The text may come from a file, a document or an expression; `what` names it in messages.
  * Thread: any; pure.
  * Limits: PEM_MAX_BYTES of text, PEM_CHAIN_MAX certificates of a chain, PEM_AUTHORITIES_MAX
- *         authorities.
+ *         authorities, PEM_USER_KEY_MAX_BYTES of a user's private key.
  */
 #ifndef POLICY_PEM_H
 #define POLICY_PEM_H
@@ -16,7 +16,12 @@
 #include "base/err.h"
 #include "base/str.h"
 
-enum { PEM_MAX_BYTES = 1024 * 1024, PEM_CHAIN_MAX = 20, PEM_AUTHORITIES_MAX = 200 };
+enum {
+    PEM_MAX_BYTES = 1024 * 1024,
+    PEM_CHAIN_MAX = 20,
+    PEM_AUTHORITIES_MAX = 200,
+    PEM_USER_KEY_MAX_BYTES = 2400, /* in DER: RSA of 4096 bits, and nothing slower */
+};
 
 /*
  * Reads all certificates, in order: at least one, and each signed by the next. Private keys beside
@@ -27,6 +32,9 @@ STACK_OF(X509) * pem_parse_chain(struct str pem, const char *what, struct err *e
 
 /* Reads the first private key; it must not be encrypted. NULL with E_CERTIFICATE_PEM. */
 EVP_PKEY *pem_parse_key(struct str pem, const char *what, struct err *e);
+/* The same for a key that a user of the gateway gives: each handshake signs on a worker's loop, and one
+ * signature of RSA with 16384 bits takes a third of a second. */
+EVP_PKEY *pem_parse_user_key(struct str pem, const char *what, struct err *e);
 
 /*
  * Appends all certificates to `out`, in any order: at least one, and each that of an authority

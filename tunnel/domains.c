@@ -300,13 +300,13 @@ static int refuse_nested(struct str host, struct str base, struct err *e)
                    STR_ARG(host), STR_ARG(base), flat);
 }
 
-/* With auto_reserve, what nobody reserved is free to take; only the wildcard over the whole base
+/* With auto_reserve, what nobody reserved is free to take; only a wildcard over the whole base
  * domain, which would catch everybody's names that are offline, is not. */
 static int check_unreserved(const struct domains *d, struct str host, struct err *e)
 {
     struct str base = str_from(d->base);
 
-    if (d->auto_reserve && !(host_is_wildcard(host) && str_eq(zones_of(host), base)))
+    if (d->auto_reserve && !(host_is_wildcard(host) && host_is_below_or_equal(base, zones_of(host))))
         return 0;
     if (host_is_wildcard(host))
         return err_set(

@@ -27,7 +27,7 @@ enum domains_clash {
 
 /*
  * `base` is the base domain (a normal host, copied). With auto_reserve any name or wildcard may be
- * used that nobody else has reserved (nor a parent of it), but for the wildcard over the whole base.
+ * used that nobody else has reserved (nor a parent of it), but for wildcards over the whole base.
  */
 struct domains *domains_new(struct str base, bool auto_reserve);
 struct domains *domains_copy(const struct domains *d);

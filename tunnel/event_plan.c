@@ -105,6 +105,26 @@ int event_plan_add_destination(struct event_plan *p, const struct event_destinat
     return 0;
 }
 
+static bool has_same_headers(const struct event_destination *a, const struct event_destination *b)
+{
+    if (a->header_count != b->header_count)
+        return false;
+    for (size_t i = 0; i < a->header_count; i++) {
+        if (!str_eq(a->headers[i].name, b->headers[i].name) ||
+            !str_eq(a->headers[i].value, b->headers[i].value))
+            return false;
+    }
+    return true;
+}
+
+bool event_destination_is_same(const struct event_destination *a, const struct event_destination *b)
+{
+    return a->target == b->target && str_eq(a->path, b->path) && str_eq(a->url, b->url) &&
+           a->body == b->body && str_eq(a->members, b->members) &&
+           a->public_only == b->public_only && a->batch_max == b->batch_max &&
+           a->timeout_ms == b->timeout_ms && has_same_headers(a, b);
+}
+
 /* ---- subscriptions --------------------------------------------------------------------- */
 
 static int add_source(struct event_plan *p, struct event_subscription *s,

@@ -44,6 +44,10 @@ struct event_destination {
     uint64_t timeout_ms; /* HTTP: of one request */
 };
 
+/* Do both send the same to the same place? How much waits meanwhile may differ. */
+bool event_destination_is_same(const struct event_destination *a,
+                               const struct event_destination *b);
+
 struct event_source {
     enum event_type type;
     struct str filter; /* an expression (gateway/event_filter.h); empty: all events pass */

@@ -35,8 +35,9 @@ struct names {
 
     /* For all below; held while control is asked, so that changes keep their order. */
     pthread_mutex_t lock;
-    struct name *stored;  /* owned */
-    struct domains *live; /* owned: both sets, the same as control's */
+    struct domains *given; /* owned: those of the operator */
+    struct name *stored;   /* owned */
+    struct domains *live;  /* owned: both sets, the same as control's */
 };
 
 /* A name in its two parts. */
@@ -263,12 +264,19 @@ enum api_name_answer names_reserve(struct names *n, struct str name, struct str 
     return answer;
 }
 
+/* Of one that the operator reserves, for whomever, nothing of ours is live. */
+static bool is_live(const struct names *n, const struct spot *spot, struct str account)
+{
+    struct str host = str_from(spot->host);
+
+    return domains_find_clash(n->live, host, spot->port, account) == DOMAINS_OWN &&
+           domains_find_clash(n->given, host, spot->port, account) != DOMAINS_OWN;
+}
+
 static enum api_name_answer check_release(struct names *n, struct str name, const struct spot *spot,
                                           struct str account, struct err *e)
 {
-    if (domains_find_clash(n->live, str_from(spot->host), spot->port, account) != DOMAINS_OWN)
-        return API_NAME_OK; /* nothing is live of it */
-    if (ask_control(n, on_check_release, name, spot, account, e) == 0)
+    if (!is_live(n, spot, account) || ask_control(n, on_check_release, name, spot, account, e) == 0)
         return API_NAME_OK;
     return e->code == E_ENDPOINT_ONLINE ? API_NAME_USED : API_NAME_FAILED;
 }
@@ -290,11 +298,7 @@ enum api_name_answer names_check_release(struct names *n, struct str name, struc
 static enum api_name_answer release(struct names *n, struct str name, const struct spot *spot,
                                     struct str account, struct err *e)
 {
-    enum domains_clash held =
-        domains_find_clash(n->live, str_from(spot->host), spot->port, account);
-
-    /* Of one that the operator has given to somebody else, nothing is live. */
-    if (held == DOMAINS_OWN) {
+    if (is_live(n, spot, account)) {
         if (ask_control(n, on_release, name, spot, account, e) == -1)
             return e->code == E_ENDPOINT_ONLINE ? API_NAME_USED : API_NAME_FAILED;
         domains_remove(n->live, str_from(spot->host), spot->port);
@@ -396,7 +400,8 @@ struct names *names_new(struct domains *given, struct str tcp_host, struct regis
     (void)pthread_mutex_init(&n->lock, NULL);
     n->tcp_host = str_of(str_dup(tcp_host), tcp_host.n);
     n->fixed = fixed;
-    n->live = given;
+    n->given = given;
+    n->live = domains_copy(given);
     return n;
 }
 
@@ -429,8 +434,10 @@ void names_configure(struct names *n, struct domains *given, uint64_t hold_ms)
     struct err e;
 
     (void)pthread_mutex_lock(&n->lock);
+    domains_free(n->given);
     domains_free(n->live);
-    n->live = given;
+    n->given = given;
+    n->live = domains_copy(given);
     HASH_ITER(hh, n->stored, name, next)
     {
         if (domains_add(n->live, str_from(name->text), str_from(name->account), &e) == -1)
@@ -456,6 +463,7 @@ void names_free(struct names *n)
     {
         forget(n, str_from(name->text));
     }
+    domains_free(n->given);
     domains_free(n->live);
     mem_free((char *)(uintptr_t)n->tcp_host.p);
     (void)pthread_mutex_destroy(&n->lock);

@@ -67,7 +67,7 @@ static void check_certificate(const struct field *certificate, const struct fiel
             (void)field_problem(certificate, E_POLICY_UNPARSABLE, "%s", e.msg);
     }
     if (is_literal(t->key, &text)) {
-        private_key = pem_parse_key(text, "the text", &e);
+        private_key = pem_parse_user_key(text, "the text", &e);
         if (private_key == NULL)
             (void)field_problem(key, E_POLICY_UNPARSABLE, "%s", e.msg);
     }

@@ -73,6 +73,23 @@ def answers(text):
 # ---- domains ----
 
 
+def test_the_gateway_s_own_names_are_nobody_s(scene):
+    """However the configuration writes them."""
+    gateway = scene.start_gateway({"api": {"url": "https://API.Customer.com:8443"}})
+    api = scene.keep(Api(gateway, new_token(gateway)))
+    for name in ("api.customer.com", "example.test"):
+        assert api.call("POST", "/reserved_domains", {"domain": name}).code == "ERR_NGROK_404"
+
+
+def test_an_endpoint_far_below_its_domain(scene, alice):
+    """Each name above it may be reserved; what is found there is told, and no name is too deep."""
+    domain = custom(scene)
+    wide = reserve(alice, f"*.{domain}")
+    deep = alice.create("/endpoints", url=f"https://{'x.' * 100}{domain}", traffic_policy=answers("x"))
+    assert deep["domain"]["id"] == wide["id"]
+    assert alice.call("DELETE", f"/endpoints/{deep['id']}").status == 204
+
+
 def test_a_name_is_its_account_s(scene, alice, bob):
     """At once, with all below it, also against sessions; until it is deleted."""
     domain = custom(scene)

@@ -15,6 +15,8 @@ PRIVATE = {"api": {"private_event_destinations": True},
            "limits": {"event_retry_min_ms": 20, "event_retry_max_ms": 200,
                       "api_requests_per_minute": 0}}
 
+RETIRED_MAX = 32  # of gateway/event_hub.c
+
 
 @pytest.fixture(name="gateway")
 def fixture_gateway(scene):
@@ -140,6 +142,47 @@ def test_update_and_delete_take_effect_at_once(scene, alice, collector):
     delete(alice, f"/event_destinations/{where}")
     visit(scene, tunnel, "/hello")
     stays(lambda: len(second.events) == 1, "no more events come", 0.5)
+
+
+def test_what_others_change_hurries_nobody(scene, collector):
+    """A receiver that fails is asked again when it is time, not whenever somebody changes something."""
+    slow = {"event_retry_min_ms": 60000, "event_retry_max_ms": 60000}
+    gateway = scene.start_gateway({**PRIVATE, "limits": slow})
+    alice = caller(scene, gateway, "--account", "alice")
+    bob = caller(scene, gateway, "--account", "bob")
+    where = destination(alice, collector)
+    subscribe(alice, where, sources=[{"type": "vault_created.v0"}])
+    collector.answers = [500]
+    alice.create("/vaults", name="v")
+    wait_until(lambda: collector.requests == 1, "the event to come")
+    for _ in range(5):
+        destination(bob, collector)
+    stays(lambda: collector.requests == 1, "nothing is sent again", 0.5)
+    elsewhere = {"debug": {"callback_url": collector.url + "?again"}}
+    answer = alice.call("PATCH", f"/event_destinations/{where}", {"target": elsewhere})
+    assert answer.status == 200
+    collector.wait(1)
+
+
+def test_destinations_that_are_gone_do_not_pile_up(scene, gateway, alice, collector):
+    """What waits for them is kept for a while, but not for any number of them."""
+    collector.answers = [500] * 100000
+    subscription = subscribe(alice, sources=[{"type": "vault_created.v0"}])
+    path = f"/event_subscriptions/{subscription}"
+    for i in range(RETIRED_MAX + 10):
+        where = destination(alice, collector)
+        assert alice.call("PATCH", path, {"destination_ids": [where]}).status == 200
+        alice.create("/vaults", name=f"v{i}")
+        assert alice.call("PATCH", path, {"destination_ids": []}).status == 200
+        delete(alice, f"/event_destinations/{where}")
+    wait_until(lambda: count_queues(gateway) == RETIRED_MAX, "the oldest to go")
+    collector.answers = []
+    wait_until(lambda: count_queues(gateway) == 0, "the others to be delivered")
+
+
+def count_queues(gateway):
+    lines = gateway.admin("/metrics").splitlines()
+    return sum(line.startswith("sallyport_event_queue_depth{") for line in lines)
 
 
 def test_a_restart_brings_them_back(scene, gateway, alice, collector):

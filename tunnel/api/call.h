@@ -102,6 +102,9 @@ int api_range_stored(struct api_call *c, const struct api_resource *r, struct st
 /* The same as api_find_any() by one of its unique keys. */
 int api_find_by_key(struct api_call *c, const struct api_resource *r, struct str key,
                     json_t **object);
+/* The same of what is only shown: the commit does not mind if it has changed. */
+int api_peek_by_key(struct api_call *c, const struct api_resource *r, struct str key,
+                    json_t **object);
 /*
  * The ids of all objects that have a key below "<field>/<scope>/", as an array; at most `max`.
  * Returns 0, or -1 with the error set.

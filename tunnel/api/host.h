@@ -103,7 +103,7 @@ enum api_name_answer {
     API_NAME_OWN,    /* the account has it already */
     API_NAME_OTHER,  /* it is of another account */
     API_NAME_COVERS, /* it is a wildcard over a name of another account */
-    API_NAME_ONLINE, /* another account has an endpoint there */
+    API_NAME_ONLINE, /* another account has an endpoint there, or had one a moment ago */
     API_NAME_USED,   /* a cloud endpoint of the account is there */
     API_NAME_FAILED, /* the error says why */
 };
@@ -122,7 +122,7 @@ enum api_pair_fault {
     API_PAIR_ORDER,       /* one is not signed by the next */
     API_PAIR_TOO_LONG,    /* the chain is too long */
     API_PAIR_KEY_ENCRYPTED,
-    API_PAIR_KEY_TYPE, /* also: too weak to be served */
+    API_PAIR_KEY_TYPE, /* also: too weak to be served, or too large */
     API_PAIR_KEY_IS_CERT,
     API_PAIR_OTHER_KEY,
 };

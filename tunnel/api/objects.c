@@ -120,8 +120,8 @@ int api_find(struct api_call *c, const struct api_resource *r, struct str id, js
     return rc;
 }
 
-int api_find_by_key(struct api_call *c, const struct api_resource *r, struct str key,
-                    json_t **object)
+static int find_by_key(struct api_call *c, const struct api_resource *r, struct str key,
+                       bool expect, json_t **object)
 {
     struct store_entries found;
     struct err e = { 0 };
@@ -131,12 +131,24 @@ int api_find_by_key(struct api_call *c, const struct api_resource *r, struct str
     *object = NULL;
     if (rc == -1)
         return api_fail_store(c, &e);
-    if (c->txn != NULL)
+    if (expect && c->txn != NULL)
         store_txn_expect(c->txn, at, rc == 1 ? found.list[0].modified : 0);
     if (rc == 1)
-        rc = load(c, r, str_of(found.list[0].value, found.list[0].value_bytes), true, object);
+        rc = load(c, r, str_of(found.list[0].value, found.list[0].value_bytes), expect, object);
     store_entries_fini(&found);
     return rc;
+}
+
+int api_find_by_key(struct api_call *c, const struct api_resource *r, struct str key,
+                    json_t **object)
+{
+    return find_by_key(c, r, key, true, object);
+}
+
+int api_peek_by_key(struct api_call *c, const struct api_resource *r, struct str key,
+                    json_t **object)
+{
+    return find_by_key(c, r, key, false, object);
 }
 
 int api_find_ids(struct api_call *c, const struct api_resource *r, struct str key_prefix,

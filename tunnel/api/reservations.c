@@ -18,7 +18,7 @@ static int find_one(struct api_call *c, const struct api_resource *r, const char
     int rc;
 
     api_reservation_key(&key, field, name);
-    rc = api_find_by_key(c, r, str_from(key.text), &object);
+    rc = api_peek_by_key(c, r, str_from(key.text), &object);
     if (rc == 1 && str_eq(api_get(object, "account"), str_from(account)))
         *id = arena_str(&c->arena, api_get(object, "id"));
     if (rc == 1)

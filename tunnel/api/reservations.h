@@ -11,6 +11,7 @@ struct url;
 
 /*
  * What the account has reserved that covers this address: the name itself, or the closest wildcard over it.
+ * For answers: a commit demands nothing of it, as a name may have more above it than a transaction takes.
  * Returns 0 with its id in the arena, empty when there is none; or -1 with the error set.
  */
 int api_find_reservation(struct api_call *c, const struct url *url, const char *account,

@@ -103,10 +103,12 @@ static enum api_code syntax_code(enum err_code code)
     return API_FIELD_VALUE;
 }
 
-/* Is it a name that somebody may have? */
+/* Is it a name that somebody may have? All below a name is its holder's, so none may be above the base
+ * domain. */
 static int check_place(struct api_call *c, struct str domain)
 {
     const struct api_host *host = api_call_host(c);
+    struct str base = host_suffixes_base(host->suffixes);
     struct str zone = host_is_wildcard(domain) ? str_skip(domain, 2) : domain;
 
     if (str_find_char(domain, '.') == domain.n)
@@ -119,9 +121,12 @@ static int check_place(struct api_call *c, struct str domain)
         return api_fail(c, API_DOMAIN_SUFFIX,
                         "The name %.*s is not below a suffix that can be reached publicly.",
                         STR_ARG(domain));
-    if (host_is_wildcard(domain) && (str_eq(zone, host_suffixes_base(host->suffixes)) ||
-                                     host_is_foreign_suffix(host->suffixes, zone)))
+    if (host_is_wildcard(domain) &&
+        (host_is_below_or_equal(base, zone) || host_is_foreign_suffix(host->suffixes, zone)))
         return api_fail(c, API_DOMAIN_WILDCARD, "Nobody can have the wildcard %.*s.",
+                        STR_ARG(domain));
+    if (host_is_below(base, domain))
+        return api_fail(c, API_DOMAIN_OWN_HOST, "The base domain is below the name %.*s.",
                         STR_ARG(domain));
     return 0;
 }

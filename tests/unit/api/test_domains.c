@@ -201,6 +201,8 @@ static void domains_names_table(void **state)
         { "{\"domain\":\"co.uk\"}", "ERR_NGROK_411", "" },
         { "{\"domain\":\"*.co.uk\"}", "ERR_NGROK_416", "" },
         { "{\"domain\":\"*.gw.example.com\"}", "ERR_NGROK_416", "" },
+        { "{\"domain\":\"*.example.com\"}", "ERR_NGROK_416", "" },
+        { "{\"domain\":\"example.com\"}", "ERR_NGROK_404", "" },
         { "{\"domain\":\"a.gw.example.com\"}", "ERR_NGROK_413", "" },
         { "{\"domain\":\"xn--0.com\"}", "ERR_NGROK_429", "" },
         { "{\"domain\":\"a_b.com\"}", "ERR_NGROK_438", "" },

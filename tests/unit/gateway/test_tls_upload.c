@@ -8,10 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <openssl/x509v3.h>
 
 #include "gateway/tls_attached.h"
 #include "gateway/tls_certs.h"
@@ -28,6 +31,7 @@ static char other_cert_pem[PEM_BYTES];
 static char other_key_pem[PEM_BYTES];
 static char locked_key_pem[PEM_BYTES];
 static char odd_key_pem[PEM_BYTES];
+static char large_key_pem[PEM_BYTES];
 
 static void take_text(BIO *bio, char out[PEM_BYTES])
 {
@@ -49,6 +53,26 @@ static void write_key(EVP_PKEY *key, const char *password, char out[PEM_BYTES])
     take_text(bio, out);
 }
 
+/* Names with a NUL in them, which no JSON that is stored can have. */
+static void add_odd_names(X509 *cert, EVP_PKEY *key)
+{
+    GENERAL_NAMES *names = sk_GENERAL_NAME_new_null();
+    GENERAL_NAME *name = GENERAL_NAME_new();
+    ASN1_IA5STRING *text = ASN1_IA5STRING_new();
+
+    assert_int_equal(ASN1_STRING_set(text, "a\0b", 3), 1);
+    GENERAL_NAME_set0_value(name, GEN_DNS, text);
+    assert_int_not_equal(sk_GENERAL_NAME_push(names, name), 0);
+    assert_int_equal(X509_add1_ext_i2d(cert, NID_subject_alt_name, names, 0, X509V3_ADD_REPLACE),
+                     1);
+    GENERAL_NAMES_free(names);
+    assert_int_equal(X509_NAME_add_entry_by_NID(X509_get_subject_name(cert), NID_localityName,
+                                                MBSTRING_ASC, (const unsigned char *)"a\0b", 3, -1,
+                                                0),
+                     1);
+    assert_int_not_equal(X509_sign(cert, key, EVP_sha256()), 0);
+}
+
 static void make_pair(char cert_out[PEM_BYTES], char key_out[PEM_BYTES])
 {
     BIO *bio = BIO_new(BIO_s_mem());
@@ -56,6 +80,8 @@ static void make_pair(char cert_out[PEM_BYTES], char key_out[PEM_BYTES])
     X509 *cert;
 
     self_signed_new(&key, &cert);
+    if (cert_out == other_cert_pem)
+        add_odd_names(cert, key);
     assert_int_equal(PEM_write_bio_X509(bio, cert), 1);
     take_text(bio, cert_out);
     write_key(key, NULL, key_out);
@@ -65,8 +91,23 @@ static void make_pair(char cert_out[PEM_BYTES], char key_out[PEM_BYTES])
     EVP_PKEY_free(key);
 }
 
+/* Of several primes, which are found sooner. */
+static EVP_PKEY *make_large_key(void)
+{
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    EVP_PKEY *key = NULL;
+
+    assert_int_equal(EVP_PKEY_keygen_init(ctx), 1);
+    assert_int_equal(EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, 5120), 1);
+    assert_int_equal(EVP_PKEY_CTX_set_rsa_keygen_primes(ctx, 4), 1);
+    assert_int_equal(EVP_PKEY_generate(ctx, &key), 1);
+    EVP_PKEY_CTX_free(ctx);
+    return key;
+}
+
 static int set_up(void **state)
 {
+    EVP_PKEY *large = make_large_key();
     EVP_PKEY *odd = EVP_PKEY_Q_keygen(NULL, NULL, "ED448");
 
     (void)state;
@@ -74,6 +115,8 @@ static int set_up(void **state)
     make_pair(other_cert_pem, other_key_pem);
     write_key(odd, NULL, odd_key_pem);
     EVP_PKEY_free(odd);
+    write_key(large, NULL, large_key_pem);
+    EVP_PKEY_free(large);
     return 0;
 }
 
@@ -111,6 +154,7 @@ static void read_faults(void **state)
         { cert_pem, locked_key_pem, API_PAIR_KEY_ENCRYPTED },
         { cert_pem, "hello", API_PAIR_KEY_TYPE },
         { cert_pem, odd_key_pem, API_PAIR_KEY_TYPE },
+        { cert_pem, large_key_pem, API_PAIR_KEY_TYPE },
         { cert_pem, cert_pem, API_PAIR_KEY_IS_CERT },
         { cert_pem, other_key_pem, API_PAIR_OTHER_KEY },
     };
@@ -162,6 +206,22 @@ static void read_tells_what_the_leaf_says(void **state)
     json_decref(o);
 }
 
+static void read_tells_nothing_that_could_not_be_stored(void **state)
+{
+    enum api_pair_fault fault;
+    json_t *o = read_pair(other_cert_pem, other_key_pem, &fault);
+    char *text = json_dumps(o, JSON_COMPACT);
+    json_t *again = json_loads(text, 0, NULL);
+
+    (void)state;
+    assert_int_equal(fault, API_PAIR_FINE);
+    assert_non_null(again);
+    assert_string_equal(text_of(again, "subject_locality"), "");
+    json_decref(again);
+    free(text);
+    json_decref(o);
+}
+
 static void attached_find_prefers_the_closest_domain(void **state)
 {
     static const struct {
@@ -188,6 +248,10 @@ static void attached_find_prefers_the_closest_domain(void **state)
             0);
         assert_true(tls_attached_attach(a, str_from(domains[i]), str_from(domains[i])));
     }
+    assert_true(tls_attached_is(a, STR("a.com"), STR("a.com")));
+    assert_false(tls_attached_is(a, STR("a.com"), STR("*.a.com")));
+    assert_false(tls_attached_is(a, STR("a.com"), STR("")));
+    assert_true(tls_attached_is(a, STR("b.a.com"), STR("")));
     assert_false(tls_attached_attach(a, STR("a.com"), STR("a.com")));
     assert_false(tls_attached_attach(a, STR("z.com"), STR("nope")));
     assert_int_equal(tls_attached_add(a, STR("bad"), STR("x"), STR("y"), &e), -1);
@@ -206,6 +270,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(read_faults),
         cmocka_unit_test(read_tells_what_the_leaf_says),
+        cmocka_unit_test(read_tells_nothing_that_could_not_be_stored),
         cmocka_unit_test(attached_find_prefers_the_closest_domain),
     };
 

@@ -167,6 +167,22 @@ static void domains_check_with_auto_reserve_table(void **state)
     check_all(true);
 }
 
+static void domains_check_no_wildcard_over_the_base(void **state)
+{
+    static const char *const names[] = { "*.gw.free.test", "*.free.test", "*.test" };
+    struct domains *d = domains_new(STR("gw.free.test"), true);
+    struct err e;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(names); i++) {
+        struct url url = make_url(names[i], SCHEME_HTTPS, 443);
+
+        assert_int_equal(domains_check(d, &url, STR("a"), &e), -1);
+        assert_int_equal(e.code, E_WILDCARD_NOT_RESERVED);
+    }
+    domains_free(d);
+}
+
 static void domains_check_internal_name_needs_no_reservation(void **state)
 {
     struct domains *d = make_domains(false);
@@ -344,6 +360,7 @@ int main(void)
         cmocka_unit_test(domains_add_table),
         cmocka_unit_test(domains_check_without_auto_reserve_table),
         cmocka_unit_test(domains_check_with_auto_reserve_table),
+        cmocka_unit_test(domains_check_no_wildcard_over_the_base),
         cmocka_unit_test(domains_check_internal_name_needs_no_reservation),
         cmocka_unit_test(domains_check_nested_name_is_told_a_legal_flat_one),
         cmocka_unit_test(domains_agree_with_a_walk_over_all),

@@ -260,6 +260,17 @@ static void configure_keeps_what_the_api_reserved(void **state)
     assert_int_equal(claim("mine.com", "dave"), E_OK);
 }
 
+static void release_leaves_what_the_operator_reserves(void **state)
+{
+    (void)state;
+    assert_int_equal(reserve("mine.com", "alice"), API_NAME_OK);
+    names_configure(names, given("mine.com", "alice"), HOLD_MS);
+    assert_int_equal(release("mine.com", "alice"), API_NAME_OK);
+    assert_int_equal(claim("mine.com", "bob"), E_HOST_TAKEN);
+    names_configure(names, given("other.com", "bob"), HOLD_MS);
+    assert_int_equal(claim("mine.com", "bob"), E_OK);
+}
+
 static void pick_port_gives_what_nobody_has(void **state)
 {
     (void)state;
@@ -291,6 +302,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(release_of_a_used_name_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(check_release_changes_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(configure_keeps_what_the_api_reserved, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(release_leaves_what_the_operator_reserves, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(pick_port_gives_what_nobody_has, set_up, tear_down),
         cmocka_unit_test_setup_teardown(stop_ends_waiting, set_up, tear_down),
     };
