@@ -141,7 +141,8 @@ static struct str url_raw(struct event *ev, const struct http_request *r)
 static void add_whole(const struct exchange *x, const struct http_request *request,
                       struct event *ev)
 {
-    uint64_t start_ms = ev->wall_ms - ev->duration_us / 1000;
+    /* Rounded down, so that it is not behind what came after it. */
+    uint64_t start_ms = ev->wall_ms - (ev->duration_us + 999) / 1000;
 
     if (ev->server_name.n == 0)
         ev->server_name = ev->url_host;
