@@ -306,7 +306,8 @@ static int check_unreserved(const struct domains *d, struct str host, struct err
 {
     struct str base = str_from(d->base);
 
-    if (d->auto_reserve && !(host_is_wildcard(host) && host_is_below_or_equal(base, zones_of(host))))
+    if (d->auto_reserve &&
+        !(host_is_wildcard(host) && host_is_below_or_equal(base, zones_of(host))))
         return 0;
     if (host_is_wildcard(host))
         return err_set(
