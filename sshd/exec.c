@@ -1,20 +1,12 @@
-/*
- * Endpoints are claimed one after the other, in the order of the forwards: the second scheme of a
- * forward without a name needs the random name that the first one got, and random names of one key
- * are handed out in order, so that a reconnecting session finds each forward at its old name.
- */
 #include "sshd/exec.h"
 
 #include <assert.h>
-#include <stdio.h>
-#include <string.h>
 
 #include <utlist.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/shared_text.h"
 #include "policy/policy.h"
 #include "sshd/exec_address.h"
 #include "sshd/exec_api.h"
@@ -26,18 +18,7 @@
 #include "sshd/terminal.h"
 #include "tunnel/control.h"
 
-enum {
-    EXEC_PROBLEMS_PER_SECOND = 5, /* a visitor can cause one with each request */
-    EXEC_REFUSED_PER_SECOND = 32, /* lines in the log, of one session */
-    EXEC_SHOWN_BYTES = 200,       /* of an address that was refused */
-};
-
-/* A claim under way; the session may be gone when it is answered. */
-struct claim {
-    struct sshd *front; /* counted */
-    uint64_t session;   /* serial */
-    uint32_t slot;      /* number, see forward_slot_number() */
-};
+enum { EXEC_PROBLEMS_PER_SECOND = 5 }; /* a visitor can cause one with each request */
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
@@ -153,75 +134,7 @@ void exec_quit(struct exec *x)
     exec_end(x, x->api != NULL ? 1 : 0);
 }
 
-/* ---- what is refused -------------------------------------------------------------------------- */
-
-/* An endpoint that the forward was to have is not to be: its user hears why, and the log has it as an
- * attempt. `url` may be empty: then the forward does not tell. */
-static void forward_refused(struct exec *x, const struct forward *f, struct str url,
-                            const struct err *e)
-{
-    struct session *s = x->session;
-    char text[SESSION_TEXT_BYTES];
-    uint64_t suppressed;
-
-    exec_refused(x, e);
-    session_error_text(e, text);
-    if (log_limit_pass(&s->forward_log, EXEC_REFUSED_PER_SECOND, clock_mono_ms(), &suppressed))
-        log_info("ssh.forward_refused", LS("session", s->id), LS("account", s->auth.key->account),
-                 LADDR("client", &s->client),
-                 LSTR("host", str_slice(str_from(f->host), 0, EXEC_SHOWN_BYTES)),
-                 LU("port", f->asked_port), LSTR("url", str_slice(url, 0, EXEC_SHOWN_BYTES)),
-                 LS("reason", text), LU("suppressed", suppressed));
-}
-
-static void url_refused(struct exec *x, const struct forward *f, const struct url *url,
-                        const struct err *e)
-{
-    char text[URL_TEXT_BYTES];
-
-    forward_refused(x, f, str_from(url_format(url, 80, 443, text)), e);
-}
-
-/* ---- making endpoints ------------------------------------------------------------------------ */
-
-static bool shows_requests(const struct exec *x)
-{
-    if (x->terminal == NULL)
-        return false;
-    switch (x->command.log) {
-    case COMMAND_LOG_DEFAULT:
-        return x->terminal->pty;
-    case COMMAND_LOG_STDOUT:
-    case COMMAND_LOG_STDERR:
-        return true;
-    case COMMAND_LOG_OFF:
-        return false;
-    }
-    return false;
-}
-
-static char *text_or_empty(const char *text)
-{
-    return mem_strdup(text != NULL ? text : "");
-}
-
-static void replace(char **field, char *text)
-{
-    mem_free(*field);
-    *field = text;
-}
-
-static char *endpoint_name(const struct exec *x, const struct forward *f)
-{
-    char name[64];
-
-    if (x->command.name != NULL)
-        return mem_strdup(x->command.name);
-    if (f->index == 0)
-        return mem_strdup("command_line");
-    (void)snprintf(name, sizeof(name), "command_line-%zu", f->index + 1);
-    return mem_strdup(name);
-}
+/* ---- adopting forwards ------------------------------------------------------------------------ */
 
 struct exec_policy_source exec_policy_source_of(const struct exec *x)
 {
@@ -230,59 +143,13 @@ struct exec_policy_source exec_policy_source_of(const struct exec *x)
                                         .command = &x->command };
 }
 
-/* NULL when its policy cannot be made; the user was told. */
-static struct endpoint *make_endpoint(struct exec *x, struct forward *f, size_t slot,
-                                      const struct url *url)
-{
-    struct session *s = x->session;
-    const struct exec_policy_source source = exec_policy_source_of(x);
-    struct counted *policy;
-    struct endpoint *ep;
-    char hint[URL_TEXT_BYTES] = "";
-    struct err e;
-
-    if (exec_policy_compile(&x->policy, &source, url, &policy, &e) == -1) {
-        url_refused(x, f, url, &e);
-        return NULL;
-    }
-    ep = endpoint_new();
-    if (x->command.has_upstream)
-        (void)upstream_hint_format(&x->command.upstream, hint);
-    id_new("ep", clock_wall_ms(), ep->id);
-    ep->url = *url;
-    replace(&ep->account, mem_strdup(s->auth.key->account));
-    replace(&ep->name, endpoint_name(x, f));
-    replace(&ep->description, text_or_empty(x->command.description));
-    replace(&ep->metadata, text_or_empty(x->command.metadata));
-    replace(&ep->upstream_url, mem_strdup(hint));
-    exec_upstream_fill(&x->upstream, &x->command, &ep->upstream);
-    ep->policy = policy;
-    ep->policy_text = x->policy.text;
-    shared_text_ref(ep->policy_text);
-    ep->rules = policy_digest(policy);
-    ep->connect_rules = policy_phase_digest(policy, POLICY_ON_TCP_CONNECT);
-    ep->pooling = x->command.pooling;
-    ep->wants_events = shows_requests(x);
-    ep->created_wall_ms = clock_wall_ms();
-    memcpy(ep->session_id, s->id, sizeof(ep->session_id));
-    memcpy(ep->key, s->auth.key_hex, sizeof(ep->key));
-    ep->agent = (struct agent){
-        .ops = &agent_ops,
-        .worker = s->front->worker,
-        .ctx = s->front,
-        .session = s->serial,
-        .forward = forward_slot_number(f, slot),
-    };
-    return ep;
-}
-
 static void add_slot(struct exec *x, struct forward *f, const struct url *url)
 {
     size_t slot = f->slot_count;
     struct endpoint *ep;
 
     assert(slot < FORWARD_SLOTS);
-    ep = make_endpoint(x, f, slot, url);
+    ep = exec_make_endpoint(x, f, slot, url);
     if (ep == NULL)
         return;
     f->slot_count++;
@@ -320,156 +187,13 @@ static void adopt(struct exec *x, struct forward *f)
         x->state = EXEC_CLAIMS;
     ev_timer_stop(worker_loop(x->session->front->worker), &x->wait);
     if (exec_address(c, f, x->session->front->shared->suffixes, &url, &e) == -1) {
-        forward_refused(x, f, f->index < c->url_count ? c->urls[f->index] : STR_NONE, &e);
+        exec_forward_refused(x, f, f->index < c->url_count ? c->urls[f->index] : STR_NONE, &e);
         return;
     }
     if (c->schemes[SCHEME_HTTP] || c->schemes[SCHEME_HTTPS])
         add_schemes(x, f, &url);
     else
         add_slot(x, f, &url);
-}
-
-/* ---- claims ---------------------------------------------------------------------------------- */
-
-static size_t count_slots(const struct exec *x, enum slot_state state)
-{
-    const struct forward *f;
-    size_t n = 0;
-
-    DL_FOREACH(x->session->forwards.list, f)
-    {
-        for (size_t i = 0; f->exec == x && i < f->slot_count; i++)
-            n += f->slots[i].state == state;
-    }
-    return n;
-}
-
-static void announce_slot(struct exec *x, const struct slot *slot)
-{
-    const struct sshd_settings *settings = &x->session->front->settings;
-    char text[URL_TEXT_BYTES];
-
-    if (slot->state == SLOT_ONLINE && x->terminal != NULL)
-        terminal_line(x->terminal, SESSION_STDOUT, "%s",
-                      url_format(&slot->ep->url, settings->http_port, settings->https_port, text));
-}
-
-/* All claims are answered: shows what is new. */
-static void announce(struct exec *x)
-{
-    struct forward *f;
-
-    DL_FOREACH(x->session->forwards.list, f)
-    {
-        for (size_t i = 0; f->exec == x && !f->announced && i < f->slot_count; i++)
-            announce_slot(x, &f->slots[i]);
-        if (f->exec == x)
-            f->announced = true;
-    }
-    if (x->state != EXEC_CLAIMS)
-        return;
-    x->state = EXEC_RUNS;
-    if (count_slots(x, SLOT_ONLINE) == 0)
-        exec_end(x, 1);
-}
-
-static struct forward *next_waiting(const struct exec *x, size_t *slot)
-{
-    struct forward *f;
-
-    DL_FOREACH(x->session->forwards.list, f)
-    {
-        for (size_t i = 0; f->exec == x && !f->cancelled && i < f->slot_count; i++) {
-            *slot = i;
-            if (f->slots[i].state == SLOT_WAITING)
-                return f;
-        }
-    }
-    return NULL;
-}
-
-static void on_claimed(void *arg, struct endpoint *ep, const struct err *e);
-
-static void claim_slot(struct exec *x, struct forward *f, size_t i)
-{
-    struct session *s = x->session;
-    struct slot *slot = &f->slots[i];
-    struct claim *cl = mem_zalloc(sizeof(*cl));
-
-    /* Both schemes of one forward have one name, also when it is a random one. */
-    if (i > 0 && slot->ep->url.host[0] == '\0' && f->slots[0].state == SLOT_ONLINE)
-        memcpy(slot->ep->url.host, f->slots[0].ep->url.host, sizeof(slot->ep->url.host));
-    slot->state = SLOT_CLAIMING;
-    x->claiming = true;
-    cl->front = s->front;
-    sshd_ref(s->front);
-    s->front->claims++;
-    cl->session = s->serial;
-    cl->slot = forward_slot_number(f, i);
-    endpoint_ref(slot->ep); /* the claim's, until it is answered */
-    control_claim(s->front->shared->control, s->front->worker, slot->ep, &s->auth.key->acl,
-                  on_claimed, cl);
-}
-
-static void exec_step(struct exec *x)
-{
-    struct forward *f;
-    size_t slot;
-
-    if (x->claiming || x->state == EXEC_DONE || x->state == EXEC_WAITS || x->state == EXEC_READS)
-        return;
-    f = next_waiting(x, &slot);
-    if (f != NULL)
-        claim_slot(x, f, slot);
-    else
-        announce(x);
-}
-
-static void slot_gone(struct slot *slot, enum slot_state state)
-{
-    slot->state = state;
-    endpoint_unref(slot->ep);
-    slot->ep = NULL;
-}
-
-/* The answer of the control thread. */
-static void claim_answered(const struct claim *cl, struct endpoint *ep, const struct err *e)
-{
-    struct session *s = sshd_find(cl->front, cl->session);
-    struct forward *f = NULL;
-    size_t i = 0;
-
-    if (s != NULL)
-        f = forwards_find_slot(&s->forwards, cl->slot, &i);
-    if (f == NULL || f->slots[i].ep != ep || f->slots[i].state != SLOT_CLAIMING) {
-        /* Nobody waits any more: the forward was cancelled, or the session ended. */
-        if (e->code == E_OK)
-            control_release(cl->front->shared->control, ep,
-                            s != NULL && f == NULL ? REGISTRY_LET_GO : REGISTRY_HOLD);
-        return;
-    }
-    f->exec->claiming = false;
-    if (e->code == E_OK) {
-        f->slots[i].state = SLOT_ONLINE;
-    } else {
-        url_refused(f->exec, f, &ep->url, e);
-        slot_gone(&f->slots[i], SLOT_FAILED);
-    }
-    exec_step(f->exec);
-    session_wake(s);
-}
-
-static void on_claimed(void *arg, struct endpoint *ep, const struct err *e)
-{
-    struct claim *cl = arg;
-    struct sshd *front = cl->front;
-
-    claim_answered(cl, ep, e);
-    endpoint_unref(ep);
-    mem_free(cl);
-    front->claims--;
-    sshd_check_closed(front);
-    sshd_unref(front);
 }
 
 /* ---- the command ------------------------------------------------------------------------------ */
@@ -519,7 +243,7 @@ static void adopt_all(struct exec *x)
         if (f->exec == NULL && !f->cancelled)
             adopt(x, f);
     }
-    exec_step(x);
+    exec_claim_next(x);
 }
 
 /* A command of another terminal runs already: shows what it serves. */
@@ -530,7 +254,7 @@ static void show_status(struct exec *x, struct exec *other)
     DL_FOREACH(x->session->forwards.list, f)
     {
         for (size_t i = 0; f->exec == other && i < f->slot_count; i++)
-            announce_slot(x, &f->slots[i]);
+            exec_announce_slot(x, &f->slots[i]);
     }
     exec_end(x, 0);
 }
@@ -544,7 +268,7 @@ void exec_open_forwards(struct exec *x)
     terminal_line(x->terminal, SESSION_STDERR, "Account %s", s->auth.key->account);
     if (has_unassigned(s))
         adopt_all(x);
-    else if (other != NULL && count_slots(other, SLOT_ONLINE) > 0)
+    else if (other != NULL && exec_count_slots(other, SLOT_ONLINE) > 0)
         show_status(x, other);
     else
         exec_start_wait(x, s->front->settings.command_wait_ms);
@@ -700,11 +424,27 @@ void execs_settle(struct session *s)
 
 /* ---- what the gateway tells -------------------------------------------------------------------- */
 
+bool exec_shows_requests(const struct exec *x)
+{
+    if (x->terminal == NULL)
+        return false;
+    switch (x->command.log) {
+    case COMMAND_LOG_DEFAULT:
+        return x->terminal->pty;
+    case COMMAND_LOG_STDOUT:
+    case COMMAND_LOG_STDERR:
+        return true;
+    case COMMAND_LOG_OFF:
+        return false;
+    }
+    return false;
+}
+
 void exec_show_event(struct exec *x, const struct event *ev)
 {
     struct buf line;
 
-    if (!shows_requests(x) || x->state == EXEC_DONE ||
+    if (!exec_shows_requests(x) || x->state == EXEC_DONE ||
         (unsigned)request_line_level(ev) < x->command.log_level)
         return;
     buf_init(&line, REQUEST_LINE_MAX_BYTES);
@@ -730,8 +470,8 @@ void exec_show_problem(struct exec *x, const char *problem)
 
 static bool has_endpoints(const struct exec *x)
 {
-    return count_slots(x, SLOT_ONLINE) + count_slots(x, SLOT_CLAIMING) +
-               count_slots(x, SLOT_WAITING) >
+    return exec_count_slots(x, SLOT_ONLINE) + exec_count_slots(x, SLOT_CLAIMING) +
+               exec_count_slots(x, SLOT_WAITING) >
            0;
 }
 
@@ -747,7 +487,7 @@ void exec_show_notice(struct exec *x, struct slot *slot, enum agent_notice what)
             return;
         (void)err_set(&e, E_ENDPOINT_ONLINE, "taken over by a newer session: %s",
                       url_format(&slot->ep->url, settings->http_port, settings->https_port, text));
-        slot_gone(slot, SLOT_LOST);
+        exec_slot_gone(slot, SLOT_LOST);
         exec_refused(x, &e);
         if (!has_endpoints(x))
             exec_end(x, 1);

@@ -1,6 +1,6 @@
 /*
- * exec_int: a command that runs, as its life and endpoints (exec.c) and the reading of its input
- * (exec_input.c) know it. For exec.c and exec_input.c only.
+ * exec_int: a command that runs, as its life (exec.c), its input (exec_input.c), its endpoints
+ * (exec_endpoint.c) and their claims (exec_claims.c) know it. For those files only.
  * Thread: its worker's.
  */
 #ifndef SSHD_EXEC_INT_H
@@ -19,6 +19,7 @@
 #include "sshd/exec.h"
 #include "sshd/exec_policy.h"
 #include "sshd/exec_upstream.h"
+#include "sshd/forward.h"
 
 struct document;
 struct exec_api;
@@ -59,8 +60,33 @@ void exec_refused(struct exec *x, const struct err *e);
 void exec_start_wait(struct exec *x, uint64_t ms);
 /* For whom and of what its policies are made; borrows. */
 struct exec_policy_source exec_policy_source_of(const struct exec *x);
+/* True if its user wants lines of requests. */
+bool exec_shows_requests(const struct exec *x);
 /* All is known that its endpoints need: takes the forwards, or waits for one. */
 void exec_open_forwards(struct exec *x);
+
+/* ---- exec_endpoint.c ---- */
+
+/* What the forward becomes at this address; NULL when its policy cannot be made, and the user was told. */
+struct endpoint *exec_make_endpoint(struct exec *x, struct forward *f, size_t slot,
+                                    const struct url *url);
+/* An endpoint that the forward was to have is not to be: its user hears why, and the log has it as an
+ * attempt. `url` may be empty: then the forward does not tell. */
+void exec_forward_refused(struct exec *x, const struct forward *f, struct str url,
+                          const struct err *e);
+/* The same, with the address. */
+void exec_url_refused(struct exec *x, const struct forward *f, const struct url *url,
+                      const struct err *e);
+
+/* ---- exec_claims.c ---- */
+
+/* Claims the next endpoint that waits, unless a claim is under way; shows all when there is none. */
+void exec_claim_next(struct exec *x);
+size_t exec_count_slots(const struct exec *x, enum slot_state state);
+/* Shows its URL, if it is online. */
+void exec_announce_slot(struct exec *x, const struct slot *slot);
+/* Its endpoint is not its own any more. */
+void exec_slot_gone(struct slot *slot, enum slot_state state);
 
 /* ---- exec_input.c ---- */
 
