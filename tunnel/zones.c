@@ -124,6 +124,7 @@ static void zone_drop_if_unused(struct zones *zs, struct zone *z)
 {
     if (z->exact != NULL || z->wildcard != NULL || z->below > 0)
         return;
+    assert(zs->zones != NULL);
     HASH_DEL(zs->zones, z);
     mem_free(z);
 }
@@ -138,9 +139,12 @@ static struct owner **place_of(struct zone *z, struct str name)
 
 static struct share *share_find(const struct zones *zs, const struct zone *z, const struct owner *o)
 {
-    const struct share_key key = { .zone = z, .owner = o };
+    struct share_key key;
     struct share *found;
 
+    memset(&key, 0, sizeof(key)); /* its bytes are hashed */
+    key.zone = z;
+    key.owner = o;
     HASH_FIND(hh, zs->shares, &key, sizeof(key), found);
     return found;
 }
@@ -163,7 +167,7 @@ static void share_leave(struct zones *zs, struct zone *z, const struct owner *o)
 {
     struct share *s = share_find(zs, z, o);
 
-    assert(s != NULL && z->below > 0);
+    assert(s != NULL && zs->shares != NULL && z->below > 0);
     z->below--;
     if (--s->names > 0)
         return;
@@ -197,6 +201,7 @@ void zones_leave(struct zones *zs, struct str name)
     zone_drop_if_unused(zs, z);
     for (struct str s = zones_above(zone); s.n > 0; s = zones_above(s)) {
         z = zone_find(zs, s);
+        assert(z != NULL); /* it is above a name */
         share_leave(zs, z, o);
         zone_drop_if_unused(zs, z);
     }
