@@ -178,7 +178,7 @@ static void feed(struct h2_stream *s)
         exchange_on_request_data(s->exchange, piece);
         buf_consume(&s->held, piece.n);
         give_back(s, piece.n);
-        s->due |= H2_DUE_FED;
+        h2_stream_set_due(s, H2_DUE_FED);
     }
     if (s->exchange == NULL || s->request != H2_REQUEST_ENDED || s->held.len > 0 ||
         exchange_is_request_blocked(s->exchange))

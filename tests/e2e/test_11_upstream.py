@@ -199,7 +199,7 @@ def test_tls_plain_upstream_is_explained(scene):
     assert (response.status, response.error_code) == (502, "ERR_SALLYPORT_3002"), response
     assert "version" not in response.text.lower().replace("sallyport", "")
     t.wait_err("TLS failed: .*(wrong version|packet length|record)")
-    assert scene.gateway.entries(event="upstream.tls_failed")
+    scene.gateway.wait_log(lambda e: e["event"] == "upstream.tls_failed", what="the failure")
 
 
 def verified(scene, server, authority, hint="https://up.test:8443", cas=True, flags=""):
