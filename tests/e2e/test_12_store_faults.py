@@ -198,6 +198,7 @@ def test_full_disk(scene, disk):
 
     disk.free()
     wait_until(lambda: readiness(gateway) == (200, "ready\n"), "it finds out by itself", 10)
+    gateway.wait_log(lambda e: e["event"] == "store.recovered", mark)
     told = [e["event"] for e in gateway.entries(mark) if e["event"].startswith("store.")]
     assert told == ["store.failed", "store.recovered"]
     assert DATABASE in gateway.entries(mark, "store.failed")[0]["error"]
