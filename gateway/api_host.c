@@ -97,16 +97,13 @@ static bool pick_address(void *arg, char out[API_ADDRESS_BYTES])
     return port != 0;
 }
 
-/* The name in a URL. */
+/* The name in api.url, which is scheme, host and port alone. */
 static struct str url_host(const char *url)
 {
     struct str s = str_from(url);
     struct str rest = str_skip(s, str_find(s, STR("://")) + 3);
 
-    return str_slice(rest, 0,
-                     str_find_char(rest, ':') < str_find_char(rest, '/')
-                         ? str_find_char(rest, ':')
-                         : str_find_char(rest, '/'));
+    return str_slice(rest, 0, str_find_char(rest, ':'));
 }
 
 static bool is_own_host(void *arg, struct str host)

@@ -160,10 +160,7 @@ REFUSED = [
                          ids=[f"{r}-{c[:30]}" for r, c, _ in REFUSED])
 def test_refused_with_its_code(scene, remote, command, number):
     """What cannot be is refused by its documented number, with exit status 1."""
-    ssh = scene.ssh(f"{remote}:127.0.0.1:9", command=command)
-    assert ssh.wait_exit() == 1
-    assert re.search(rf"\bERR_SALLYPORT_{number}\b", "\n".join(ssh.err)), ssh.describe()
-    assert ssh.out == []
+    scene.ssh(f"{remote}:127.0.0.1:9", command=command).assert_refused(number)
 
 
 def test_no_ranges_no_tcp(scene):

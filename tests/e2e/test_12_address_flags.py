@@ -87,10 +87,7 @@ REFUSED = [
                          ids=[f"{r}-{c}" for r, c, _ in REFUSED])
 def test_refused_with_its_code(scene, remote, command, number):
     """What cannot be has its documented number (spec 5.3 and 8.2), and nothing is public."""
-    ssh = scene.ssh(f"{remote}:127.0.0.1:9", command=command)
-    assert ssh.wait_exit() == 1
-    assert re.search(rf"\bERR_SALLYPORT_{number}\b", text(ssh)), ssh.describe()
-    assert ssh.out == []
+    scene.ssh(f"{remote}:127.0.0.1:9", command=command).assert_refused(number)
 
 
 @pytest.mark.parametrize("flags", ["", "--binding internal"])

@@ -147,6 +147,14 @@ def without(fields, *names):
     return {name: value for name, value in fields.items() if name not in names}
 
 
+def with_ref(fields, name, kind):
+    """As they are shown: a reference `name` in place of the id in "NAME_id", if there is one."""
+    shown = without(fields, f"{name}_id")
+    if f"{name}_id" in fields:
+        shown[name] = ref(kind.path, fields[f"{name}_id"])
+    return shown
+
+
 # ---- policies ----
 
 
@@ -180,10 +188,7 @@ class IpPolicyRule(Kind):
 
     @staticmethod
     def shows(fields):
-        shown = without(fields, "ip_policy_id")
-        if "ip_policy_id" in fields:
-            shown["ip_policy"] = ref(IpPolicy.path, fields["ip_policy_id"])
-        return shown
+        return with_ref(fields, "ip_policy", IpPolicy)
 
 
 # ---- vaults ----
@@ -230,10 +235,7 @@ class Secret(Kind):
 
     @staticmethod
     def shows(fields):
-        shown = without(fields, "vault_id", "value")
-        if "vault_id" in fields:
-            shown["vault"] = ref(Vault.path, fields["vault_id"])
-        return shown
+        return with_ref(without(fields, "value"), "vault", Vault)
 
     @staticmethod
     def computed(model, o):
@@ -323,10 +325,7 @@ class ReservedDomain(Kind):
 
     @staticmethod
     def shows(fields):
-        shown = without(fields, "certificate_id")
-        if "certificate_id" in fields:
-            shown["certificate"] = ref(TlsCertificate.path, fields["certificate_id"])
-        return shown
+        return with_ref(fields, "certificate", TlsCertificate)
 
 
 class ReservedAddr(Kind):

@@ -45,6 +45,12 @@ class Tunnel(Process):
             assert re.fullmatch(r"(https?|tcp|tls)://[a-z0-9.*-]+(:\d+)?", line), lines
         return lines
 
+    def assert_refused(self, number):
+        """It ends with exit status 1, for this error, and nothing is public."""
+        assert self.wait_exit() == 1
+        assert re.search(rf"\bERR_SALLYPORT_{number}\b", "\n".join(self.err)), self.describe()
+        assert self.out == []
+
     def wait_allocated(self, count=1):
         """The ports that the client says were allocated for -R 0:..."""
         def found():

@@ -46,6 +46,33 @@ static struct seal_key *make_seal_key(void)
     return key;
 }
 
+static int check_policy(void *arg, struct str account, const struct url *url, struct str text,
+                        struct buf *problems, struct err *e)
+{
+    (void)arg;
+    (void)account;
+    (void)url;
+    (void)text;
+    (void)problems;
+    (void)e;
+    return 0;
+}
+
+static int put_endpoint(void *arg, const struct api_endpoint_spec *spec, struct err *e)
+{
+    (void)arg;
+    (void)spec;
+    (void)e;
+    return 0;
+}
+
+/* Settled or removed. */
+static void drop_endpoint(void *arg, const char *id)
+{
+    (void)arg;
+    (void)id;
+}
+
 static struct scene *make(struct store *store, uint64_t requests_per_minute, uint64_t objects_max)
 {
     struct scene *s = mem_zalloc(sizeof(*s));
@@ -57,7 +84,14 @@ static struct scene *make(struct store *store, uint64_t requests_per_minute, uin
 
     log_configure(LOG_WARN, LOG_TEXT); /* what is refused on purpose is no news */
     s->store = store;
-    s->host = (struct api_host){ .arg = s, .changed = on_changed };
+    s->host = (struct api_host){
+        .arg = s,
+        .changed = on_changed,
+        .policy_check = check_policy,
+        .endpoint_put = put_endpoint,
+        .endpoint_settle = drop_endpoint,
+        .endpoint_remove = drop_endpoint,
+    };
     params.store = s->store;
     s->seal_key = make_seal_key();
     params.seal_key = s->seal_key;

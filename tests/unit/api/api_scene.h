@@ -1,5 +1,6 @@
 /*
- * api_scene: an API over a store in memory, and callers of two accounts and an administrator.
+ * api_scene: an API over a store in memory, and callers of two accounts and an administrator. Its host agrees to
+ * every policy and endpoint; a test may put calls of its own in their place.
  * Thread: that of the test.
  */
 #ifndef TESTS_UNIT_API_API_SCENE_H

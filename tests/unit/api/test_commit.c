@@ -36,18 +36,6 @@ static unsigned releases_seen;
 
 /* ---- the host -------------------------------------------------------------------------------- */
 
-static int check_policy(void *arg, struct str account, const struct url *url, struct str text,
-                        struct buf *problems, struct err *e)
-{
-    (void)arg;
-    (void)account;
-    (void)url;
-    (void)text;
-    (void)problems;
-    (void)e;
-    return 0;
-}
-
 static int put(void *arg, const struct api_endpoint_spec *spec, struct err *e)
 {
     (void)arg;
@@ -123,7 +111,6 @@ static int set_up(void **state)
     suffixes = host_suffixes_new(STR("gw.example.com"), NULL, 0, NULL);
     assert_non_null(suffixes);
     s->host.suffixes = suffixes;
-    s->host.policy_check = check_policy;
     s->host.endpoint_put = put;
     s->host.endpoint_settle = settle;
     s->host.endpoint_remove = remove_endpoint;

@@ -51,13 +51,6 @@ static int put(void *arg, const struct api_endpoint_spec *spec, struct err *e)
     return put_fault == E_OK ? 0 : err_set(e, put_fault, "played");
 }
 
-/* Settled or removed. */
-static void drop(void *arg, const char *id)
-{
-    (void)arg;
-    (void)id;
-}
-
 static int end_session(void *arg, const char *id, struct err *e)
 {
     (void)arg;
@@ -114,8 +107,6 @@ static int set_up(void **state)
     s->host.suffixes = suffixes;
     s->host.policy_check = check_policy;
     s->host.endpoint_put = put;
-    s->host.endpoint_settle = drop;
-    s->host.endpoint_remove = drop;
     s->host.live = live;
     s->host.session_end = end_session;
     policy_fault = put_fault = end_fault = E_OK;

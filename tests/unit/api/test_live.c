@@ -48,26 +48,6 @@ static struct api_live *give_live(void *arg)
     return live;
 }
 
-static int check_policy(void *arg, struct str account, const struct url *url, struct str text,
-                        struct buf *problems, struct err *e)
-{
-    (void)arg;
-    (void)account;
-    (void)url;
-    (void)text;
-    (void)problems;
-    (void)e;
-    return 0;
-}
-
-static int put_endpoint(void *arg, const struct api_endpoint_spec *spec, struct err *e)
-{
-    (void)arg;
-    (void)spec;
-    (void)e;
-    return 0;
-}
-
 /* Every third one is bob's. Their ids are of all times, so they stand between those that are stored. */
 static void make_live(size_t i)
 {
@@ -108,8 +88,6 @@ static int set_up(void **state)
     assert_non_null(suffixes);
     s->host.live = give_live;
     s->host.suffixes = suffixes;
-    s->host.policy_check = check_policy;
-    s->host.endpoint_put = put_endpoint;
     for (size_t i = 0; i < LIVE; i++)
         make_live(i);
     for (unsigned i = 0; i < STORED; i++) {
