@@ -4,17 +4,15 @@
  */
 #include "gateway/stored.h"
 
-#include <string.h>
-
 #include <jansson.h>
 
 #include "base/base64.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "gateway/ip_policies.h"
 #include "gateway/tls_attached.h"
 #include "gateway/vaults.h"
 #include "tunnel/acl.h"
+#include "tunnel/api/stored_objects.h"
 #include "tunnel/authkeys.h"
 #include "tunnel/names.h"
 #include "tunnel/store/seal.h"
@@ -26,55 +24,6 @@ static struct str text_of(const json_t *object, const char *name)
     const json_t *v = json_object_get(object, name);
 
     return json_is_string(v) ? str_of(json_string_value(v), json_string_length(v)) : STR("");
-}
-
-static void log_unusable(const char *key, const char *why)
-{
-    log_error("stored.unusable", LS("object", key), LS("error", why));
-}
-
-/* ---- walking ---------------------------------------------------------------------------------- */
-
-typedef void object_fn(void *arg, const struct store_entry *entry, const json_t *object);
-
-static void walk_page(const struct store_entries *page, object_fn *fn, void *arg)
-{
-    for (size_t i = 0; i < page->count; i++) {
-        const struct store_entry *entry = &page->list[i];
-        json_t *object = json_loadb(entry->value, entry->value_bytes, 0, NULL);
-
-        if (json_is_object(object))
-            fn(arg, entry, object);
-        else
-            log_unusable(entry->key, "it is no JSON object");
-        json_decref(object);
-    }
-}
-
-/* Calls fn for each object below the prefix. Returns 0, or -1 with E_STORE. */
-static int walk(struct store *s, struct str prefix, object_fn *fn, void *arg, struct err *e)
-{
-    char to[STORE_KEY_MAX_BYTES];
-    char from[STORE_KEY_MAX_BYTES + 1];
-    struct store_range range = store_prefix(prefix, to);
-    bool more;
-
-    do {
-        struct store_entries page;
-
-        if (store_range(s, &range, &page, e) == -1)
-            return -1;
-        walk_page(&page, fn, arg);
-        more = page.more;
-        if (more) {
-            struct str next = store_next(&page);
-
-            memcpy(from, next.p, next.n);
-            range.from = str_of(from, next.n);
-        }
-        store_entries_fini(&page);
-    } while (more);
-    return 0;
 }
 
 /* ---- sealed values ----------------------------------------------------------------------------- */
@@ -94,7 +43,7 @@ static char *open_sealed(const struct seal_key *key, const struct store_entry *e
     else
         value = unseal(key, str_from(entry->key), str_of(bytes, sealed_bytes), n, &e);
     if (value == NULL)
-        log_unusable(entry->key, e.msg);
+        api_stored_unusable(entry->key, e.msg);
     mem_free(bytes);
     return value;
 }
@@ -115,7 +64,7 @@ static void add_key(void *arg, const struct store_entry *entry, const json_t *ob
     struct err e;
 
     if (key.acl_count > ACL_RULES_MAX) {
-        log_unusable(entry->key, "it has too many rules");
+        api_stored_unusable(entry->key, "it has too many rules");
         return;
     }
     for (size_t i = 0; i < key.acl_count; i++) {
@@ -124,14 +73,14 @@ static void add_key(void *arg, const struct store_entry *entry, const json_t *ob
         acl[i] = str_of(json_string_value(rule), json_string_length(rule));
     }
     if (authkeys_add(arg, &key, &e) == -1)
-        log_unusable(entry->key, e.msg);
+        api_stored_unusable(entry->key, e.msg);
 }
 
 struct authkeys *stored_keys(struct store *s, struct err *e)
 {
     struct authkeys *keys = authkeys_new();
 
-    if (walk(s, STR("object/ssh_credential/"), add_key, keys, e) == 0)
+    if (api_stored_each(s, STR("object/ssh_credential/"), add_key, keys, e) == 0)
         return keys;
     authkeys_unref(keys);
     return NULL;
@@ -166,7 +115,7 @@ static void add_secret(void *arg, const struct store_entry *entry, const json_t 
     if (vault == NULL ||
         !vaults_add(to->vaults, text_of(object, "account"), str_from(json_string_value(vault)),
                     text_of(object, "name"), str_of(value, n)))
-        log_unusable(entry->key, "its names are none");
+        api_stored_unusable(entry->key, "its names are none");
     mem_wipe(value, n);
     mem_free(value);
 }
@@ -174,10 +123,10 @@ static void add_secret(void *arg, const struct store_entry *entry, const json_t 
 struct vaults *stored_vaults(struct store *s, const struct seal_key *k, struct err *e)
 {
     struct secrets to = { .key = k, .vaults = vaults_new(), .names = json_object() };
-    int rc = walk(s, STR("object/vault/"), note_vault, &to, e);
+    int rc = api_stored_each(s, STR("object/vault/"), note_vault, &to, e);
 
     if (rc == 0)
-        rc = walk(s, STR("object/secret/"), add_secret, &to, e);
+        rc = api_stored_each(s, STR("object/secret/"), add_secret, &to, e);
     json_decref(to.names);
     if (rc == 0)
         return to.vaults;
@@ -205,7 +154,7 @@ static void add_ip_rule(void *arg, const struct store_entry *entry, const json_t
         (void)ip_policies_add_rule(arg, policy, &block, allows); /* else its policy is left out */
         return;
     }
-    log_unusable(entry->key, e.msg);
+    api_stored_unusable(entry->key, e.msg);
     ip_policies_remove(arg, policy);
 }
 
@@ -213,8 +162,8 @@ struct ip_policies *stored_ip_policies(struct store *s, struct err *e)
 {
     struct ip_policies *p = ip_policies_new();
 
-    if (walk(s, STR("object/ip_policy/"), add_ip_policy, p, e) == 0 &&
-        walk(s, STR("object/ip_policy_rule/"), add_ip_rule, p, e) == 0)
+    if (api_stored_each(s, STR("object/ip_policy/"), add_ip_policy, p, e) == 0 &&
+        api_stored_each(s, STR("object/ip_policy_rule/"), add_ip_rule, p, e) == 0)
         return p;
     ip_policies_unref(p);
     return NULL;
@@ -257,7 +206,7 @@ static void add_certificate(void *arg, const struct store_entry *entry, const js
         return;
     if (tls_attached_add(to->attached, id, text_of(object, "certificate_pem"), str_of(key, n),
                          &e) == -1)
-        log_unusable(entry->key, e.msg);
+        api_stored_unusable(entry->key, e.msg);
     mem_wipe(key, n);
     mem_free(key);
 }
@@ -283,10 +232,10 @@ struct tls_attached *stored_certificates(struct store *s, const struct seal_key 
         .domains = json_object(),
         .used = json_object(),
     };
-    int rc = walk(s, STR("object/reserved_domain/"), note_domain, &to, e);
+    int rc = api_stored_each(s, STR("object/reserved_domain/"), note_domain, &to, e);
 
     if (rc == 0)
-        rc = walk(s, STR("object/tls_certificate/"), add_certificate, &to, e);
+        rc = api_stored_each(s, STR("object/tls_certificate/"), add_certificate, &to, e);
     if (rc == 0)
         attach_all(&to);
     json_decref(to.domains);
@@ -304,7 +253,7 @@ static void add_name(struct names *to, const char *key, struct str name, struct 
     struct err e;
 
     if (names_add(to, name, account, &e) == -1)
-        log_unusable(key, e.msg);
+        api_stored_unusable(key, e.msg);
 }
 
 static void add_domain(void *arg, const struct store_entry *entry, const json_t *object)
@@ -319,7 +268,7 @@ static void add_address(void *arg, const struct store_entry *entry, const json_t
 
 int stored_names(struct store *s, struct names *n, struct err *e)
 {
-    if (walk(s, STR("object/reserved_domain/"), add_domain, n, e) == -1)
+    if (api_stored_each(s, STR("object/reserved_domain/"), add_domain, n, e) == -1)
         return -1;
-    return walk(s, STR("object/reserved_addr/"), add_address, n, e);
+    return api_stored_each(s, STR("object/reserved_addr/"), add_address, n, e);
 }

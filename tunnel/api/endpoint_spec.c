@@ -5,9 +5,6 @@
 #include "tunnel/api/call.h"
 #include "tunnel/store/store.h"
 
-/* Of the store at a time: what is read stays in memory while endpoints are made of it. */
-enum { LOAD_CHUNK = 256 };
-
 static int read_binding(const json_t *bindings, enum binding *out, struct err *e)
 {
     const json_t *first = json_array_get(bindings, 0);
@@ -49,9 +46,15 @@ int api_endpoint_spec_read(const json_t *object, const struct host_suffixes *suf
     return api_endpoint_url_read(object, suffixes, &out->url, e);
 }
 
-static void load_one(const struct store_entry *entry, const struct host_suffixes *suffixes,
-                     api_endpoint_fn *fn, void *arg)
+struct loading {
+    const struct host_suffixes *suffixes;
+    api_endpoint_fn *fn;
+    void *arg;
+};
+
+static void load_one(void *arg, const struct store_entry *entry)
 {
+    const struct loading *l = arg;
     const char *slash = strrchr(entry->key, '/');
     struct api_endpoint_spec spec = { .id = slash != NULL ? slash + 1 : entry->key, .account = "" };
     struct err e = { .code = E_OK };
@@ -60,33 +63,15 @@ static void load_one(const struct store_entry *entry, const struct host_suffixes
     if (object == NULL)
         (void)err_set(&e, E_STORE, "the stored object cannot be read");
     else
-        (void)api_endpoint_spec_read(object, suffixes, &spec, &e);
-    fn(arg, &spec, &e);
+        (void)api_endpoint_spec_read(object, l->suffixes, &spec, &e);
+    l->fn(l->arg, &spec, &e);
     json_decref(object);
 }
 
 int api_endpoints_load(struct store *store, const struct host_suffixes *suffixes,
                        api_endpoint_fn *fn, void *arg, struct err *e)
 {
-    char end[STORE_KEY_MAX_BYTES];
-    struct store_range range = store_prefix(STR("object/endpoint/"), end);
-    struct store_entries page;
-    struct store_entries next;
-    int rc;
+    struct loading l = { .suffixes = suffixes, .fn = fn, .arg = arg };
 
-    range.limit = LOAD_CHUNK;
-    rc = store_range(store, &range, &page, e);
-    while (rc == 0) {
-        for (size_t i = 0; i < page.count; i++)
-            load_one(&page.list[i], suffixes, fn, arg);
-        if (!page.more)
-            break;
-        range.from = store_next(&page);
-        rc = store_range(store, &range, &next, e);
-        store_entries_fini(&page);
-        page = next;
-    }
-    if (rc == 0)
-        store_entries_fini(&page);
-    return rc;
+    return store_each(store, STR("object/endpoint/"), load_one, &l, e);
 }

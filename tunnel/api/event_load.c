@@ -1,12 +1,10 @@
 #include "tunnel/api/event_load.h"
 
-#include <string.h>
-
-#include "base/log.h"
 #include "tunnel/api/call.h"
 #include "tunnel/api/event_guard.h"
 #include "tunnel/api/event_source_list.h"
 #include "tunnel/api/event_target.h"
+#include "tunnel/api/stored_objects.h"
 #include "tunnel/event_sink.h"
 #include "tunnel/store/store.h"
 
@@ -15,11 +13,6 @@ struct loading {
     struct event_plan *plan;
     struct arena arena; /* of one object */
 };
-
-static void log_unusable(const char *key, const char *why)
-{
-    log_error("stored.unusable", LS("object", key), LS("error", why));
-}
 
 /* ---- objects -------------------------------------------------------------------------------- */
 
@@ -56,7 +49,7 @@ static size_t keep_usable(const struct loading *l, const char *id,
         if (event_type_find(sources[i].type, &type, &e) == -1 ||
             (sources[i].filter.n > 0 &&
              sink->ops->check_filter(sink, type, sources[i].filter, &e) == -1))
-            log_unusable(id, e.msg);
+            api_stored_unusable(id, e.msg);
         else
             sources[kept++] = sources[i];
     }
@@ -93,48 +86,24 @@ static int add_subscription(struct loading *l, const json_t *object, struct err 
 
 /* ---- the store ------------------------------------------------------------------------------ */
 
-typedef int add_fn(struct loading *l, const json_t *object, struct err *e);
-
-static void add_page(struct loading *l, const struct store_entries *page, add_fn *add)
+static void load_destination(void *arg, const struct store_entry *entry, const json_t *object)
 {
-    for (size_t i = 0; i < page->count; i++) {
-        const struct store_entry *entry = &page->list[i];
-        json_t *object = json_loadb(entry->value, entry->value_bytes, 0, NULL);
-        struct err e = { 0 };
+    struct loading *l = arg;
+    struct err e = { 0 };
 
-        if (!json_is_object(object))
-            log_unusable(entry->key, "it is no JSON object");
-        else if (add(l, object, &e) == -1)
-            log_unusable(entry->key, e.msg);
-        json_decref(object);
-        arena_reset(&l->arena);
-    }
+    if (add_destination(l, object, &e) == -1)
+        api_stored_unusable(entry->key, e.msg);
+    arena_reset(&l->arena);
 }
 
-/* Adds all objects below the prefix. Returns 0, or -1 with E_STORE. */
-static int load_all(struct loading *l, struct str prefix, add_fn *add, struct err *e)
+static void load_subscription(void *arg, const struct store_entry *entry, const json_t *object)
 {
-    char to[STORE_KEY_MAX_BYTES];
-    char from[STORE_KEY_MAX_BYTES + 1];
-    struct store_range range = store_prefix(prefix, to);
-    bool more;
+    struct loading *l = arg;
+    struct err e = { 0 };
 
-    do {
-        struct store_entries page;
-
-        if (store_range(l->from->store, &range, &page, e) == -1)
-            return -1;
-        add_page(l, &page, add);
-        more = page.more;
-        if (more) {
-            struct str next = store_next(&page);
-
-            memcpy(from, next.p, next.n);
-            range.from = str_of(from, next.n);
-        }
-        store_entries_fini(&page);
-    } while (more);
-    return 0;
+    if (add_subscription(l, object, &e) == -1)
+        api_stored_unusable(entry->key, e.msg);
+    arena_reset(&l->arena);
 }
 
 struct event_plan *api_event_plan_load(const struct api_event_load *from, struct err *e)
@@ -143,9 +112,10 @@ struct event_plan *api_event_plan_load(const struct api_event_load *from, struct
     int rc;
 
     arena_init(&l.arena);
-    rc = load_all(&l, STR("object/event_destination/"), add_destination, e);
+    rc = api_stored_each(from->store, STR("object/event_destination/"), load_destination, &l, e);
     if (rc == 0)
-        rc = load_all(&l, STR("object/event_subscription/"), add_subscription, e);
+        rc = api_stored_each(from->store, STR("object/event_subscription/"), load_subscription, &l,
+                             e);
     arena_fini(&l.arena);
     if (rc == 0)
         return l.plan;

@@ -11,6 +11,8 @@
 #include "base/mem.h"
 #include "tunnel/store/store_int.h"
 
+enum { EACH_ENTRIES = 256 }; /* a page of store_each() */
+
 /* ---- life ----------------------------------------------------------------------------------- */
 
 void store_init(struct store *s, const struct store_ops *ops)
@@ -136,6 +138,33 @@ struct str store_next(const struct store_entries *es)
     const char *last = es->list[es->count - 1].key;
 
     return str_of(last, strlen(last) + 1);
+}
+
+int store_each(struct store *s, struct str prefix, store_entry_fn *fn, void *arg, struct err *e)
+{
+    char to[STORE_KEY_MAX_BYTES];
+    char from[STORE_KEY_MAX_BYTES + 1];
+    struct store_range range = store_prefix(prefix, to);
+    bool more;
+
+    range.limit = EACH_ENTRIES;
+    do {
+        struct store_entries page;
+
+        if (store_range(s, &range, &page, e) == -1)
+            return -1;
+        for (size_t i = 0; i < page.count; i++)
+            fn(arg, &page.list[i]);
+        more = page.more;
+        if (more) {
+            struct str next = store_next(&page);
+
+            memcpy(from, next.p, next.n);
+            range.from = str_of(from, next.n);
+        }
+        store_entries_fini(&page);
+    } while (more);
+    return 0;
 }
 
 /* ---- transactions --------------------------------------------------------------------------- */

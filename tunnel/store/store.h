@@ -94,6 +94,13 @@ struct store_range store_prefix(struct str prefix, char buf[STORE_KEY_MAX_BYTES]
 /* Where the page behind these entries (at least one) begins; borrows from them. */
 struct str store_next(const struct store_entries *es);
 
+/*
+ * Calls fn for each entry whose key begins with `prefix`, in order. They are read in pages, so that few are in
+ * memory; each page is of a moment of its own. Returns 0, or -1 with an error of store_range().
+ */
+typedef void store_entry_fn(void *arg, const struct store_entry *entry);
+int store_each(struct store *s, struct str prefix, store_entry_fn *fn, void *arg, struct err *e);
+
 /* ---- writing -------------------------------------------------------------------------------- */
 
 /* All of a transaction happens or nothing. Texts are borrowed until store_commit() returns. */

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <pthread.h>
@@ -195,6 +196,43 @@ static void range_is_in_the_order_of_bytes(void **state)
         "a/b= a-b= a=");
     scene_assert_range(sc, &(struct store_range){ .from = STR("b"), .to = STR("a"), .limit = 99 },
                        "");
+}
+
+struct visited {
+    size_t count;
+    char last[STORE_KEY_MAX_BYTES + 1];
+};
+
+static void note_visited(void *arg, const struct store_entry *entry)
+{
+    struct visited *visited = arg;
+
+    assert_true(strcmp(visited->last, entry->key) < 0);
+    (void)snprintf(visited->last, sizeof(visited->last), "%s", entry->key);
+    visited->count++;
+}
+
+/* One below, at and above a page, and more pages; what stands beside the prefix is not called for. */
+static void each_calls_for_all_below_the_prefix(void **state)
+{
+    static const size_t counts[] = { 0, 1, 255, 256, 257, 600 };
+    struct store_scene *sc = *state;
+    size_t put = 0;
+
+    (void)scene_put(sc, "o", "");
+    (void)scene_put(sc, "o0", "");
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        struct visited visited = { .count = 0 };
+
+        for (; put < counts[i]; put++) {
+            char key[16];
+
+            (void)snprintf(key, sizeof(key), "o/%04zu", put);
+            (void)scene_put(sc, key, "v");
+        }
+        assert_int_equal(store_each(sc->store, STR("o/"), note_visited, &visited, NULL), 0);
+        assert_int_equal(visited.count, counts[i]);
+    }
 }
 
 static void range_tells_whether_there_is_more(void **state)
@@ -734,7 +772,9 @@ static void threads_that_compare_and_set_lose_nothing(void **state)
         CASE(init, commit_if_absent_happens_once),                                                 \
         CASE(init, commit_if_unchanged_fails_after_a_change),                                      \
         CASE(init, commit_with_one_condition_of_many_that_fails_does_nothing),                     \
-        CASE(init, range_is_in_the_order_of_bytes), CASE(init, range_tells_whether_there_is_more), \
+        CASE(init, range_is_in_the_order_of_bytes),                                                \
+        CASE(init, each_calls_for_all_below_the_prefix),                                           \
+        CASE(init, range_tells_whether_there_is_more),                                             \
         CASE(init, range_backwards_goes_on_before_the_last),                                       \
         CASE(init, range_of_a_prefix_has_what_begins_with_it),                                     \
         CASE(init, key_of_512_bytes_fits_and_one_more_does_not),                                   \
