@@ -9,6 +9,7 @@
 #include "policy/action_type.h"
 #include "policy/cel/cel.h"
 #include "policy/policy.h"
+#include "policy/regex.h"
 
 struct compiled_action {
     const struct action_type *type; /* borrowed: static */
@@ -38,10 +39,11 @@ struct policy {
     struct cel_limits evaluation; /* of one expression */
     struct cel_limits values;     /* of what one phase keeps */
     enum policy_expression_errors expression_errors;
-    size_t programs;       /* expressions, counted while it is made */
-    unsigned lacks;        /* POLICY_LACKS_GEO and so on that were warned about */
-    bool ends_tls;         /* it has an action that does (ACTION_TLS) */
-    uint64_t results_read; /* bit i: some expression reads what action_types[i] leaves */
+    size_t programs;              /* expressions, counted while it is made */
+    struct regex_budget patterns; /* likewise */
+    unsigned lacks;               /* POLICY_LACKS_GEO and so on that were warned about */
+    bool ends_tls;                /* it has an action that does (ACTION_TLS) */
+    uint64_t results_read;        /* bit i: some expression reads what action_types[i] leaves */
     struct compiled_phase phases[POLICY_PHASE_COUNT];
 };
 

@@ -172,6 +172,11 @@ static int count_program(struct policy_compiler *c, const struct compiler_expres
     return 0;
 }
 
+struct regex_budget *compiler_patterns(const struct policy_compiler *c)
+{
+    return c->policy != NULL ? &c->policy->patterns : NULL;
+}
+
 struct cel_program *compiler_program(struct policy_compiler *c, const struct compiler_expression *x)
 {
     struct cel_parse_limits limits = cel_default_parse_limits;
@@ -181,6 +186,7 @@ struct cel_program *compiler_program(struct policy_compiler *c, const struct com
         .limits = &limits,
         .check_flags = CEL_CHECK_HAS_INDEX,
         .want = x->want,
+        .patterns = compiler_patterns(c),
         .warn = on_warning,
         .warn_arg = &listener,
     };

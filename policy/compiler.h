@@ -14,6 +14,7 @@ struct cel_env;
 struct cel_program;
 struct cel_type;
 struct policy;
+struct regex_budget;
 
 /* How deep in the document: says which of phase, rule and action a problem names. */
 enum compiler_depth {
@@ -62,6 +63,9 @@ struct compiler_expression {
 /* Compiles it and notes what it uses. NULL with problems. The caller frees it. */
 struct cel_program *compiler_program(struct policy_compiler *c,
                                      const struct compiler_expression *expression);
+
+/* What its regular expressions may come to; NULL while a single action is checked. */
+struct regex_budget *compiler_patterns(const struct policy_compiler *c);
 
 /* Where byte `at` of a scalar's value stands. */
 struct doc_place compiler_place(const struct doc_node *scalar, size_t at);

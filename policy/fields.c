@@ -35,6 +35,11 @@ const struct policy_limits *field_limits(const struct field *f)
     return f->compiler->params->limits;
 }
 
+struct regex_budget *field_patterns(const struct field *f)
+{
+    return compiler_patterns(f->compiler);
+}
+
 const char *fields_place(const struct fields *c)
 {
     struct policy_compiler *compiler = c->compiler;

@@ -24,6 +24,7 @@ struct cel_program;
 struct cel_type;
 struct pattern;
 struct policy_compiler;
+struct regex_budget;
 struct template;
 
 enum { FIELD_NAME_BYTES = 96 };
@@ -49,6 +50,9 @@ const struct policy_params *fields_params(const struct fields *c);
 const struct policy_limits *field_limits(const struct field *f);
 /* Where the action stands in its policy, as text: "on_http_request[0].actions[1]". */
 const char *fields_place(const struct fields *c);
+
+/* What the regular expressions of its policy may come to; NULL: a single action is checked. */
+struct regex_budget *field_patterns(const struct field *f);
 
 /* Refuses keys that are not in `known` (ends with NULL), with the nearest one. E_POLICY_CONFIG */
 int fields_known(const struct fields *c, const char *const *known);

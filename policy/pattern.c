@@ -19,7 +19,7 @@ struct pattern *pattern_compile(const struct field *f, struct template *text)
     p->text = text;
     if (!template_is_literal(text, &literal))
         return p;
-    p->regex = regex_new(literal, message);
+    p->regex = regex_new_within(field_patterns(f), literal, message);
     if (p->regex != NULL)
         return p;
     (void)field_problem(f, E_POLICY_REGEX, "invalid regular expression: %s", message);

@@ -44,6 +44,7 @@ static struct policy *policy_new(const struct policy_params *params)
     p->evaluation = cel_default_limits;
     p->evaluation.steps = (uint32_t)params->limits->policy_steps_max;
     p->evaluation.arena_bytes = params->limits->policy_memory_max_bytes;
+    p->patterns.max = params->limits->policy_patterns_max;
     p->values = p->evaluation;
     p->values.string_bytes = params->limits->policy_memory_max_bytes;
     return p;

@@ -21,6 +21,12 @@ extern "C" {
 struct regex;
 struct regex_cache;
 
+/* What patterns that belong together, such as those of one policy, may come to by regex_weight(). */
+struct regex_budget {
+    size_t max;
+    size_t used;
+};
+
 enum {
     REGEX_MEMORY_BYTES = 1024 * 1024,
     REGEX_RUNTIME_BYTES = 1024,
@@ -38,6 +44,9 @@ size_t regex_weight(struct str pattern);
 /* Compiles; NULL with RE2's own words in `message` (cut). In a text that is searched, bytes that are
  * not UTF-8 match nothing but \C. */
 struct regex *regex_new(struct str pattern, char message[REGEX_MESSAGE_BYTES]);
+/* The same within a budget, which it adds to; NULL is none. */
+struct regex *regex_new_within(struct regex_budget *budget, struct str pattern,
+                               char message[REGEX_MESSAGE_BYTES]);
 void regex_free(struct regex *r);
 
 /* Instructions of its program. */

@@ -6,6 +6,7 @@
  * groups, classes, escapes and counted repetitions, and knows no flags.
  */
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "policy/regex.h"
@@ -202,4 +203,20 @@ size_t regex_weight(struct str pattern)
     while (w.depth > 0)
         close_group(&w);
     return w.sums[0];
+}
+
+struct regex *regex_new_within(struct regex_budget *budget, struct str pattern,
+                               char message[REGEX_MESSAGE_BYTES])
+{
+    if (budget != NULL) {
+        budget->used += regex_weight(pattern);
+        if (budget->used > budget->max) {
+            (void)snprintf(message, REGEX_MESSAGE_BYTES,
+                           "with this one, the patterns come to more than %zu characters together "
+                           "with their repetitions written out",
+                           budget->max);
+            return NULL;
+        }
+    }
+    return regex_new(pattern, message);
 }

@@ -12,7 +12,8 @@ enum {
     PATTERNS_MAX = 32, /* of each list */
     /* Of all patterns together: with the longest agent, what a request may cost. */
     PATTERN_SIZES_MAX = 5000,
-    AGENT_MAX_BYTES = 1024, /* a longer one counts as none */
+    PATTERN_WEIGHTS_MAX = 10000, /* likewise: what it may cost to compile them */
+    AGENT_MAX_BYTES = 1024,      /* a longer one counts as none */
 };
 
 struct patterns {
@@ -27,7 +28,18 @@ struct user_agent_filter {
 
 /* ---- config ---------------------------------------------------------------------------------- */
 
-static struct regex *read_pattern(const struct field *f, size_t *size)
+/* What the patterns come to that were read so far. */
+struct sums {
+    size_t sizes;
+    size_t weights;
+};
+
+static bool is_too_much(const struct sums *s)
+{
+    return s->sizes > PATTERN_SIZES_MAX || s->weights > PATTERN_WEIGHTS_MAX;
+}
+
+static struct regex *read_pattern(const struct field *f, struct sums *sums)
 {
     char message[REGEX_MESSAGE_BYTES];
     struct str text;
@@ -35,16 +47,19 @@ static struct regex *read_pattern(const struct field *f, size_t *size)
 
     if (field_text(f, &text) == -1)
         return NULL;
-    regex = regex_new(text, message);
+    sums->weights += regex_weight(text);
+    if (is_too_much(sums))
+        return NULL;
+    regex = regex_new_within(field_patterns(f), text, message);
     if (regex == NULL)
         (void)field_problem(f, E_POLICY_REGEX, "%s", message);
     else
-        *size += regex_size(regex);
+        sums->sizes += regex_size(regex);
     return regex;
 }
 
 static void read_patterns(const struct fields *c, const char *key, struct patterns *out,
-                          size_t *size)
+                          struct sums *sums)
 {
     struct field list = fields_find(c, key);
 
@@ -53,7 +68,7 @@ static void read_patterns(const struct fields *c, const char *key, struct patter
     for (size_t i = 0; i < out->count; i++) {
         struct field item = field_item(&list, i);
 
-        out->items[i] = read_pattern(&item, size);
+        out->items[i] = read_pattern(&item, sums);
     }
 }
 
@@ -62,14 +77,14 @@ void *user_agent_filter_compile(const struct fields *c)
     static const char *const known[] = { "allow", "deny", NULL };
     struct user_agent_filter *u = mem_zalloc(sizeof(*u));
     struct field allow = fields_find(c, "allow");
-    size_t size = 0;
+    struct sums sums = { 0, 0 };
 
     (void)fields_known(c, known);
-    read_patterns(c, "allow", &u->allow, &size);
-    read_patterns(c, "deny", &u->deny, &size);
+    read_patterns(c, "allow", &u->allow, &sums);
+    read_patterns(c, "deny", &u->deny, &sums);
     if (u->allow.count + u->deny.count == 0)
         (void)field_problem(&allow, E_POLICY_MISSING, "give at least one pattern in allow or deny");
-    if (size > PATTERN_SIZES_MAX)
+    if (is_too_much(&sums))
         (void)field_problem(&allow, E_POLICY_REGEX, "the patterns are too large together");
     return u;
 }

@@ -18,6 +18,7 @@
 #include "policy/cel/value.h"
 
 struct cel_program;
+struct regex_budget;
 
 struct cel_compile_params {
     const struct cel_env *env;             /* borrowed: outlives the program */
@@ -25,7 +26,8 @@ struct cel_compile_params {
     unsigned parse_flags;                  /* CEL_PARSE_* */
     unsigned check_flags;                  /* CEL_CHECK_* */
     const struct cel_type *want;           /* the type the result must have; NULL: any */
-    cel_warn_fn *warn;                     /* NULL: nobody listens */
+    struct regex_budget *patterns; /* for constant patterns; NULL: no bound on all together */
+    cel_warn_fn *warn;             /* NULL: nobody listens */
     void *warn_arg;
 };
 

@@ -27,7 +27,7 @@ static bool check_regex(struct checker *c, const struct cel_node *call)
 
     if (!is_text(arg))
         return true;
-    r = regex_new(cel_str(arg->as.literal), message);
+    r = regex_new_within(c->params->patterns, cel_str(arg->as.literal), message);
     if (r == NULL)
         (void)check_fail(c, arg->at, "bad regular expression: %s", message);
     regex_free(r);

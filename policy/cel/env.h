@@ -17,6 +17,7 @@
 #include "policy/cel/type.h"
 
 struct cel_env;
+struct regex_budget;
 
 /* One signature of a function. */
 struct cel_overload {
@@ -68,8 +69,9 @@ struct cel_check_params {
     const struct cel_env *env;
     struct arena *arena; /* for types and candidates; lives as long as the tree */
     unsigned flags;
-    const struct cel_type *want; /* NULL: any; dyn satisfies it */
-    cel_warn_fn *warn;           /* NULL: nobody listens */
+    const struct cel_type *want;   /* NULL: any; dyn satisfies it */
+    struct regex_budget *patterns; /* for constant patterns; NULL: no bound on all together */
+    cel_warn_fn *warn;             /* NULL: nobody listens */
     void *warn_arg;
 };
 

@@ -38,6 +38,7 @@ static struct cel_node *make_tree(const struct cel_compile_params *params, struc
         .arena = a,
         .flags = params->check_flags,
         .want = params->want,
+        .patterns = params->patterns,
         .warn = params->warn,
         .warn_arg = params->warn_arg,
     };

@@ -246,6 +246,21 @@ static void regex_new_weight_has_its_limit(void **state)
     assert_null(regex_new(str_of(pattern, 2000), message));
 }
 
+static void regex_new_within_adds_to_the_budget(void **state)
+{
+    struct regex_budget budget = { .max = 7 };
+    char message[REGEX_MESSAGE_BYTES] = "";
+
+    (void)state;
+    regex_free(regex_new_within(&budget, STR("abc"), message));
+    assert_int_equal(budget.used, 3);
+    regex_free(regex_new_within(NULL, STR("abcdefghi"), message));
+    regex_free(regex_new_within(&budget, STR("abcd"), message));
+    assert_string_equal(message, "");
+    assert_null(regex_new_within(&budget, STR("a"), message));
+    assert_non_null(strstr(message, "more than 7 characters together"));
+}
+
 static uint64_t cpu_ms(void)
 {
     struct timespec t;
@@ -374,6 +389,7 @@ int main(void)
         cmocka_unit_test(regex_find_more_groups_than_can_be_told_is_safe),
         cmocka_unit_test(regex_weight_writes_repetitions_out),
         cmocka_unit_test(regex_new_weight_has_its_limit),
+        cmocka_unit_test(regex_new_within_adds_to_the_budget),
         cmocka_unit_test(regex_new_large_patterns_are_refused_or_compiled_in_time),
         cmocka_unit_test(regex_matches_backtracking_bombs_take_linear_time),
         cmocka_unit_test(regex_cache_get_same_pattern_is_compiled_once),

@@ -250,6 +250,25 @@ static void template_compile_has_limits(void **state)
     assert_int_equal(count_errors(DENY("${a}${b}${c}${d}${e}${f}${g}"), &policy_default_limits), 5);
 }
 
+/* Those of expressions, of fields and of lists count together; ones that are computed do not. */
+static void patterns_of_a_policy_have_a_limit_together(void **state)
+{
+    static const char document[] =
+        "on_http_request:\n"
+        "- expressions: [\"'x'.matches('abc')\", \"'x'.matches('[abc]{10}')\"]\n"
+        "  actions:\n"
+        "  - {type: user-agent-filter, config: {deny: [abcd, abcde]}}\n"
+        "  - {type: url-rewrite, config: {from: abcdef, to: /}}\n"
+        "  - {type: url-rewrite, config: {from: 'abcdefg${req.host}', to: /}}\n";
+    struct policy_limits limits = policy_default_limits;
+
+    (void)state;
+    limits.policy_patterns_max = 3 + regex_weight(STR("[abc]{10}")) + 4 + 5 + 6;
+    assert_int_equal(count_errors(document, &limits), 0);
+    limits.policy_patterns_max--;
+    assert_int_equal(count_errors(document, &limits), 1);
+}
+
 /* Codes and the field's name, but no values of the request (spec traffic-policy 8.3). */
 static void template_failures_name_the_field(void **state)
 {
@@ -355,6 +374,7 @@ int main(void)
         cmocka_unit_test(template_compile_refuses_what_does_not_balance),
         cmocka_unit_test(template_value_keeps_the_type_of_a_single_expression),
         cmocka_unit_test(template_compile_has_limits),
+        cmocka_unit_test(patterns_of_a_policy_have_a_limit_together),
         cmocka_unit_test(template_failures_name_the_field),
         cmocka_unit_test(template_text_is_limited_by_the_memory_of_the_phase),
         cmocka_unit_test(template_find_char_skips_expressions),
