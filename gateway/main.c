@@ -443,6 +443,7 @@ static void build_node(struct process *p, size_t i)
     services = (struct sshd_services){
         .inside = { .ops = &gateway_inside_ops, .ctx = n->gateway },
         .documents = { .ops = &gateway_document_ops, .ctx = n->gateway },
+        .jobs = p->jobs,
     };
     n->sshd = sshd_new(n->worker, p->shared, &services, fds[LISTEN_SSH],
                        p->listen[LISTEN_SSH].bound.count);

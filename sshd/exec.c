@@ -71,7 +71,7 @@ void exec_free(struct exec *x)
     if (x->has_command)
         command_fini(&x->command);
     exec_api_free(x->api);
-    exec_policy_fini(&x->policy);
+    exec_policy_unref(x->policy);
     exec_upstream_fini(&x->upstream);
     x->magic = 0;
     mem_free(x);
@@ -108,7 +108,7 @@ void exec_abandon(struct exec *x)
     x->state = EXEC_DONE;
     if (x->api != NULL)
         exec_api_abandon(x->api);
-    exec_drop_fetched(x);
+    exec_drop_input(x);
     ev_timer_stop(worker_loop(s->front->worker), &x->wait);
     DL_FOREACH(s->forwards.list, f)
     {
@@ -136,25 +136,13 @@ void exec_quit(struct exec *x)
 
 /* ---- adopting forwards ------------------------------------------------------------------------ */
 
-struct exec_policy_source exec_policy_source_of(const struct exec *x)
-{
-    return (struct exec_policy_source){ .front = x->session->front,
-                                        .account = x->session->auth.key->account,
-                                        .command = &x->command };
-}
-
 static void add_slot(struct exec *x, struct forward *f, const struct url *url)
 {
-    size_t slot = f->slot_count;
-    struct endpoint *ep;
+    size_t slot = f->slot_count++;
 
     assert(slot < FORWARD_SLOTS);
-    ep = exec_make_endpoint(x, f, slot, url);
-    if (ep == NULL)
-        return;
-    f->slot_count++;
     f->slots[slot].state = SLOT_WAITING;
-    f->slots[slot].ep = ep;
+    f->slots[slot].ep = exec_make_endpoint(x, f, slot, url);
 }
 
 /* --scheme: the forward's address with each scheme that was named. */
@@ -315,21 +303,19 @@ static void run_serving_command(struct exec *x)
     if (x->command.ignored != NULL)
         terminal_line(x->terminal, SESSION_STDERR, "--%s is ignored: %s", x->command.ignored->name,
                       x->command.ignored->text);
-    if (x->command.policy_text.p != NULL &&
-        !exec_take_policy(x, STR("--traffic-policy"), x->command.policy_text)) {
-        exec_end(x, 1);
-        return;
-    }
-    if (x->command.input != COMMAND_INPUT_NONE || x->command.policy_url.p != NULL) {
-        exec_await_input(x);
-        return;
-    }
-    terminal_ignore_input(x->terminal);
-    exec_open_forwards(x);
+    exec_await_input(x);
+}
+
+/* The command line is understood. */
+static void take_command(struct exec *x)
+{
+    x->has_command = true;
+    x->policy = exec_policy_new(x->session->front, x->session->auth.key->account, &x->command);
 }
 
 static void run(struct exec *x)
 {
+    take_command(x);
     if (x->command.help) {
         show_text(x, SESSION_STDOUT, make_help);
         exec_end(x, 0);
@@ -378,7 +364,6 @@ struct exec *exec_start(struct session *s, struct terminal *t)
             show_text(x, SESSION_STDERR, make_usage);
         exec_end(x, 1);
     } else {
-        x->has_command = true;
         run(x);
     }
     return x;
@@ -396,7 +381,7 @@ struct exec *exec_start_bare(struct session *s)
         exec_end(x, 1);
         return x;
     }
-    x->has_command = true;
+    take_command(x);
     adopt_all(x);
     return x;
 }

@@ -8,17 +8,20 @@
 #include <utlist.h>
 
 #include "base/mem.h"
+#include "policy/policy.h"
 #include "sshd/exec_int.h"
 #include "sshd/session_int.h"
 #include "sshd/sshd_int.h"
 #include "sshd/terminal.h"
 #include "tunnel/control.h"
 
-/* A claim under way; the session may be gone when it is answered. */
+/* A claim under way: the policy of the endpoint is compiled, and the control thread is asked. The
+ * session may be gone when either is done. */
 struct claim {
-    struct sshd *front; /* counted */
-    uint64_t session;   /* serial */
-    uint32_t slot;      /* number, see forward_slot_number() */
+    struct sshd *front;  /* counted */
+    uint64_t session;    /* serial */
+    uint32_t slot;       /* number, see forward_slot_number() */
+    struct endpoint *ep; /* counted */
 };
 
 size_t exec_count_slots(const struct exec *x, enum slot_state state)
@@ -78,7 +81,99 @@ static struct forward *next_waiting(const struct exec *x, size_t *slot)
     return NULL;
 }
 
-static void on_claimed(void *arg, struct endpoint *ep, const struct err *e);
+static void claim_free(struct claim *cl)
+{
+    struct sshd *front = cl->front;
+
+    endpoint_unref(cl->ep);
+    mem_free(cl);
+    front->claims--;
+    sshd_check_closed(front);
+    sshd_unref(front);
+}
+
+/* The forward whose endpoint is being claimed and which slot of it; NULL: nobody waits any more, as the
+ * forward was cancelled or the session ended. */
+static struct forward *find_claiming(const struct claim *cl, const struct session *s, size_t *slot)
+{
+    struct forward *f = forwards_find_slot(&s->forwards, cl->slot, slot);
+
+    if (f == NULL || f->slots[*slot].ep != cl->ep || f->slots[*slot].state != SLOT_CLAIMING)
+        return NULL;
+    return f;
+}
+
+static void fail_slot(struct forward *f, size_t i, const struct err *e)
+{
+    struct slot *slot = &f->slots[i];
+
+    exec_url_refused(f->exec, f, &slot->ep->url, e);
+    exec_slot_gone(slot, SLOT_FAILED);
+}
+
+static void go_on(struct exec *x)
+{
+    x->claiming = false;
+    exec_claim_next(x);
+    session_wake(x->session);
+}
+
+/* The answer of the control thread. */
+static void on_claimed(void *arg, struct endpoint *ep, const struct err *e)
+{
+    struct claim *cl = arg;
+    struct session *s = sshd_find(cl->front, cl->session);
+    struct forward *f = NULL;
+    size_t i = 0;
+
+    if (s != NULL)
+        f = find_claiming(cl, s, &i);
+    if (f != NULL) {
+        if (e->code == E_OK)
+            f->slots[i].state = SLOT_ONLINE;
+        else
+            fail_slot(f, i, e);
+        go_on(f->exec);
+    } else if (e->code == E_OK) {
+        bool cancelled = s != NULL && forwards_find_slot(&s->forwards, cl->slot, &i) == NULL;
+
+        control_release(cl->front->shared->control, ep,
+                        cancelled ? REGISTRY_LET_GO : REGISTRY_HOLD);
+    }
+    claim_free(cl);
+}
+
+static void ask_control(struct claim *cl, const struct session *s)
+{
+    control_claim(s->front->shared->control, s->front->worker, cl->ep, &s->auth.key->acl,
+                  on_claimed, cl);
+}
+
+static void on_compiled(void *arg, const struct exec_policy_result *result)
+{
+    struct claim *cl = arg;
+    struct session *s = sshd_find(cl->front, cl->session);
+    struct forward *f = NULL;
+    struct err why;
+    struct err e;
+    size_t i = 0;
+
+    if (s != NULL)
+        f = find_claiming(cl, s, &i);
+    if (f != NULL && result->rc == 0) {
+        exec_give_policy(f->exec, cl->ep, result->policy);
+        ask_control(cl, s);
+        return;
+    }
+    if (f != NULL) {
+        policy_problems_first(result->problems, &why);
+        (void)err_set(&e, E_POLICY_INVALID, "%s (%u)", why.msg, err_number(why.code));
+        fail_slot(f, i, &e);
+        go_on(f->exec);
+    }
+    counted_unref(result->policy);
+    claim_free(cl);
+}
 
 static void claim_slot(struct exec *x, struct forward *f, size_t i)
 {
@@ -96,9 +191,12 @@ static void claim_slot(struct exec *x, struct forward *f, size_t i)
     s->front->claims++;
     cl->session = s->serial;
     cl->slot = forward_slot_number(f, i);
-    endpoint_ref(slot->ep); /* the claim's, until it is answered */
-    control_claim(s->front->shared->control, s->front->worker, slot->ep, &s->auth.key->acl,
-                  on_claimed, cl);
+    cl->ep = slot->ep;
+    endpoint_ref(cl->ep);
+    if (exec_policy_asks(x->policy))
+        exec_policy_compile(x->policy, &cl->ep->url, on_compiled, cl);
+    else
+        ask_control(cl, s);
 }
 
 void exec_claim_next(struct exec *x)
@@ -120,44 +218,4 @@ void exec_slot_gone(struct slot *slot, enum slot_state state)
     slot->state = state;
     endpoint_unref(slot->ep);
     slot->ep = NULL;
-}
-
-/* The answer of the control thread. */
-static void claim_answered(const struct claim *cl, struct endpoint *ep, const struct err *e)
-{
-    struct session *s = sshd_find(cl->front, cl->session);
-    struct forward *f = NULL;
-    size_t i = 0;
-
-    if (s != NULL)
-        f = forwards_find_slot(&s->forwards, cl->slot, &i);
-    if (f == NULL || f->slots[i].ep != ep || f->slots[i].state != SLOT_CLAIMING) {
-        /* Nobody waits any more: the forward was cancelled, or the session ended. */
-        if (e->code == E_OK)
-            control_release(cl->front->shared->control, ep,
-                            s != NULL && f == NULL ? REGISTRY_LET_GO : REGISTRY_HOLD);
-        return;
-    }
-    f->exec->claiming = false;
-    if (e->code == E_OK) {
-        f->slots[i].state = SLOT_ONLINE;
-    } else {
-        exec_url_refused(f->exec, f, &ep->url, e);
-        exec_slot_gone(&f->slots[i], SLOT_FAILED);
-    }
-    exec_claim_next(f->exec);
-    session_wake(s);
-}
-
-static void on_claimed(void *arg, struct endpoint *ep, const struct err *e)
-{
-    struct claim *cl = arg;
-    struct sshd *front = cl->front;
-
-    claim_answered(cl, ep, e);
-    endpoint_unref(ep);
-    mem_free(cl);
-    front->claims--;
-    sshd_check_closed(front);
-    sshd_unref(front);
 }

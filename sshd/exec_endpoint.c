@@ -73,17 +73,9 @@ struct endpoint *exec_make_endpoint(struct exec *x, struct forward *f, size_t sl
                                     const struct url *url)
 {
     struct session *s = x->session;
-    const struct exec_policy_source source = exec_policy_source_of(x);
-    struct counted *policy;
-    struct endpoint *ep;
+    struct endpoint *ep = endpoint_new();
     char hint[URL_TEXT_BYTES] = "";
-    struct err e;
 
-    if (exec_policy_compile(&x->policy, &source, url, &policy, &e) == -1) {
-        exec_url_refused(x, f, url, &e);
-        return NULL;
-    }
-    ep = endpoint_new();
     if (x->command.has_upstream)
         (void)upstream_hint_format(&x->command.upstream, hint);
     id_new("ep", clock_wall_ms(), ep->id);
@@ -94,11 +86,6 @@ struct endpoint *exec_make_endpoint(struct exec *x, struct forward *f, size_t sl
     replace(&ep->metadata, text_or_empty(x->command.metadata));
     replace(&ep->upstream_url, mem_strdup(hint));
     exec_upstream_fill(&x->upstream, &x->command, &ep->upstream);
-    ep->policy = policy;
-    ep->policy_text = x->policy.text;
-    shared_text_ref(ep->policy_text);
-    ep->rules = policy_digest(policy);
-    ep->connect_rules = policy_phase_digest(policy, POLICY_ON_TCP_CONNECT);
     ep->pooling = x->command.pooling;
     ep->wants_events = exec_shows_requests(x);
     ep->created_wall_ms = clock_wall_ms();
@@ -112,4 +99,13 @@ struct endpoint *exec_make_endpoint(struct exec *x, struct forward *f, size_t sl
         .forward = forward_slot_number(f, slot),
     };
     return ep;
+}
+
+void exec_give_policy(const struct exec *x, struct endpoint *ep, struct counted *policy)
+{
+    ep->policy = policy;
+    ep->policy_text = x->policy->text;
+    shared_text_ref(ep->policy_text);
+    ep->rules = policy_digest(policy);
+    ep->connect_rules = policy_phase_digest(policy, POLICY_ON_TCP_CONNECT);
 }

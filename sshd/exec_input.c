@@ -23,25 +23,50 @@ static void show_problems(struct exec *x, enum session_output to,
     buf_fini(&text);
 }
 
-bool exec_take_policy(struct exec *x, struct str name, struct str text)
+static void await_standard_input(struct exec *x);
+
+/* What was read is good, or the user was told why not. */
+static void go_on(struct exec *x, bool good)
 {
-    const struct exec_policy_source source = exec_policy_source_of(x);
-    struct policy_problems *problems = policy_problems_new();
+    x->state = EXEC_WAITS;
+    if (good && !x->input_taken)
+        await_standard_input(x);
+    else if (!good || x->command.kind == COMMAND_POLICY_CHECK)
+        exec_end(x, good ? 0 : 1);
+    else
+        exec_open_forwards(x);
+}
+
+/* ---- a policy -------------------------------------------------------------------------------- */
+
+static void on_checked(void *arg, const struct exec_policy_result *result)
+{
+    struct exec *x = arg;
+    struct session *s = x->session;
     bool is_check = x->command.kind == COMMAND_POLICY_CHECK;
-    int rc = exec_policy_read(&x->policy, &source, name, text, problems);
+    size_t errors = policy_problems_errors(result->problems);
     struct err e;
 
-    show_problems(x, is_check ? SESSION_STDOUT : SESSION_STDERR, problems);
-    if (rc == -1) {
-        (void)err_set(&e, E_POLICY_INVALID, "the policy has %zu %s%s",
-                      policy_problems_errors(problems),
-                      policy_problems_errors(problems) == 1 ? "error" : "errors",
-                      is_check ? "" : "; nothing was opened");
+    assert(x->magic == EXEC_MAGIC && x->state == EXEC_READS);
+    x->checking = NULL;
+    show_problems(x, is_check ? SESSION_STDOUT : SESSION_STDERR, result->problems);
+    if (result->rc == -1) {
+        (void)err_set(&e, E_POLICY_INVALID, "the policy has %zu %s%s", errors,
+                      errors == 1 ? "error" : "errors", is_check ? "" : "; nothing was opened");
         exec_refused(x, &e);
     }
-    policy_problems_free(problems);
-    return rc == 0;
+    go_on(x, result->rc == 0);
+    session_wake(s);
 }
+
+/* Shows what is wrong with a document, and goes on. */
+static void check_policy(struct exec *x, struct str name, struct str text)
+{
+    x->state = EXEC_READS;
+    x->checking = exec_policy_read(x->policy, name, text, on_checked, x);
+}
+
+/* ---- certificates ---------------------------------------------------------------------------- */
 
 /* Takes what TLS is to end with. Returns false when the command ends for it. */
 static bool take_certificates(struct exec *x, struct str pem)
@@ -57,7 +82,7 @@ static bool take_certificates(struct exec *x, struct str pem)
     if (pem.n == 0)
         (void)err_set(&e, E_CERTIFICATE_PEM,
                       "standard input is empty; send the certificates: ssh ... < cert.pem");
-    else if (flag_policy_end_tls(&tls, terms->engine, &x->command.flags, &e) == 0)
+    else if (flag_policy_end_tls(&tls, terms->engine, &x->policy->flags, &e) == 0)
         return true;
     exec_refused(x, &e);
     return false;
@@ -74,19 +99,23 @@ static bool take_upstream_cas(struct exec *x, struct str pem)
     return false;
 }
 
-static bool take_input(struct exec *x, struct str text)
+/* ---- standard input -------------------------------------------------------------------------- */
+
+static void take_input(struct exec *x, struct str text)
 {
     switch (x->command.input) {
     case COMMAND_INPUT_NONE: /* policy check */
     case COMMAND_INPUT_POLICY:
-        return exec_take_policy(x, STR("policy"), text);
+        check_policy(x, STR("policy"), text);
+        return;
     case COMMAND_INPUT_UPSTREAM_CAS:
-        return take_upstream_cas(x, text);
+        go_on(x, take_upstream_cas(x, text));
+        return;
     case COMMAND_INPUT_VISITOR_CAS:
     case COMMAND_INPUT_CERTIFICATE:
-        return take_certificates(x, text);
+        go_on(x, take_certificates(x, text));
+        return;
     }
-    return false;
 }
 
 static void await_standard_input(struct exec *x)
@@ -106,40 +135,33 @@ static const struct document_source *documents_of(const struct exec *x)
     return &x->session->front->services.documents;
 }
 
-void exec_drop_fetched(struct exec *x)
+void exec_drop_input(struct exec *x)
 {
     documents_of(x)->ops->free(x->fetched);
     x->fetched = NULL;
-}
-
-static bool take_fetched(struct exec *x)
-{
-    struct str text;
-    struct err why;
-    struct err e;
-
-    if (documents_of(x)->ops->read(x->fetched, &text, &why) == 0)
-        return exec_take_policy(x, STR("policy"), text);
-    (void)err_set(&e, E_POLICY_INVALID, "%s", why.msg);
-    exec_refused(x, &e);
-    return false;
+    exec_policy_abandon(x->checking);
+    x->checking = NULL;
 }
 
 static void on_fetched(void *arg)
 {
     struct exec *x = arg;
     struct session *s = x->session;
-    bool taken = take_fetched(x);
+    struct document *fetched = x->fetched;
+    struct str text;
+    struct err why;
+    struct err e;
 
     assert(x->magic == EXEC_MAGIC && x->state == EXEC_READS);
-    exec_drop_fetched(x);
-    x->state = EXEC_WAITS;
-    if (!taken)
+    x->fetched = NULL;
+    if (documents_of(x)->ops->read(fetched, &text, &why) == 0) {
+        check_policy(x, STR("policy"), text);
+    } else {
+        (void)err_set(&e, E_POLICY_INVALID, "%s", why.msg);
+        exec_refused(x, &e);
         exec_end(x, 1);
-    else if (x->command.input != COMMAND_INPUT_NONE)
-        await_standard_input(x);
-    else
-        exec_open_forwards(x);
+    }
+    s->front->services.documents.ops->free(fetched);
     session_wake(s);
 }
 
@@ -156,17 +178,23 @@ static void fetch_policy(struct exec *x)
     };
 
     x->state = EXEC_READS;
-    if (x->command.input == COMMAND_INPUT_NONE)
-        terminal_ignore_input(x->terminal);
     x->fetched = documents->ops->start(documents->ctx, &request);
 }
 
 void exec_await_input(struct exec *x)
 {
-    if (x->command.policy_url.p != NULL)
+    const struct command *c = &x->command;
+
+    if (c->input == COMMAND_INPUT_NONE && c->kind != COMMAND_POLICY_CHECK) {
+        terminal_ignore_input(x->terminal);
+        x->input_taken = true;
+    }
+    if (c->policy_text.p != NULL)
+        check_policy(x, STR("--traffic-policy"), c->policy_text);
+    else if (c->policy_url.p != NULL)
         fetch_policy(x);
     else
-        await_standard_input(x);
+        go_on(x, true);
 }
 
 void exec_input_missing(const struct exec *x, struct err *e)
@@ -185,14 +213,13 @@ bool exec_reads_input(const struct exec *x)
         return false;
     if (x->api != NULL)
         return exec_api_reads(x->api);
-    return x->state == EXEC_READS && x->fetched == NULL;
+    return x->state == EXEC_READS && x->fetched == NULL && x->checking == NULL;
 }
 
 void exec_read_input(struct exec *x)
 {
     struct terminal *t = x->terminal;
     struct err e;
-    bool taken;
 
     if (x->api != NULL) {
         exec_api_read(x->api);
@@ -201,18 +228,14 @@ void exec_read_input(struct exec *x)
     if (!exec_reads_input(x) || !terminal_input_is_over(t))
         return;
     ev_timer_stop(worker_loop(x->session->front->worker), &x->wait);
+    x->input_taken = true;
     if (terminal_input_is_too_long(t)) {
         (void)err_set(&e, E_POLICY_INVALID, "standard input is larger than %zu bytes",
                       t->in_max_bytes);
         exec_refused(x, &e);
-        taken = false;
+        go_on(x, false);
     } else {
-        taken = take_input(x, buf_str(&t->in));
+        take_input(x, buf_str(&t->in));
     }
     terminal_ignore_input(t);
-    x->state = EXEC_WAITS;
-    if (!taken || x->command.kind == COMMAND_POLICY_CHECK)
-        exec_end(x, taken ? 0 : 1);
-    else
-        exec_open_forwards(x);
 }

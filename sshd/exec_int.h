@@ -27,7 +27,7 @@ struct exec_api;
 enum { EXEC_MAGIC = 0x45786563 };
 
 enum exec_state {
-    EXEC_READS, /* the policy that is fetched; the policy, or the certificates, that the client sends */
+    EXEC_READS,  /* a policy, wherever it comes from, and certificates that the client sends */
     EXEC_WAITS,  /* for a forward */
     EXEC_CLAIMS, /* URLs are shown when all claims are answered */
     EXEC_RUNS,
@@ -40,14 +40,16 @@ struct exec {
     struct session *session;   /* borrowed */
     struct terminal *terminal; /* borrowed; NULL: nobody reads */
     struct command command;
-    struct exec_api *api;     /* owned; NULL: another command */
-    struct document *fetched; /* owned; NULL: no policy is under way */
-    struct exec_policy policy;
+    struct exec_api *api;              /* owned; NULL: another command */
+    struct exec_policy *policy;        /* counted; NULL: it has no command */
+    struct document *fetched;          /* owned; NULL: no policy is under way */
+    struct exec_policy_work *checking; /* borrowed; NULL: no policy is being read */
     struct exec_upstream upstream;
     bool has_command;
-    bool claiming;   /* a claim is under way */
-    size_t adopted;  /* forwards so far */
-    struct err last; /* why the last endpoint was refused or lost */
+    bool input_taken; /* standard input is read, or is not to be */
+    bool claiming;    /* a claim is under way */
+    size_t adopted;   /* forwards so far */
+    struct err last;  /* why the last endpoint was refused or lost */
     struct log_limit problems;
     ev_timer wait;
 };
@@ -58,8 +60,6 @@ struct exec {
 void exec_refused(struct exec *x, const struct err *e);
 /* Ends the command when what it waits for has not come in time. */
 void exec_start_wait(struct exec *x, uint64_t ms);
-/* For whom and of what its policies are made; borrows. */
-struct exec_policy_source exec_policy_source_of(const struct exec *x);
 /* True if its user wants lines of requests. */
 bool exec_shows_requests(const struct exec *x);
 /* All is known that its endpoints need: takes the forwards, or waits for one. */
@@ -67,9 +67,11 @@ void exec_open_forwards(struct exec *x);
 
 /* ---- exec_endpoint.c ---- */
 
-/* What the forward becomes at this address; NULL when its policy cannot be made, and the user was told. */
+/* What the forward becomes at this address, but for its policy. */
 struct endpoint *exec_make_endpoint(struct exec *x, struct forward *f, size_t slot,
                                     const struct url *url);
+/* Before it is claimed. Takes the policy over; NULL is none. */
+void exec_give_policy(const struct exec *x, struct endpoint *ep, struct counted *policy);
 /* An endpoint that the forward was to have is not to be: its user hears why, and the log has it as an
  * attempt. `url` may be empty: then the forward does not tell. */
 void exec_forward_refused(struct exec *x, const struct forward *f, struct str url,
@@ -90,12 +92,10 @@ void exec_slot_gone(struct slot *slot, enum slot_state state);
 
 /* ---- exec_input.c ---- */
 
-/* Takes a document; shows what is wrong with it. Returns false when the command ends for it. */
-bool exec_take_policy(struct exec *x, struct str name, struct str text);
-/* Reads what the command needs, a policy by its URL and then standard input, and opens the forwards. */
+/* Reads what the command needs before anything is public, and opens the forwards then; or ends it. */
 void exec_await_input(struct exec *x);
-/* Nobody waits any more for what is fetched. */
-void exec_drop_fetched(struct exec *x);
+/* Nobody waits any more for what is under way. */
+void exec_drop_input(struct exec *x);
 /* Why a command ends whose input has not come in time. */
 void exec_input_missing(const struct exec *x, struct err *e);
 

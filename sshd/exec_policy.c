@@ -1,5 +1,9 @@
 #include "sshd/exec_policy.h"
 
+#include <stdatomic.h>
+
+#include "base/job.h"
+#include "base/mem.h"
 #include "base/shared_text.h"
 #include "policy/policy.h"
 #include "sshd/command.h"
@@ -8,36 +12,23 @@
 
 enum { DOCUMENTS_MAX = 4 };
 
-/* The order of spec 5.6: how TLS ends, guards by flags, the user's rules, changes by flags. */
-static size_t collect(const struct exec_policy *p, const struct command *c,
-                      const struct policy_document *out[DOCUMENTS_MAX])
-{
-    size_t n = 0;
+struct exec_policy_work {
+    struct exec_policy *policy; /* counted */
+    struct sshd *front;         /* counted */
+    struct policy_terms *terms; /* counted: those of the time it was begun */
+    exec_policy_fn *done;
+    void *arg;
+    _Atomic bool is_abandoned; /* it need not be begun */
 
-    if (c->flags.tls != NULL)
-        out[n++] = c->flags.tls;
-    if (c->flags.front != NULL)
-        out[n++] = c->flags.front;
-    if (p->document != NULL)
-        out[n++] = p->document;
-    if (c->flags.back != NULL)
-        out[n++] = c->flags.back;
-    return n;
-}
+    struct str name;                  /* of a document to read: a literal */
+    struct shared_text *text;         /* counted; NULL: there is none to read */
+    struct policy_document *document; /* owned: what was read; NULL: it was no good */
+    struct url url;                   /* of the endpoint to compile for */
 
-/* `about` says what the endpoint is; the rest is filled in. */
-static int compile(const struct exec_policy *p, const struct exec_policy_source *source,
-                   const struct policy_request *about, struct counted **out,
-                   struct policy_problems *problems)
-{
-    const struct policy_document *documents[DOCUMENTS_MAX];
-    struct policy_request request = *about;
-
-    request.account = str_from(source->account);
-    request.documents = documents;
-    request.count = collect(p, source->command, documents);
-    return policy_terms_compile(source->front->settings.policy, &request, out, problems);
-}
+    struct policy_problems *problems; /* owned */
+    struct counted *made;             /* counted; NULL: none */
+    int rc;
+};
 
 /* A document is checked before the endpoints are known, and on its own for any of them. */
 static unsigned protocols_of(const struct command *c)
@@ -73,48 +64,183 @@ static unsigned protocol_of(enum scheme scheme)
     return 0;
 }
 
-int exec_policy_read(struct exec_policy *p, const struct exec_policy_source *source,
-                     struct str name, struct str text, struct policy_problems *problems)
-{
-    const struct policy_terms *terms = source->front->settings.policy;
-    const struct policy_request about = { .protocols = protocols_of(source->command) };
-    struct counted *policy;
+/* ---- life ----------------------------------------------------------------------------------- */
 
-    p->document = policy_document_parse(name, text, &terms->limits, problems);
-    if (p->document == NULL)
-        return -1;
-    if (compile(p, source, &about, &policy, problems) == 0) {
-        counted_unref(policy);
-        p->text = shared_text_new(text);
-        return 0;
-    }
-    exec_policy_fini(p);
-    return -1;
+struct exec_policy *exec_policy_new(struct sshd *front, const char *account,
+                                    struct command *command)
+{
+    struct exec_policy *p = mem_zalloc(sizeof(*p));
+
+    ref_init(&p->ref);
+    p->front = front;
+    p->account = mem_strdup(account);
+    p->protocols = protocols_of(command);
+    p->flags = command->flags;
+    command->flags = (struct flag_documents){ 0 };
+    return p;
 }
 
-void exec_policy_fini(struct exec_policy *p)
+void exec_policy_unref(struct exec_policy *p)
 {
+    if (p == NULL || !ref_dec(&p->ref))
+        return;
+    flag_documents_fini(&p->flags);
     policy_document_free(p->document);
     shared_text_unref(p->text);
-    *p = (struct exec_policy){ 0 };
+    mem_free(p->account);
+    mem_free(p);
 }
 
-int exec_policy_compile(const struct exec_policy *p, const struct exec_policy_source *source,
-                        const struct url *url, struct counted **out, struct err *e)
-{
-    struct policy_problems *problems = policy_problems_new();
-    const struct policy_request about = {
-        .host = str_from(url->host),
-        .protocols = protocol_of(url->scheme),
-        .is_internal = url->binding == BINDING_INTERNAL,
-    };
-    int rc = compile(p, source, &about, out, problems);
-    struct err why;
+/* ---- compiling ------------------------------------------------------------------------------ */
 
-    if (rc == -1) {
-        policy_problems_first(problems, &why);
-        (void)err_set(e, E_POLICY_INVALID, "%s (%u)", why.msg, err_number(why.code));
+/* The order of spec 5.6: how TLS ends, guards by flags, the user's rules, changes by flags. */
+static size_t collect(const struct exec_policy *p, const struct policy_document *document,
+                      const struct policy_document *out[DOCUMENTS_MAX])
+{
+    const struct policy_document *all[DOCUMENTS_MAX] = { p->flags.tls, p->flags.front, document,
+                                                         p->flags.back };
+    size_t n = 0;
+
+    for (size_t i = 0; i < DOCUMENTS_MAX; i++) {
+        if (all[i] != NULL)
+            out[n++] = all[i];
     }
-    policy_problems_free(problems);
-    return rc;
+    return n;
+}
+
+bool exec_policy_asks(const struct exec_policy *p)
+{
+    const struct policy_document *documents[DOCUMENTS_MAX];
+
+    return collect(p, p->document, documents) > 0 || p->front->settings.policy->defaults != NULL;
+}
+
+/* `about` says what the endpoint is; the rest is filled in. */
+static void compile(struct exec_policy_work *k, const struct policy_document *document,
+                    const struct policy_request *about)
+{
+    const struct policy_document *documents[DOCUMENTS_MAX];
+    struct policy_request request = *about;
+
+    request.account = str_from(k->policy->account);
+    request.documents = documents;
+    request.count = collect(k->policy, document, documents);
+    k->rc = policy_terms_compile(k->terms, &request, &k->made, k->problems);
+}
+
+/* ---- jobs ----------------------------------------------------------------------------------- */
+
+static void work_free(struct exec_policy_work *k)
+{
+    exec_policy_unref(k->policy);
+    policy_terms_unref(k->terms);
+    shared_text_unref(k->text);
+    policy_document_free(k->document);
+    policy_problems_free(k->problems);
+    counted_unref(k->made);
+    sshd_unref(k->front);
+    mem_free(k);
+}
+
+/* Keeps what was read. */
+static void adopt(struct exec_policy_work *k)
+{
+    struct exec_policy *p = k->policy;
+
+    p->document = k->document;
+    p->text = k->text;
+    k->document = NULL;
+    k->text = NULL;
+}
+
+static void on_worked(struct worker *w, void *arg)
+{
+    struct exec_policy_work *k = arg;
+
+    (void)w;
+    if (!atomic_load(&k->is_abandoned)) {
+        const struct exec_policy_result result = { k->rc, k->problems, k->made };
+
+        if (k->rc == 0 && k->document != NULL)
+            adopt(k);
+        k->made = NULL;
+        k->done(k->arg, &result);
+    }
+    work_free(k);
+}
+
+static struct exec_policy_work *work_new(struct exec_policy *p, exec_policy_fn *done, void *arg)
+{
+    struct exec_policy_work *k = mem_zalloc(sizeof(*k));
+
+    k->policy = p;
+    ref_inc(&p->ref);
+    k->front = p->front;
+    sshd_ref(k->front);
+    k->terms = p->front->settings.policy;
+    policy_terms_ref(k->terms);
+    k->done = done;
+    k->arg = arg;
+    k->problems = policy_problems_new();
+    return k;
+}
+
+static void submit(struct exec_policy_work *k, job_fn *work)
+{
+    job_submit(k->front->services.jobs, k->front->worker, work, on_worked, k);
+}
+
+static void read_document(void *arg)
+{
+    struct exec_policy_work *k = arg;
+    const struct policy_request about = { .protocols = k->policy->protocols };
+
+    if (atomic_load(&k->is_abandoned))
+        return;
+    k->rc = -1;
+    k->document =
+        policy_document_parse(k->name, shared_text_str(k->text), &k->terms->limits, k->problems);
+    if (k->document == NULL)
+        return;
+    compile(k, k->document, &about);
+    counted_unref(k->made);
+    k->made = NULL;
+}
+
+struct exec_policy_work *exec_policy_read(struct exec_policy *p, struct str name, struct str text,
+                                          exec_policy_fn *done, void *arg)
+{
+    struct exec_policy_work *k = work_new(p, done, arg);
+
+    k->name = name;
+    k->text = shared_text_new(text);
+    submit(k, read_document);
+    return k;
+}
+
+void exec_policy_abandon(struct exec_policy_work *work)
+{
+    if (work != NULL)
+        atomic_store(&work->is_abandoned, true);
+}
+
+static void compile_for_endpoint(void *arg)
+{
+    struct exec_policy_work *k = arg;
+    const struct policy_request about = {
+        .host = str_from(k->url.host),
+        .protocols = protocol_of(k->url.scheme),
+        .is_internal = k->url.binding == BINDING_INTERNAL,
+    };
+
+    compile(k, k->policy->document, &about);
+}
+
+void exec_policy_compile(struct exec_policy *p, const struct url *url, exec_policy_fn *done,
+                         void *arg)
+{
+    struct exec_policy_work *k = work_new(p, done, arg);
+
+    k->url = *url;
+    submit(k, compile_for_endpoint);
 }

@@ -90,6 +90,7 @@ int sshd_host_keys_ensure(const char *dir, char *out[SSHD_HOST_KEYS], struct err
 struct sshd_services {
     struct inside inside;             /* where clients reach internal endpoints */
     struct document_source documents; /* what fetches policies that have a URL */
+    struct job_pool *jobs; /* borrowed: outlives every sshd; where policies are compiled */
 };
 
 /* `listen_fds` are bound, listening, non-blocking sockets of this worker (taken); the services are
