@@ -120,6 +120,19 @@ struct cel_value action_evaluate(struct action_run *run, const struct cel_progra
     return run_keep(run->run, v);
 }
 
+bool action_charge_regex(struct action_run *run, size_t bytes, size_t size)
+{
+    struct policy_run *r = run->run;
+
+    r->steps += regex_steps(bytes, size);
+    return r->steps <= r->policy->limits.policy_phase_steps_max;
+}
+
+uint64_t *action_replaced_ns(struct action_run *run)
+{
+    return &run->run->replaced_ns;
+}
+
 void action_set_attempts(struct action_run *run, uint64_t attempts, struct cel_value last_attempt)
 {
     run->run->attempts = cel_int((int64_t)attempts);

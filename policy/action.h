@@ -63,6 +63,12 @@ struct cel_value action_error_value(struct action_run *run, const struct err *e)
 /* Evaluates a program of this action (bucket_key, retry_condition) within the run's limits. */
 struct cel_value action_evaluate(struct action_run *run, const struct cel_program *program);
 
+/* Charges the phase for a search with patterns of regex_size() `size` in so many bytes. False: it has used
+ * up policy_phase_steps_max. */
+bool action_charge_regex(struct action_run *run, size_t bytes, size_t size);
+/* Where the CPU time is summed that replacements of the phase take (regex_replace.h). */
+uint64_t *action_replaced_ns(struct action_run *run);
+
 /* vars.<name> of set-vars. -1 with E_POLICY_MEMORY or E_POLICY_TOO_MANY. */
 int action_set_var(struct action_run *run, struct str name, struct cel_value value, struct err *e);
 

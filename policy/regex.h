@@ -32,6 +32,7 @@ enum {
     REGEX_RUNTIME_BYTES = 1024,
     REGEX_WEIGHT_MAX = 10000, /* compiled within 0.1 s whatever the pattern is */
     REGEX_GROUPS_MAX = 100,   /* groups 0 to 99 */
+    REGEX_TURNS_PER_STEP = 128,
     REGEX_MESSAGE_BYTES = 160,
 };
 
@@ -51,6 +52,12 @@ void regex_free(struct regex *r);
 
 /* Instructions of its program. */
 size_t regex_size(const struct regex *r);
+/* What looking through so many bytes with a program of this size is charged, as steps of an expression:
+ * REGEX_TURNS_PER_STEP turns are one. */
+static inline size_t regex_steps(size_t bytes, size_t size)
+{
+    return bytes * size / REGEX_TURNS_PER_STEP;
+}
 /* True if it matches anywhere in `text`. */
 bool regex_matches(const struct regex *r, struct str text);
 /* How many groups the pattern has, without group 0. */

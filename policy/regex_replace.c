@@ -13,8 +13,9 @@
 
 enum {
     REMAINING_PER_CHECK = 1024 * 1024, /* sum of the bytes behind the start of each search */
+    TURNS_UNTIMED = 16 * 1024,         /* less work is not worth a look at the clock */
     NS_PER_MS = 1000000,
-    MS_PER_S = 1000,
+    NS_PER_S = 1000000000,
     GROUP_DIGITS_MAX = 2, /* groups end at 99 */
 };
 
@@ -24,7 +25,7 @@ struct replacing {
     size_t used;             /* of them in the replacement */
     size_t copied;           /* bytes of the text that are in the output */
     size_t remaining;        /* summed since the clock was looked at */
-    uint64_t end_ms;         /* CPU time */
+    uint64_t end_ns;         /* of the thread's CPU time; 0: it is not looked at yet */
 };
 
 /* The number behind a dollar and its digits; 0 digits if it is no group. */
@@ -90,13 +91,20 @@ static void expand(const struct replacing *s, const struct str *groups)
     buf_add_str(out, before);
 }
 
-static uint64_t cpu_ms(void)
+static uint64_t cpu_ns(void)
 {
     struct timespec t;
 
     if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) == -1)
         return 0; /* cannot happen with this clock */
-    return (uint64_t)t.tv_sec * MS_PER_S + (uint64_t)t.tv_nsec / NS_PER_MS;
+    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t left_ns(const struct regex_replace *r)
+{
+    const uint64_t max = (uint64_t)REGEX_REPLACE_MS * NS_PER_MS;
+
+    return *r->spent_ns < max ? max - *r->spent_ns : 0;
 }
 
 /* False when the time is used up. */
@@ -106,9 +114,9 @@ static bool has_time(struct replacing *s, size_t from)
     if (s->remaining < REMAINING_PER_CHECK)
         return true;
     s->remaining = 0;
-    if (s->end_ms == 0)
-        s->end_ms = cpu_ms() + REGEX_REPLACE_MS;
-    return cpu_ms() < s->end_ms;
+    if (s->end_ns == 0)
+        s->end_ns = cpu_ns() + left_ns(s->r);
+    return cpu_ns() < s->end_ns;
 }
 
 static size_t step(struct str rest)
@@ -159,8 +167,22 @@ static int run(struct replacing *s, struct err *e)
     return 0;
 }
 
+static int run_timed(struct replacing *s, struct err *e)
+{
+    uint64_t start = cpu_ns();
+    int rc;
+
+    if (left_ns(s->r) == 0)
+        return err_set(e, E_LIMIT, "all replacements together take too long");
+    s->end_ns = start + left_ns(s->r);
+    rc = run(s, e);
+    *s->r->spent_ns += cpu_ns() - start;
+    return rc;
+}
+
 int regex_replace(struct regex_replace *r, struct err *e)
 {
+    size_t size = regex_size(r->regex);
     struct replacing s = { .r = r };
 
     r->count = 0;
@@ -171,7 +193,7 @@ int regex_replace(struct regex_replace *r, struct err *e)
     if (s.groups > REGEX_GROUPS_MAX)
         s.groups = REGEX_GROUPS_MAX;
     s.used = used_groups(r->to, s.groups);
-    if (r->text.n > REGEX_REPLACE_WORK / regex_size(r->regex))
+    if (r->text.n > REGEX_REPLACE_WORK / size)
         return err_set(e, E_LIMIT, "the text is too long for so large a pattern");
-    return run(&s, e);
+    return r->text.n * size < TURNS_UNTIMED ? run(&s, e) : run_timed(&s, e);
 }

@@ -11,6 +11,7 @@
 #define POLICY_REGEX_REPLACE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -20,7 +21,8 @@
 enum {
     /* Bytes of text times instructions of the pattern: what one search can take at worst. */
     REGEX_REPLACE_WORK = 128 * 1024 * 1024,
-    /* For patterns that look through the rest of the text at each match: quadratic time. */
+    /* CPU time of all calls that share a sum. Patterns that look through the rest of the text at each
+     * match take quadratic time. */
     REGEX_REPLACE_MS = 500,
 };
 
@@ -28,7 +30,8 @@ struct regex_replace {
     const struct regex *regex; /* borrowed */
     struct str text;           /* searched; if not UTF-8, it is still searched safely */
     struct str to;
-    struct buf *out; /* borrowed: the new text is appended, nothing when there is no match */
+    struct buf *out;    /* borrowed: the new text is appended, nothing when there is no match */
+    uint64_t *spent_ns; /* borrowed: CPU time of the calls so far, to which this one is added */
 
     /* Filled in. */
     size_t count;                        /* of matches */

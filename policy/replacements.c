@@ -54,7 +54,9 @@ void replacements_fini(struct replacements *r)
 int replacement_apply(const struct replacement *r, struct action_run *run, struct str text,
                       struct buf *out, struct str *matched, struct err *e)
 {
-    struct regex_replace replace = { .text = text, .out = out };
+    struct regex_replace replace = { .text = text,
+                                     .out = out,
+                                     .spent_ns = action_replaced_ns(run) };
 
     *matched = STR_NONE;
     if (template_text(r->to, run, &replace.to, e) == -1) {

@@ -215,6 +215,8 @@ enum policy_verdict policy_run_phase(struct policy_run *run, enum policy_phase p
     assert(run->state != RUN_SUSPENDED);
     run->phase = phase;
     run->rule = 0;
+    run->steps = 0;
+    run->replaced_ns = 0;
     run->values.bytes = 0;
     run->now = cel_null();
     run->vars = NULL;

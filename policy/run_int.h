@@ -45,6 +45,8 @@ struct policy_run {
     size_t action;
     struct action_run current;
     struct err forward_error;
+    uint64_t steps;       /* that it has taken, of policy_phase_steps_max */
+    uint64_t replaced_ns; /* CPU time of its replacements, of REGEX_REPLACE_MS */
 
     struct arena *host_arena;  /* borrowed: for what the host makes, which may keep it too */
     struct cel_run evaluation; /* in scratch memory; reset before each */

@@ -12,16 +12,32 @@
 
 /* ---- evaluating ------------------------------------------------------------------------------ */
 
+/* What an evaluation has to count as spent before it begins, so that it stays within the phase. */
+static uint32_t steps_before(const struct policy_run *run)
+{
+    uint64_t max = run->policy->limits.policy_phase_steps_max;
+    uint64_t left = run->steps < max ? max - run->steps : 0;
+    uint32_t one = run->evaluation.limits->steps;
+
+    return left < one ? one - (uint32_t)left : 0;
+}
+
 struct cel_value run_evaluate(struct policy_run *run, const struct cel_program *program)
 {
     struct cel_run *cel = &run->evaluation;
+    uint32_t before = steps_before(run);
+    struct cel_value v;
 
     arena_reset(cel->arena);
-    cel->steps = 0;
+    cel->steps = before;
     cel->bytes = 0;
     cel->spent = false;
     cel->regexes = policy_local_regexes(run->params.local);
-    return cel_eval(program, cel);
+    if (before == cel->limits->steps)
+        return cel_error(cel, "the expressions of the phase need too many steps");
+    v = cel_eval(program, cel);
+    run->steps += cel->steps - before;
+    return v;
 }
 
 struct cel_value run_text(struct policy_run *run, struct cel_value v)

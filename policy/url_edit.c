@@ -248,7 +248,7 @@ static int replace_matches(const struct url_edit *u, struct action_run *run, str
                            struct url_edited *out, struct err *e)
 {
     struct str url = out->url;
-    struct regex_replace r = { .text = url, .to = to };
+    struct regex_replace r = { .text = url, .to = to, .spent_ns = action_replaced_ns(run) };
     struct buf text;
     int rc;
 

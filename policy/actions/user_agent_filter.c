@@ -24,6 +24,7 @@ struct patterns {
 struct user_agent_filter {
     struct patterns allow;
     struct patterns deny;
+    size_t sizes; /* of all patterns */
 };
 
 /* ---- config ---------------------------------------------------------------------------------- */
@@ -86,6 +87,7 @@ void *user_agent_filter_compile(const struct fields *c)
         (void)field_problem(&allow, E_POLICY_MISSING, "give at least one pattern in allow or deny");
     if (is_too_much(&sums))
         (void)field_problem(&allow, E_POLICY_REGEX, "the patterns are too large together");
+    u->sizes = sums.sizes;
     return u;
 }
 
@@ -127,11 +129,15 @@ static bool admits(const struct user_agent_filter *u, struct str agent)
 
 enum policy_verdict user_agent_filter_run(const void *compiled, struct action_run *run)
 {
+    const struct user_agent_filter *u = compiled;
     struct str agent = run->host->header_find(run->ctx, POLICY_REQUEST, STR("user-agent"), 0);
 
     if (agent.p == NULL || agent.n > AGENT_MAX_BYTES)
         agent = STR("");
-    if (admits(compiled, agent))
+    if (!action_charge_regex(run, agent.n, u->sizes))
+        return action_fail(run, E_POLICY_EVALUATION,
+                           "user-agent-filter: the phase needs too many steps");
+    if (admits(u, agent))
         return POLICY_CONTINUE;
     return action_fail(run, E_USER_AGENT, "this user agent may not use this endpoint");
 }

@@ -25,7 +25,10 @@ static void check_groups(const struct regex_replace *r)
 static void replace(const struct regex *regex, struct str to, struct str text, size_t max)
 {
     struct buf out;
-    struct regex_replace r = { .regex = regex, .text = text, .to = to, .out = &out };
+    uint64_t spent_ns = 0;
+    struct regex_replace r = {
+        .regex = regex, .text = text, .to = to, .out = &out, .spent_ns = &spent_ns
+    };
     struct err e = { .code = E_OK };
 
     buf_init(&out, max);

@@ -19,6 +19,7 @@ struct replaced {
     struct regex *regex;
     struct buf out;
     struct regex_replace r;
+    uint64_t spent_ns;
     struct err e;
     int result;
 };
@@ -32,7 +33,9 @@ static struct replaced *replace_max(struct str pattern, struct str to, struct st
     if (d->regex == NULL)
         fail_msg("%s", message);
     buf_init(&d->out, max);
-    d->r = (struct regex_replace){ .regex = d->regex, .text = text, .to = to, .out = &d->out };
+    d->r = (struct regex_replace){
+        .regex = d->regex, .text = text, .to = to, .out = &d->out, .spent_ns = &d->spent_ns
+    };
     d->result = regex_replace(&d->r, &d->e);
     return d;
 }
@@ -269,6 +272,26 @@ static void regex_replace_many_honest_matches_are_no_trouble(void **state)
     mem_free(p);
 }
 
+static void regex_replace_time_is_summed(void **state)
+{
+    enum { TEXT_BYTES = 64 * 1024 };
+    char *p = mem_alloc(TEXT_BYTES);
+    struct str text = fill(p, TEXT_BYTES, 'x');
+    struct replaced *d = replace_max(STR("[xy]{50}"), STR("z"), text, TEXT_BYTES);
+
+    (void)state;
+    assert_int_equal(d->result, 0);
+    assert_in_range(d->spent_ns, 1, (uint64_t)REGEX_REPLACE_MS * 1000000 - 1);
+    d->spent_ns = (uint64_t)REGEX_REPLACE_MS * 1000000;
+    assert_int_equal(regex_replace(&d->r, &d->e), -1);
+    assert_string_equal(d->e.msg, "all replacements together take too long");
+    /* What is next to nothing is done in any case. */
+    d->r.text.n = 4;
+    assert_int_equal(regex_replace(&d->r, &d->e), 0);
+    replaced_free(d);
+    mem_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,6 +304,7 @@ int main(void)
         cmocka_unit_test(regex_replace_text_too_long_for_the_pattern_is_refused),
         cmocka_unit_test(regex_replace_quadratic_pattern_ends_in_time),
         cmocka_unit_test(regex_replace_many_honest_matches_are_no_trouble),
+        cmocka_unit_test(regex_replace_time_is_summed),
     };
 
     return cmocka_run_group_tests_name("policy/regex_replace", tests, NULL, NULL);

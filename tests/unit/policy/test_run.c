@@ -258,33 +258,40 @@ static void dynamic_results_that_are_no_bool_fail(void **state)
     assert_non_null(strstr(h.response->message, "no bool"));
 }
 
-static void no_match_takes_a_failing_expression_for_false(void **state)
+/* Compiled with other settings than the defaults. */
+static struct counted *compile_with(struct str text, const struct policy_limits *limits,
+                                    enum policy_expression_errors expression_errors)
 {
     struct policy_problems *problems = policy_problems_new();
-    const struct policy_document *documents[1];
-    struct policy_document *d;
-    struct policy_params params = {
+    struct policy_document *d = policy_document_parse(STR("t"), text, limits, problems);
+    const struct policy_document *documents[] = { d };
+    const struct policy_params params = {
         .engine = fake_host_engine(),
-        .limits = &policy_default_limits,
+        .limits = limits,
         .documents = documents,
         .document_count = 1,
-        .expression_errors = POLICY_EXPRESSION_NO_MATCH,
+        .expression_errors = expression_errors,
     };
-    struct counted *policy;
+    struct counted *policy = policy_compile(&params, problems);
+
+    assert_non_null(policy);
+    policy_document_free(d);
+    policy_problems_free(problems);
+    return policy;
+}
+
+static void no_match_takes_a_failing_expression_for_false(void **state)
+{
+    struct counted *policy =
+        compile_with(STR("on_http_request:\n"
+                         "- {expressions: ['1/0 > 0'], actions: [{type: deny}]}\n"
+                         "- {actions: [{type: deny, config: {do: close}}]}\n"),
+                     &policy_default_limits, POLICY_EXPRESSION_NO_MATCH);
 
     (void)state;
-    d = policy_document_parse(STR("t"),
-                              STR("on_http_request:\n"
-                                  "- {expressions: ['1/0 > 0'], actions: [{type: deny}]}\n"
-                                  "- {actions: [{type: deny, config: {do: close}}]}\n"),
-                              &policy_default_limits, problems);
-    documents[0] = d;
-    policy = policy_compile(&params, problems);
-    policy_document_free(d);
     assert_int_equal(fake_host_run(&h, policy, POLICY_ON_HTTP_REQUEST), POLICY_CLOSE);
     assert_int_equal(deny_runs, 1);
     counted_unref(policy);
-    policy_problems_free(problems);
 }
 
 /* ---- stopping and going on ------------------------------------------------------------------- */
@@ -682,6 +689,64 @@ static void a_phase_that_keeps_too_much_fails(void **state)
     buf_fini(&text);
 }
 
+/* The steps of so many equal rules. */
+static uint64_t run_counting(size_t rules, uint64_t max, enum policy_verdict verdict)
+{
+    struct policy_limits limits = policy_default_limits;
+    struct counted *policy;
+    struct buf text;
+    uint64_t steps;
+
+    buf_init(&text, TEXT_MAX_BYTES);
+    buf_add_str(&text, STR("on_http_request:\n"));
+    for (size_t i = 0; i < rules; i++)
+        buf_add_str(&text, STR("- {expressions: ['[1, 2, 3].exists(x, string(x) == req.host)'], "
+                               "actions: [{type: deny}]}\n"));
+    limits.policy_phase_steps_max = max;
+    policy = compile_with(buf_str(&text), &limits, POLICY_EXPRESSION_FAILS);
+    buf_fini(&text);
+    assert_int_equal(fake_host_run(&h, policy, POLICY_ON_HTTP_REQUEST), verdict);
+    steps = h.run->steps;
+    counted_unref(policy);
+    return steps;
+}
+
+static void the_expressions_of_a_phase_have_a_limit_together(void **state)
+{
+    uint64_t one = run_counting(1, policy_default_limits.policy_phase_steps_max, POLICY_CONTINUE);
+
+    (void)state;
+    assert_in_range(one, 10, 100);
+    assert_int_equal(run_counting(100, 100 * one, POLICY_CONTINUE), 100 * one);
+    assert_int_equal(run_counting(100, 100 * one - 1, POLICY_RESPOND), 100 * one - 1);
+    assert_int_equal(h.response->error, E_POLICY_EVALUATION);
+    assert_non_null(strstr(h.response->message, "on_http_request[99].expressions[0]: "));
+    assert_int_equal(run_counting(100, 99 * one, POLICY_RESPOND), 99 * one);
+    assert_non_null(strstr(h.response->message,
+                           "on_http_request[99].expressions[0]: the expressions of the phase need "
+                           "too many steps"));
+}
+
+static void patterns_of_actions_count_as_steps(void **state)
+{
+    static const struct str text = STR_INIT(
+        "on_http_request: [{actions: [{type: user-agent-filter, config: {deny: ['[ab]{900}']}}]}]");
+    struct policy_limits limits = policy_default_limits;
+    struct counted *policy = compile_with(text, &limits, POLICY_EXPRESSION_FAILS);
+    char agent[1001] = ""; /* times 900 turns are more than 1,000 steps */
+
+    (void)state;
+    memset(agent, 'x', sizeof(agent) - 1);
+    fake_host_add(&h, "User-Agent", agent);
+    assert_int_equal(fake_host_run(&h, policy, POLICY_ON_HTTP_REQUEST), POLICY_CONTINUE);
+    counted_unref(policy);
+    limits.policy_phase_steps_max = 1000;
+    policy = compile_with(text, &limits, POLICY_EXPRESSION_FAILS);
+    assert_int_equal(fake_host_run(&h, policy, POLICY_ON_HTTP_REQUEST), POLICY_RESPOND);
+    assert_int_equal(h.response->error, E_POLICY_EVALUATION);
+    counted_unref(policy);
+}
+
 static void a_policy_of_literals_makes_nothing_but_the_run(void **state)
 {
     struct counted *policy =
@@ -724,6 +789,8 @@ int main(void)
         CASE(action_log_keeps_within_its_limits),
         CASE(expressions_do_not_pile_up_in_the_exchange),
         CASE(a_phase_that_keeps_too_much_fails),
+        CASE(the_expressions_of_a_phase_have_a_limit_together),
+        CASE(patterns_of_actions_count_as_steps),
         CASE(a_policy_of_literals_makes_nothing_but_the_run),
     };
 
