@@ -330,7 +330,7 @@ DAMAGES = {
              "restore it, or move it away"),
     "future": (from_the_future, DATABASE, "made by a newer sallyport (schema 99",
                "start that one, or restore a backup"),
-    "gone but its log": (lose_the_database, DATABASE, "is gone but its log",
+    "gone but its log": (lose_the_database, DATABASE, "is gone but its log, of that name with -wal",
                          "restore it from a backup"),
     "folder": (make_folder, DATABASE, "Is a directory", ""),
     "seal.key gone": (remove("seal.key"), "key file", "is not the one that secrets",

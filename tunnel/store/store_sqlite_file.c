@@ -260,8 +260,10 @@ static int check_no_log(const char *path, struct err *e)
 
     (void)snprintf(log, n, "%s-wal", path);
     if (stat(log, &st) == 0 && st.st_size > 0)
-        rc = err_set(e, E_STORE, "%s is gone but its log %s is there; restore it from a backup",
-                     path, log);
+        rc = err_set(
+            e, E_STORE,
+            "%s is gone but its log, of that name with -wal, is there; restore it from a backup",
+            path);
     mem_free(log);
     return rc;
 }

@@ -521,7 +521,7 @@ static void log_without_its_database_is_refused(void **state)
     struct store_scene *sc = *state;
 
     write_file(beside(sc, "-wal"), "log", 3);
-    assert_not_opened(sc, "is gone but its log");
+    assert_not_opened(sc, "is gone but its log, of that name with -wal");
     assert_int_equal(access(sc->path, F_OK), -1);
     write_file(beside(sc, "-wal"), "", 0); /* what a refused start leaves */
     scene_open(sc);
