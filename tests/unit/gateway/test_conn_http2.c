@@ -528,14 +528,23 @@ static void padded_data_is_no_flood(void **state)
     (void)close(upstream);
 }
 
+static void short_limits(struct config *c)
+{
+    c->request_head_timeout_ms = 50;
+    c->keepalive_timeout_ms = 50;
+}
+
 static void header_block_that_does_not_end_in_time_ends_the_conn(void **state)
 {
     struct scene *s = *state;
+    char payload[64];
     int visitor;
 
-    s->config->request_head_timeout_ms = 50;
     scene_start(s);
     visitor = visit(s);
+    SEND(visitor, PING, 0, 0, "12345678");
+    (void)expect_frame(visitor, PING, payload); /* the preface was in time */
+    scene_reconfigure(s, short_limits);
     SEND(visitor, HEADERS, END_STREAM, 1, GET_A);
     SEND(visitor, CONTINUATION, 0, 1, "");
     expect_goaway(visitor, ENHANCE_YOUR_CALM);
@@ -548,12 +557,12 @@ static void idle_conn_is_told_to_go(void **state)
     int visitor;
     int upstream;
 
-    s->config->keepalive_timeout_ms = 50;
     scene_start(s);
     visitor = visit(s);
     SEND(visitor, HEADERS, END_STREAM | END_HEADERS, 1, GET_A);
     upstream = scene_accept(s, 0);
     scene_expect(upstream, SCENE_GET_UP);
+    scene_reconfigure(s, short_limits);
     scene_send(upstream, SCENE_OK);
     expect_ok(visitor, 1);
     expect_goaway(visitor, 0);
