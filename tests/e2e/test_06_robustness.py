@@ -170,8 +170,9 @@ def test_stalled_upstream_slows_nobody(scene):
     """An upstream that stops reading an upload: the same."""
     up = scene.scripted()
     bad, good = scene.tunnel(up), scene.tunnel(scene.app(), key="bob")
-    visitor = scene.https(bad, seconds=2)
+    visitor = scene.https(bad)
     visitor.send(visitor.request_bytes("POST", "/", [("Content-Length", str(64 * MIB))]))
+    visitor.seconds = 2
     with pytest.raises(TimeoutError):
         for _ in range(64):
             visitor.send(b"x" * MIB)

@@ -267,8 +267,8 @@ static void proxy_header_cut_by_the_end_is_a_protocol_error(void **state)
     assert_int_equal(f->why, CLOSE_PROTOCOL);
 }
 
-/* The bytes that are there do not wake the loop again and again: it turns once for them, and once for the
- * timer. */
+/* The bytes that are there do not wake the loop again and again, nor does a pause: it turns once for them,
+ * once for the timer, and whenever a signal cuts a wait short. */
 static void assert_few_turns_until_timeout(struct fixture *f)
 {
     unsigned turns = 0;
@@ -277,7 +277,7 @@ static void assert_few_turns_until_timeout(struct fixture *f)
         (void)ev_run(worker_loop(f->worker), EVRUN_ONCE);
     assert_int_equal(f->state, FAILED);
     assert_int_equal(f->why, CLOSE_TIMEOUT);
-    assert_in_range(turns, 1, 5);
+    assert_in_range(turns, 1, 14);
 }
 
 static void proxy_header_too_slow_ends_by_the_timer_without_spinning(void **state)
