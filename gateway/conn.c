@@ -192,6 +192,8 @@ static void arrive(struct worker *w, void *arg)
     gateway_on_conn_arrived(g);
     metrics_add(worker_metrics(w), METRIC_HANDOFFS_TOTAL, 1);
     c->arrived(c->protocol_state);
+    if (g->draining) /* since it was sent here */
+        conn_drain(c);
 }
 
 bool conn_can_move(const struct conn *c)

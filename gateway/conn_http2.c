@@ -589,4 +589,6 @@ void conn_start_http2(struct conn *c, struct str taken)
     announce(h);
     (void)read_frames(h, taken, &used); /* the preface has no frames */
     http2_schedule(h);
+    if (c->gateway->draining) /* since the first bytes of the preface came */
+        http2_drain(h);
 }

@@ -33,6 +33,7 @@ def test_basic_auth_guards_the_published_server(scene, file_server):
     assert body == b"401"
     status, body, _ = scene.curl(tunnel.url, "-k", "-u", "user:password1")
     assert (status, body) == (0, b"<p>it works\n")
+    file_server.wait_err("GET / ")
     assert not any("HTTP/1.1\" 401" in line for line in file_server.err)
     assert sum("GET / " in line for line in file_server.err) == 1
 

@@ -10,8 +10,6 @@ from lib.process import Process
 from lib.tunnel import host_of, ssh_options
 from lib.wait import wait_until
 
-SETTINGS = {"limits": {"command_wait_ms": 1000}}
-
 
 def text(ssh):
     return "\n".join(ssh.out + ssh.err)
@@ -68,6 +66,7 @@ def test_forward_without_command_is_refused(scene):
 
 def test_command_without_forward_is_refused(scene):
     """`http` without -R says that -R is missing."""
+    scene.start_gateway({"limits": {"command_wait_ms": 500}})
     ssh = scene.ssh(command="http")
     assert ssh.wait_exit() not in (0, None)
     assert re.search(r"ERR_SALLYPORT_1112\b", text(ssh)), ssh.describe()
@@ -76,6 +75,7 @@ def test_command_without_forward_is_refused(scene):
 
 def test_no_command_flag_is_told_what_to_type(scene):
     """`ssh -N` has no command: refused by a disconnect message that says what to type."""
+    scene.start_gateway({"limits": {"command_wait_ms": 500}})
     ssh = scene.ssh("minusn.example.test:443:127.0.0.1:9", command=None, args=("-N",))
     assert ssh.wait_exit() == 255
     assert re.search(r"(?i)disconnect.*", text(ssh)), ssh.describe()
@@ -86,7 +86,7 @@ def test_no_command_flag_is_told_what_to_type(scene):
 def test_no_command_flag_works_when_it_is_allowed(scene):
     """With allow_no_command = true, `ssh -N` goes live."""
     app = scene.app()
-    scene.start_gateway({"allow_no_command": True, "limits": {"command_wait_ms": 500}})
+    scene.start_gateway({"allow_no_command": True})
     scene.ssh(f"minusn.example.test:443:127.0.0.1:{app.port}", command=None, args=("-N",))
     wait_until(lambda: scene.get("minusn.example.test").status == 200, "endpoint of ssh -N")
 

@@ -322,8 +322,9 @@ def test_websocket_of_node(scene, node):
     assert https.running
 
 
-def upgraded(scene, flags="", tail=b"", early=b""):
-    """A raw upgrade on a plain endpoint; returns (visitor, upstream conn)."""
+def upgraded(scene, flags="", tail=b"", early=b"", limits=None):
+    """A raw upgrade on a plain endpoint; returns (visitor, upstream conn). `limits` are in force when the
+    upstream agrees."""
     up = scene.scripted()
     visitor = scene.http(scene.plain(up, flags=flags))
     visitor.send(visitor.request_bytes("GET", "/chat", WEBSOCKET) + early)
@@ -332,6 +333,8 @@ def upgraded(scene, flags="", tail=b"", early=b""):
     assert seen.header("upgrade") == "websocket"
     assert seen.header("connection").lower() == "upgrade"
     assert seen.header("sec-websocket-key") == "dGhlIHNhbXBsZSBub25jZQ=="
+    if limits:
+        scene.gateway.change(limits=limits)
     conn.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
               b"Sec-WebSocket-Accept: x\r\n\r\n" + tail)
     response = visitor.read_head()
@@ -418,8 +421,8 @@ def test_upgrade_refused_by_the_upstream(scene):
 
 def test_upgrade_is_not_cut_when_idle(scene):
     """stall_timeout_ms does not apply to an upgraded connection; by default nothing does."""
-    scene.start_gateway({"limits": {"stall_timeout_ms": 500, "keepalive_timeout_ms": 500}})
-    visitor, conn = upgraded(scene)
+    scene.start_gateway()
+    visitor, conn = upgraded(scene, limits={"stall_timeout_ms": 500, "keepalive_timeout_ms": 500})
     stays(lambda: scene.gateway.metrics()["sallyport_exchanges"] == 1, "the upgrade lives", 2)
     visitor.send(b"ping")
     assert conn.read_exactly(4) == b"ping"

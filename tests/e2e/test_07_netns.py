@@ -104,7 +104,7 @@ def remote(scene, net):
     """remote(name, key, app name): a tunnel whose client and upstream are on the other side."""
     scene.start_gateway({
         "listen": {"ssh": [f"{HOST}:0"]},
-        "limits": {"keepalive_interval_ms": 500, "keepalive_count": 2, "hold_ms": 3000},
+        "limits": {"keepalive_interval_ms": 500, "keepalive_count": 6},
     })
 
     def start(name, key="alice", app="app"):
@@ -160,8 +160,7 @@ def test_cut_while_a_request_waits(scene, net, remote):
 
 def test_client_comes_back_by_another_connection(scene, net, remote):
     """While the old session still seems alive, the same key takes its name over at once."""
-    scene.gateway.configure(limits={"keepalive_interval_ms": 60000})
-    scene.gateway.reload()
+    scene.gateway.change(limits={"keepalive_interval_ms": 60000})
     remote("back", app="old")
     net.cut()
     net.mend()
@@ -173,8 +172,7 @@ def test_client_comes_back_by_another_connection(scene, net, remote):
 
 def test_short_cut_is_survived(scene, net, remote):
     """A cut shorter than the patience of both sides: the tunnel goes on."""
-    scene.gateway.configure(limits={"keepalive_interval_ms": 20000})
-    scene.gateway.reload()
+    scene.gateway.change(limits={"keepalive_interval_ms": 20000})
     tunnel = remote("short")
     net.cut()
     net.mend()

@@ -22,12 +22,14 @@ from lib.ssh_raw import (CHANNEL_CLOSE, CHANNEL_DATA, CHANNEL_EOF, CHANNEL_OPEN,
 #: Another one tries other messages; a failure names the one it had.
 SEED = int(os.environ.get("SALLYPORT_SEED", "1"))
 
-SETTINGS = {"limits": {
+#: What the client is dealt with by; its neighbours outlive a pause of 3 s.
+LIMITS = {
     "command_wait_ms": 300,
     "channel_open_timeout_ms": 200,
     "keepalive_interval_ms": 500,
+    "keepalive_count": 6,
     "max_channels": 40,
-}}
+}
 
 REQUESTS = [
     ("exec", string("version")), ("exec", string("http")), ("exec", string("http --log=stdout")),
@@ -201,11 +203,11 @@ class Client:
 @pytest.mark.parametrize("seconds", [5, pytest.param(300, marks=pytest.mark.soak)])
 def test_messages_at_random(scene, window, seconds):
     """The gateway lives through it, and another session does not notice."""
-    limits = {**SETTINGS["limits"], "channel_window": window}
-    gateway = scene.start_gateway({"limits": limits})
+    gateway = scene.start_gateway({"limits": {"channel_window": window}})
     good = neighbour(scene)
     internal(scene, "echo.internal", 7, scene.keep(Echo()))
     internal(scene, "web.internal", 80, scene.app(), "http")
+    gateway.change(limits=LIMITS)
     end = time.monotonic() + seconds
     rounds = 0
     while time.monotonic() < end:
@@ -213,4 +215,5 @@ def test_messages_at_random(scene, window, seconds):
         Client(gateway, dice, f"r{rounds % 7}.example.test").run(scene.keys.alice)
         assert gateway.process.running, f"seed {SEED}, round {rounds}: {gateway.process.describe()}"
         rounds += 1
+    gateway.change(limits={"channel_open_timeout_ms": 10000})
     assert works(scene, good)

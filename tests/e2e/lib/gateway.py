@@ -163,6 +163,14 @@ class Gateway:
     def reload(self):
         self.process.signal(signal.SIGHUP)
 
+    def change(self, **changes):
+        """The same with other settings; whatever comes after this call finds them in force."""
+        self.configure(**changes)
+        mark = self.mark()
+        self.reload()
+        # Written when all workers have been told, and what a worker was told it does first.
+        self.wait_log(lambda e: e["event"] == "reload.done", mark, "reload.done")
+
     def terminate(self, seconds=40):
         """SIGTERM; returns the exit status."""
         self.process.signal(signal.SIGTERM)
@@ -180,8 +188,8 @@ class Gateway:
 
     def host_keys(self):
         """SHA-256 fingerprints of the host keys, as a client would scan them."""
-        scan = subprocess.run(["ssh-keyscan", "-p", str(self.ssh_port), "-t", "ed25519,ecdsa,rsa",
-                               self.address], capture_output=True, check=True).stdout
+        scan = subprocess.run(["ssh-keyscan", "-T", "20", "-p", str(self.ssh_port), "-t",
+                               "ed25519,ecdsa,rsa", self.address], capture_output=True, check=True).stdout
         listed = subprocess.run(["ssh-keygen", "-lf", "-"], input=scan, capture_output=True,
                                 check=True).stdout.decode()
         return re.findall(r"SHA256:\S+", listed)

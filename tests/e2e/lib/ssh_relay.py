@@ -1,25 +1,30 @@
-"""A TCP relay between an SSH client and the gateway that delays or spoils what passes."""
+"""A TCP relay between an SSH client and the gateway that holds or spoils what passes."""
 
 import queue
 import socket
 import threading
-import time
 from types import SimpleNamespace
 
 TO_GATEWAY, TO_CLIENT = 0, 1
 
 
 class Relay:
-    """`delay` seconds in each direction. spoil() flips one bit of what passes from then on."""
+    """
+    hold() keeps what comes from then on, until release(); spoil() flips one bit of it. .passed counts the
+    bytes that came, for each direction.
+    """
 
-    def __init__(self, gateway, delay=0.0):
+    def __init__(self, gateway):
         self.target = (gateway.address, gateway.ssh_port)
         self.known_hosts = gateway.known_hosts
-        self.delay = delay
+        self.gates = (threading.Event(), threading.Event())
+        self.delivered = [0, 0]
         self.spoiled = [False, False]
         self.left = [None, None]
         self.passed = [0, 0]
         self.socks = []
+        for direction in (TO_GATEWAY, TO_CLIENT):
+            self.release(direction)
         self.listener = socket.create_server((gateway.address, 0))
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -33,7 +38,19 @@ class Relay:
         """Flips a bit of the byte that passes in `after` bytes."""
         self.left[direction] = after
 
+    def hold(self, direction):
+        self.gates[direction].clear()
+
+    def release(self, direction):
+        self.gates[direction].set()
+
+    def held(self, direction):
+        """Bytes that wait here."""
+        return self.passed[direction] - self.delivered[direction]
+
     def close(self):
+        for gate in self.gates:
+            gate.set()
         for sock in [self.listener, *self.socks]:
             try:
                 sock.shutdown(socket.SHUT_RDWR)
@@ -60,7 +77,7 @@ class Relay:
     def _carry(self, source, sink, direction):
         line = queue.Queue()
         threading.Thread(target=self._read, args=(source, line, direction), daemon=True).start()
-        threading.Thread(target=self._write, args=(sink, line), daemon=True).start()
+        threading.Thread(target=self._write, args=(sink, line, direction), daemon=True).start()
 
     def _read(self, source, line, direction):
         data = b"-"
@@ -70,7 +87,7 @@ class Relay:
             except OSError:
                 data = b""
             self.passed[direction] += len(data)
-            line.put((time.monotonic() + self.delay, self._maybe_spoil(data, direction)))
+            line.put(self._maybe_spoil(data, direction))
 
     def _maybe_spoil(self, data, direction):
         left = self.left[direction]
@@ -83,15 +100,15 @@ class Relay:
         self.spoiled[direction] = True
         return data[:left] + bytes([data[left] ^ 0x10]) + data[left + 1:]
 
-    @staticmethod
-    def _write(sink, line):
+    def _write(self, sink, line, direction):
         while True:
-            due, data = line.get()
+            data = line.get()
+            self.gates[direction].wait()
             try:
-                time.sleep(max(0.0, due - time.monotonic()))
                 if not data:
                     sink.shutdown(socket.SHUT_WR)
                     return
                 sink.sendall(data)
             except OSError:
                 return
+            self.delivered[direction] += len(data)

@@ -147,8 +147,7 @@ void scene_cut(struct scene *s, unsigned worker)
 void scene_free(struct scene *s)
 {
     if (!s->cut) {
-        if (!s->draining)
-            scene_drain(s);
+        scene_drain(s);
         scene_wait_drained(s);
         assert_nothing_left(s);
         stop_workers(s);
@@ -302,11 +301,17 @@ static void drain(struct worker *w, void *arg)
     gateway_drain(s->gateways[worker_id(w)], on_drained, s);
 }
 
+void scene_drain_worker(struct scene *s, unsigned worker)
+{
+    if (!s->draining[worker])
+        worker_post(s->workers[worker], drain, s);
+    s->draining[worker] = true;
+}
+
 void scene_drain(struct scene *s)
 {
-    s->draining = true;
     for (unsigned i = 0; i < SCENE_WORKERS; i++)
-        worker_post(s->workers[i], drain, s);
+        scene_drain_worker(s, i);
 }
 
 void scene_wait_drained(struct scene *s)

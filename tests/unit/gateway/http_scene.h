@@ -44,7 +44,7 @@ struct scene {
     struct tls *tls;
     struct job_pool *jobs;
     atomic_uint drained; /* gateways that are */
-    bool draining;
+    bool draining[SCENE_WORKERS];
     bool cut;
 };
 
@@ -66,8 +66,9 @@ void scene_remove(struct scene *s, unsigned endpoint);
 int scene_accept(struct scene *s, unsigned endpoint);
 /* Gives both workers a changed copy of the config. */
 void scene_reconfigure(struct scene *s, void (*change)(struct config *c));
-/* Drains both workers; scene_wait_drained() waits for them. */
+/* Drains both workers, or what is left of them after scene_drain_worker(); scene_wait_drained() waits. */
 void scene_drain(struct scene *s);
+void scene_drain_worker(struct scene *s, unsigned worker);
 void scene_wait_drained(struct scene *s);
 
 /* Ends a worker with what it has; scene_free() then neither drains nor checks. */

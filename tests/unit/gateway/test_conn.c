@@ -321,21 +321,29 @@ static void conn_slow_head_is_answered_408(void **state)
     scene_expect_end(visitor);
 }
 
+static void short_idle(struct config *c)
+{
+    c->keepalive_timeout_ms = 60;
+    c->request_head_timeout_ms = 0;
+}
+
 static void conn_idle_is_closed_after_its_time(void **state)
 {
     struct scene *s = *state;
     int visitor;
     int upstream;
 
-    s->config->keepalive_timeout_ms = 60;
-    s->config->request_head_timeout_ms = 0;
     scene_start(s);
-    scene_expect_end(scene_visit(s, 0));
     visitor = scene_visit(s, 0);
-    scene_send(visitor, SCENE_GET);
+    scene_send(visitor, SCENE_GET SCENE_GET);
     upstream = scene_accept(s, 0);
     scene_expect(upstream, SCENE_GET_UP);
-    (void)usleep(150000); /* an exchange is not idle */
+    scene_reconfigure(s, short_idle);
+    scene_expect_end(scene_visit(s, 0));
+    scene_send(upstream, SCENE_OK);
+    scene_expect(visitor, SCENE_OK);
+    scene_expect(upstream, SCENE_GET_UP); /* it was idle for no time at all */
+    (void)usleep(150000);                 /* an exchange is not idle */
     scene_send(upstream, SCENE_OK);
     scene_expect(visitor, SCENE_OK);
     scene_expect_end(visitor);
@@ -350,7 +358,7 @@ static void conn_flushing_is_closed_when_nothing_moves(void **state)
     int upstream;
     size_t n;
 
-    s->config->stall_timeout_ms = 300;
+    s->config->stall_timeout_ms = 2500; /* until then the visitor must be stuffed */
     s->config->keepalive_timeout_ms = 0;
     scene_start(s);
     visitor = scene_visit(s, 0);

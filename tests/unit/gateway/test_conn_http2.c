@@ -8,7 +8,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <linux/sockios.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -357,6 +362,59 @@ static void draining_waits_for_a_conn_that_moves(void **state)
         (void)close(visitors[i]);
 }
 
+/* Keeps a worker from its mailbox until the flag is set. */
+static void wait_for_flag(struct worker *w, void *arg)
+{
+    (void)w;
+    while (!atomic_load((atomic_bool *)arg))
+        (void)poll(NULL, 0, 1);
+}
+
+/* The drain of the other worker begins while the connection is on its way there. */
+static void conn_that_moves_into_a_drain_is_told_to_go(void **state)
+{
+    struct scene *s = *state;
+    atomic_bool go = false;
+    char payload[64];
+    int visitor;
+
+    atomic_store(&s->agents[1].mode, FAKE_REFUSES);
+    scene_start(s);
+    worker_post(s->workers[1], wait_for_flag, &go);
+    scene_drain_worker(s, 1);
+    visitor = visit(s);
+    SEND(visitor, HEADERS, END_STREAM | END_HEADERS, 1, GET_B);
+    scene_wait_metric(s, METRIC_CONNS_TOTAL, 1);
+    scene_wait_metric(s, METRIC_CONNS, 0);
+    atomic_store(&go, true);
+    (void)expect_frame(visitor, GOAWAY, payload);
+    scene_drain(s);
+    scene_wait_drained(s);
+    (void)close(visitor);
+}
+
+/* What was taken for half a request when the drain began turns out to be half a preface. */
+static void conn_that_begins_in_a_drain_is_told_to_go(void **state)
+{
+    struct scene *s = *state;
+    char payload[64];
+    int visitor;
+    int unread;
+
+    scene_start(s);
+    visitor = scene_visit(s, 0);
+    scene_send(visitor, "PRI * HTTP/2.0\r\n");
+    do
+        assert_int_equal(ioctl(visitor, SIOCOUTQ, &unread), 0);
+    while (unread > 0);
+    scene_drain(s);
+    scene_send(visitor, "\r\nSM\r\n\r\n");
+    SEND(visitor, SETTINGS, 0, 0, "");
+    (void)expect_frame(visitor, GOAWAY, payload);
+    scene_wait_drained(s);
+    (void)close(visitor);
+}
+
 /* The other worker has ended already and finds the connection in its mailbox when it is freed. */
 static void conn_moved_to_a_worker_that_has_ended_is_closed(void **state)
 {
@@ -528,14 +586,23 @@ static void padded_data_is_no_flood(void **state)
     (void)close(upstream);
 }
 
+static void short_limits(struct config *c)
+{
+    c->request_head_timeout_ms = 50;
+    c->keepalive_timeout_ms = 50;
+}
+
 static void header_block_that_does_not_end_in_time_ends_the_conn(void **state)
 {
     struct scene *s = *state;
+    char payload[64];
     int visitor;
 
-    s->config->request_head_timeout_ms = 50;
     scene_start(s);
     visitor = visit(s);
+    SEND(visitor, PING, 0, 0, "12345678");
+    (void)expect_frame(visitor, PING, payload); /* the preface was in time */
+    scene_reconfigure(s, short_limits);
     SEND(visitor, HEADERS, END_STREAM, 1, GET_A);
     SEND(visitor, CONTINUATION, 0, 1, "");
     expect_goaway(visitor, ENHANCE_YOUR_CALM);
@@ -548,12 +615,12 @@ static void idle_conn_is_told_to_go(void **state)
     int visitor;
     int upstream;
 
-    s->config->keepalive_timeout_ms = 50;
     scene_start(s);
     visitor = visit(s);
     SEND(visitor, HEADERS, END_STREAM | END_HEADERS, 1, GET_A);
     upstream = scene_accept(s, 0);
     scene_expect(upstream, SCENE_GET_UP);
+    scene_reconfigure(s, short_limits);
     scene_send(upstream, SCENE_OK);
     expect_ok(visitor, 1);
     expect_goaway(visitor, 0);
@@ -634,6 +701,8 @@ int main(void)
         CASE(conn_moves_once),
         CASE(visitor_that_leaves_while_the_conn_moves_is_forgotten),
         CASE(draining_waits_for_a_conn_that_moves),
+        CASE(conn_that_moves_into_a_drain_is_told_to_go),
+        CASE(conn_that_begins_in_a_drain_is_told_to_go),
         CASE(conn_moved_to_a_worker_that_has_ended_is_closed),
         CASE(tunnel_that_both_ended_counts_until_all_was_passed_on),
         CASE(reset_by_the_visitor_closes_the_upstream),

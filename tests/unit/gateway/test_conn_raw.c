@@ -256,16 +256,29 @@ static void raw_silence_is_closed_after_its_time(void **state)
     int visitor;
     int upstream;
 
-    s->config->connection_idle_timeout_ms = 300;
+    s->config->connection_idle_timeout_ms = 100;
     scene_start(s);
     visitor = visit(s, &upstream);
-    for (int i = 0; i < 4; i++) {
+    scene_expect_end(visitor);
+    scene_expect_end(upstream);
+}
+
+/* For more than the time in all, but never for so long. */
+static void raw_silence_that_is_broken_is_not_closed(void **state)
+{
+    struct scene *s = *state;
+    int visitor;
+    int upstream;
+
+    s->config->connection_idle_timeout_ms = 2500;
+    scene_start(s);
+    visitor = visit(s, &upstream);
+    for (int i = 0; i < 18; i++) {
         (void)usleep(150 * 1000);
         scene_send(upstream, ".");
         scene_expect(visitor, ".");
     }
-    scene_expect_end(visitor);
-    scene_expect_end(upstream);
+    close_both(visitor, upstream);
 }
 
 static void raw_upstream_that_never_opens_is_given_up(void **state)
@@ -542,6 +555,7 @@ int main(void)
         WITH_SCENE(raw_session_that_is_lost_closes),
         WITH_SCENE(raw_endpoint_that_goes_takes_its_connections),
         WITH_SCENE(raw_silence_is_closed_after_its_time),
+        WITH_SCENE(raw_silence_that_is_broken_is_not_closed),
         WITH_SCENE(raw_upstream_that_never_opens_is_given_up),
         WITH_SCENE(raw_drain_lets_it_finish),
         WITH_SCENE(raw_drain_cuts_it_at_the_limit),

@@ -198,7 +198,8 @@ static void exchange_request_that_breaks_is_400_and_never_whole(void **state)
 
 /* ---- tunnels ---- */
 
-static int open_tunnel(struct scene *s, int *upstream)
+/* With `change`, other limits are in force when the upstream agrees. */
+static int open_tunnel_after(struct scene *s, int *upstream, void (*change)(struct config *c))
 {
     int visitor = scene_visit(s, 0);
 
@@ -206,10 +207,17 @@ static int open_tunnel(struct scene *s, int *upstream)
     *upstream = scene_accept(s, 0);
     scene_expect_head(*upstream, "GET / HTTP/1.1\r\n");
     scene_expect_silence(*upstream); /* what follows an upgrade request waits for the answer */
+    if (change != NULL)
+        scene_reconfigure(s, change);
     scene_send(*upstream, SWITCH "first");
     scene_expect(visitor, "HTTP/1.1 101 Yes\r\nconnection: upgrade\r\nupgrade: chat\r\n\r\nfirst");
     scene_expect(*upstream, "early");
     return visitor;
+}
+
+static int open_tunnel(struct scene *s, int *upstream)
+{
+    return open_tunnel_after(s, upstream, NULL);
 }
 
 static void exchange_tunnel_half_closed_by_the_visitor_goes_on(void **state)
@@ -337,16 +345,20 @@ static void exchange_tunnel_ends_after_the_last_byte(void **state)
     }
 }
 
+static void short_limits(struct config *c)
+{
+    c->stall_timeout_ms = 50;
+    c->response_head_timeout_ms = 50;
+}
+
 static void exchange_tunnel_is_silent_as_long_as_it_likes(void **state)
 {
     struct scene *s = *state;
     int upstream;
     int visitor;
 
-    s->config->stall_timeout_ms = 50;
-    s->config->response_head_timeout_ms = 500;
     scene_start(s);
-    visitor = open_tunnel(s, &upstream);
+    visitor = open_tunnel_after(s, &upstream, short_limits);
     (void)usleep(200000);
     scene_send(upstream, "still");
     scene_expect(visitor, "still");
@@ -386,6 +398,11 @@ static void exchange_half_closed_tunnel_may_not_stall(void **state)
 
 /* ---- timeouts ---- */
 
+static void no_timeout(struct config *c)
+{
+    c->response_head_timeout_ms = 0;
+}
+
 static void exchange_missing_response_is_504(void **state)
 {
     struct scene *s = *state;
@@ -401,6 +418,7 @@ static void exchange_missing_response_is_504(void **state)
     scene_expect_until(visitor, "no response\n");
     (void)close(upstream);
     /* The request was whole: the connection goes on. */
+    scene_reconfigure(s, no_timeout);
     scene_send(visitor, SCENE_GET);
     upstream = scene_accept(s, 0);
     scene_expect(upstream, SCENE_GET_UP);
@@ -434,7 +452,7 @@ static void exchange_stalled_upstream_is_504(void **state)
     int upstream;
     int visitor;
 
-    s->config->stall_timeout_ms = 400;
+    s->config->stall_timeout_ms = 2500; /* until then the upstream must be stuffed */
     scene_start(s);
     visitor = scene_visit(s, 0);
     scene_send(visitor, "POST / HTTP/1.1\r\n" HOST "Content-Length: 100000000\r\n\r\n");
@@ -463,11 +481,6 @@ static void exchange_stalled_response_body_is_cut(void **state)
     scene_expect_end(upstream);
 }
 
-static void no_timeout(struct config *c)
-{
-    c->response_head_timeout_ms = 0;
-}
-
 /* The timer runs with the old limit when a reload takes the limit away. */
 static void exchange_limit_taken_away_by_a_reload_is_gone(void **state)
 {
@@ -475,14 +488,14 @@ static void exchange_limit_taken_away_by_a_reload_is_gone(void **state)
     int upstream;
     int visitor;
 
-    s->config->response_head_timeout_ms = 150;
+    s->config->response_head_timeout_ms = 2500;
     scene_start(s);
     visitor = scene_visit(s, 0);
     scene_send(visitor, SCENE_GET);
     upstream = scene_accept(s, 0);
     scene_expect(upstream, SCENE_GET_UP);
     scene_reconfigure(s, no_timeout);
-    (void)usleep(300000);
+    (void)usleep(2600 * 1000);
     scene_send(upstream, SCENE_OK);
     scene_expect(visitor, SCENE_OK);
     (void)close(visitor);

@@ -408,13 +408,18 @@ static void forward_whose_body_was_sent_ends_with_the_error(void **state)
     (void)close(visitor);
 }
 
+static void short_wait(struct config *c)
+{
+    c->response_head_timeout_ms = 200;
+}
+
 static void forward_that_gets_no_answer_goes_on_if_it_is_safe(void **state)
 {
     struct scene *s = *state;
     int visitor;
     int upstream;
 
-    s->config->response_head_timeout_ms = 400;
+    s->config->response_head_timeout_ms = 2500;
     begin(s, forward_or_go_on, 0, NULL, NULL);
     visitor = scene_visit(s, 0);
     scene_send(visitor, SCENE_GET);
@@ -426,6 +431,7 @@ static void forward_that_gets_no_answer_goes_on_if_it_is_safe(void **state)
     scene_expect_silence(visitor); /* the next one has all of its time */
     scene_send(upstream, SCENE_OK);
     scene_expect(visitor, SCENE_OK);
+    scene_reconfigure(s, short_wait);
     scene_send(visitor, POST_5 "hello");
     (void)close(upstream);
     upstream = scene_accept(s, 1);

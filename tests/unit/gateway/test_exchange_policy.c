@@ -738,19 +738,26 @@ static void exchange_response_over_the_gathering_limit_is_502(void **state)
     }
 }
 
+static void short_limits(struct config *c)
+{
+    c->stall_timeout_ms = 200;
+    c->response_head_timeout_ms = 200;
+}
+
 static void exchange_gathered_response_that_is_cut_or_stalls_is_an_error(void **state)
 {
     struct scene *s = *state;
 
-    s->config->stall_timeout_ms = 200;
     begin(s, FAKE_PHASES_RESPONSE, read_response, NULL);
-    for (int cut = 0; cut < 2; cut++) {
+    for (int cut = 1; cut >= 0; cut--) {
         int visitor = scene_visit(s, 0);
         int upstream;
 
         scene_send(visitor, SCENE_GET);
         upstream = scene_accept(s, 0);
         scene_expect(upstream, SCENE_GET_UP);
+        if (!cut)
+            scene_reconfigure(s, short_limits);
         scene_send(upstream, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
         if (cut)
             (void)close(upstream);
@@ -989,13 +996,14 @@ static void exchange_upstream_results_are_told_once(void **state)
     };
     struct scene *s = *state;
 
-    s->config->response_head_timeout_ms = 200;
     begin(s, FAKE_PHASES_REQUEST, pass, NULL);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         int visitor = scene_visit(s, 0);
         int upstream;
 
         fake_policy_reset();
+        if (cases[i].response == NULL)
+            scene_reconfigure(s, short_limits);
         scene_send(visitor, "GET / HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
         upstream = scene_accept(s, 0);
         scene_expect_head(upstream, "GET / HTTP/1.1\r\n");

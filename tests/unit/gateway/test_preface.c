@@ -12,6 +12,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -26,7 +27,7 @@
 #include "gateway/preface.h"
 #include "tests/unit/gateway/hello_maker.h"
 
-enum { TIMEOUT_MS = 2000, SHORT_MS = 300, PATIENCE_MS = 5000 };
+enum { TIMEOUT_MS = 60000, SHORT_MS = 300, PATIENCE_MS = 20000 };
 
 #define PROXY_V1 "PROXY TCP4 192.0.2.7 203.0.113.1 4711 443\r\n"
 #define PROXY_V2                                                                                   \
@@ -149,10 +150,12 @@ static void send_all(struct fixture *f, struct str bytes)
 static void send_slowly(struct fixture *f, struct str bytes)
 {
     for (size_t i = 0; i < bytes.n; i++) {
+        assert_int_equal(f->state, RUNS);
         send_all(f, str_slice(bytes, i, i + 1));
         look(f);
-        assert_int_equal(f->state, i + 1 < bytes.n ? RUNS : READ);
     }
+    run(f);
+    assert_int_equal(f->state, READ);
 }
 
 /* Whoever reads the connection next finds exactly these. */
@@ -162,8 +165,11 @@ static void assert_waiting(struct fixture *f, struct str bytes)
     size_t n = 0;
 
     while (n < bytes.n) {
-        ssize_t part = recv(f->fd, got + n, bytes.n - n, 0);
+        struct pollfd ready = { .fd = f->fd, .events = POLLIN };
+        ssize_t part;
 
+        assert_int_equal(poll(&ready, 1, PATIENCE_MS), 1);
+        part = recv(f->fd, got + n, bytes.n - n, 0);
         assert_true(part > 0);
         n += (size_t)part;
     }
@@ -261,20 +267,26 @@ static void proxy_header_cut_by_the_end_is_a_protocol_error(void **state)
     assert_int_equal(f->why, CLOSE_PROTOCOL);
 }
 
-/* One turn lasts until the timer: the bytes that are there do not wake it. */
+/* The bytes that are there do not wake the loop again and again, nor does a pause: it turns once for them,
+ * once for the timer, and whenever a signal cuts a wait short. */
+static void assert_few_turns_until_timeout(struct fixture *f)
+{
+    unsigned turns = 0;
+
+    for (; f->state == RUNS; turns++)
+        (void)ev_run(worker_loop(f->worker), EVRUN_ONCE);
+    assert_int_equal(f->state, FAILED);
+    assert_int_equal(f->why, CLOSE_TIMEOUT);
+    assert_in_range(turns, 1, 14);
+}
+
 static void proxy_header_too_slow_ends_by_the_timer_without_spinning(void **state)
 {
     struct fixture *f = *state;
-    uint64_t begin;
 
     start(f, PROXY, SHORT_MS);
     send_all(f, STR("PROXY "));
-    look(f);
-    begin = clock_mono_ms();
-    (void)ev_run(worker_loop(f->worker), EVRUN_ONCE);
-    assert_in_range(clock_mono_ms() - begin, SHORT_MS / 2, 10 * SHORT_MS);
-    assert_int_equal(f->state, FAILED);
-    assert_int_equal(f->why, CLOSE_TIMEOUT);
+    assert_few_turns_until_timeout(f);
 }
 
 /* ---- ClientHellos ---- */
@@ -320,7 +332,7 @@ static void hello_in_small_records_byte_by_byte_is_read(void **state)
     struct buf hello;
 
     make_hello(&hello, 3);
-    start(f, HELLO, 2 * TIMEOUT_MS);
+    start(f, HELLO, TIMEOUT_MS);
     send_slowly(f, buf_str(&hello));
     assert_hello(f);
     assert_waiting(f, buf_str(&hello));
@@ -365,17 +377,11 @@ static void hello_half_ends_by_the_timer_without_spinning(void **state)
 {
     struct fixture *f = *state;
     struct buf hello;
-    uint64_t begin;
 
     make_hello(&hello, 16384);
     start(f, HELLO, SHORT_MS);
     send_all(f, str_slice(buf_str(&hello), 0, hello.len / 2));
-    look(f);
-    begin = clock_mono_ms();
-    (void)ev_run(worker_loop(f->worker), EVRUN_ONCE);
-    assert_in_range(clock_mono_ms() - begin, SHORT_MS / 2, 10 * SHORT_MS);
-    assert_int_equal(f->state, FAILED);
-    assert_int_equal(f->why, CLOSE_TIMEOUT);
+    assert_few_turns_until_timeout(f);
     buf_fini(&hello);
 }
 
@@ -444,7 +450,7 @@ static void hello_of_the_largest_size_is_read(void **state)
 
         make_large(&hello, CLIENT_HELLO_MAX_BYTES, pieces[i]);
         f->state = RUNS;
-        start(f, HELLO, PATIENCE_MS);
+        start(f, HELLO, TIMEOUT_MS);
         pour(f, buf_str(&hello));
         assert_int_equal(f->state, READ);
         assert_string_equal(f->facts.server_name, "a.test");

