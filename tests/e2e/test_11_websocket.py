@@ -202,10 +202,10 @@ def test_many_small_messages_both_ways(way):
     for sender in senders:
         sender.start()
     arrived = {}
-    reader = threading.Thread(target=lambda: arrived.update(up=u.read_rest(30)), daemon=True)
+    reader = threading.Thread(target=lambda: arrived.update(up=u.read_rest(60)), daemon=True)
     reader.start()
-    assert x.read_rest(30) == b"".join(back)
-    reader.join(30)
+    assert x.read_rest(60) == b"".join(back)
+    reader.join(60)
     assert arrived["up"] == b"".join(there)
 
 
@@ -293,5 +293,5 @@ def test_python_client_and_node_server(stage, up):
             await client.close(4001, "enough")
             assert client.close_code == 4001
 
-    asyncio.run(asyncio.wait_for(talk(), 30))
+    asyncio.run(asyncio.wait_for(talk(), 60))
     stage.wait_rest(stage.MAX_IDLE)
