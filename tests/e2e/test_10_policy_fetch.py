@@ -318,7 +318,7 @@ def test_http_request_body_that_fails(guarded, other):
 
 def loop(scene, *first):
     """A policy that asks its own endpoint, which asks ...: what the first visitor gets."""
-    gateway = scene.start_gateway({**SETTINGS, "limits": {"keepalive_timeout_ms": 4000}})
+    gateway = scene.start_gateway({**SETTINGS, "limits": {"keepalive_timeout_ms": 3000}})
     host = f"{scene.name()}.localhost"
     g = Guarded(scene, merge(
         *first, asks(f"http://{host}:{gateway.http_port}/again"),

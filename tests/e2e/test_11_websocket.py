@@ -119,7 +119,7 @@ def run_case(ends, sent, gets, chop):
     frames = [ws.read_frame(x, got) for _ in gets]
     assert [(f.opcode, f.payload) for f in frames] == gets
     assert all(f.fin and not f.rsv for f in frames)
-    server.join(10)
+    server.join(60)
     x.end()
     got += x.read_rest()
     assert got == echo.sent
@@ -236,7 +236,7 @@ def test_permessage_deflate(way):
     for opcode, payload, fin, rsv in sent:
         assert ws.read_frame(x, got) == ws.Frame(opcode, payload, fin, rsv)
     assert ws.read_frame(x, got).opcode == CLOSE
-    server.join(10)
+    server.join(60)
     assert (echo.received, got) == (data, echo.sent)
 
 
