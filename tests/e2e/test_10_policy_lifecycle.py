@@ -189,7 +189,7 @@ def test_session_ends_while_passwords_are_checked(guarded):
         conn.reset()
     for conn in conns[1::2]:
         try:
-            assert conn.read_response().status in (401, 404, 502)
+            assert conn.read_response(seconds=60).status in (401, 404, 502)
         except ProtocolError:
             pass
         conn.close()
@@ -220,8 +220,8 @@ def test_visitor_leaves_while_a_password_is_checked(guarded):
         conn = g.conn()
         conn.send(conn.request_bytes("GET", "/hello", [("Authorization", "Basic " + pair)]))
         conn.reset()
-    g.scene.gateway.wait_gauge("sallyport_exchanges", 0)
-    assert g.request("/hello", [("Authorization", "Basic " + pair)]).status == 200
+    g.scene.gateway.wait_gauge("sallyport_exchanges", 0, 60)
+    assert g.request("/hello", [("Authorization", "Basic " + pair)], seconds=60).status == 200
 
 
 REPLACE = ("request-body-find-replace", {"replacements": [{"from": "a", "to": "b"}]})

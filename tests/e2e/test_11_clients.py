@@ -104,6 +104,6 @@ def test_chromium(site, tmp_path):
     """A page that loads a hundred resources over HTTP/2."""
     out = run(*CHROMIUM, f"--user-data-dir={tmp_path}", "--host-resolver-rules=MAP * 127.0.0.1",
               "--dump-dom", site.url + "/page",
-              env={**os.environ, "HOME": str(tmp_path)})
+              seconds=300, env={**os.environ, "HOME": str(tmp_path)})
     body = re.search(r"<body>(.*)</body>", out, re.DOTALL)
     assert body and body[1] == "loaded 100 by h2", out
