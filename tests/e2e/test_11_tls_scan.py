@@ -20,8 +20,9 @@ def report(gateway):
     """What sslscan says of a name that the local authority has a certificate for, as XML."""
     assert shutil.which("sslscan"), "sslscan is missing: run make deps"
     done = subprocess.run(
-        ["sslscan", "--no-colour", "--timeout=30", "--show-certificate", "--xml=-", "--sni-name=x.example.test",
-         f"127.0.0.1:{gateway.https_port}"], capture_output=True, timeout=300, check=True)
+        ["sslscan", "--no-colour", "--timeout=30", "--show-certificate", "--xml=-",
+         "--sni-name=x.example.test", f"127.0.0.1:{gateway.https_port}"],
+        capture_output=True, timeout=300, check=True)
     return ElementTree.fromstring(done.stdout).find("ssltest")
 
 
