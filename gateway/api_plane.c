@@ -168,11 +168,14 @@ static uint64_t post(struct api_plane *p)
 
 void api_plane_reload(struct api_plane *p, const struct inputs *given)
 {
+    uint64_t round;
+
     (void)pthread_mutex_lock(&p->lock);
     inputs_fini(&p->given);
     p->given = inputs_copy(given);
-    (void)post(p);
+    round = post(p);
     (void)pthread_mutex_unlock(&p->lock);
+    (void)rounds_wait(p->rounds, round);
 }
 
 /* Is the domain served as it is to be already? Most have no certificate, and to read those of all others

@@ -1,7 +1,8 @@
 /*
  * api_plane: objects of the management API take effect: what the operator gives (inputs.h), with what
  * the store has laid under it, is what the workers have. A change of either makes a new whole and
- * posts it to every worker; one of the API is answered when all have it (spec api 1.13).
+ * posts it to every worker, and is over when all have it (spec api 1.13): so a call of the API is
+ * answered, and a reload is told to the log and to systemd, when it counts.
  * Keys, secrets, IP policies and certificates of the operator count before those of the same name in the store.
  * Owns:   references to the operator's inputs, to what was read from the store, and to both in one.
  * Thread: new, live, reload, stop and free on main; api_plane_changed() on threads that may block, one
@@ -37,7 +38,7 @@ struct api_plane *api_plane_new(const struct api_plane_params *params, const str
 /* What to start workers with; borrowed until they run. */
 const struct inputs *api_plane_live(const struct api_plane *p);
 
-/* The operator gives something else; posts. */
+/* The operator gives something else; posts, and returns when all workers have it: in a turn of each. */
 void api_plane_reload(struct api_plane *p, const struct inputs *given);
 /*
  * An object has changed; posts if that matters to workers, and returns when all have it. Should the

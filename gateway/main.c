@@ -8,7 +8,8 @@
  * told and closed, the control thread stops, the workers stop, and what they shared is freed.
  *
  * A reload builds the new configuration, keys and certificates whole, on this thread, and then posts
- * them to the workers; a problem in any of them leaves all of the old in place.
+ * them to the workers and waits until they have them; a problem in any of them leaves all of the old
+ * in place.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -41,12 +41,13 @@ def test_reload_while_a_policy_waits(scene, tmp_path):
                    expressions=known),
         on_request(("add-headers", {"headers": {"x-again": "yes"}}), expressions=known)))
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(g.echo)
+        waiting = pool.submit(g.echo, seconds=60)
         assert gate.asked.wait(10)
         (lists / "home").rename(lists / "other")
         for _ in range(2):
+            place = gateway.mark()
             gateway.reload()
-            gateway.wait_log(lambda e: e["event"].startswith("reload"), what="the reload")
+            gateway.wait_log(lambda e: e["event"].startswith("reload"), place, "the reload")
         Guarded(scene, on_request(mark)).echo()
         gate.go_on.set()
         seen = waiting.result()

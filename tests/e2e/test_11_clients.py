@@ -44,7 +44,7 @@ def big_file(tmp_path_factory):
     return path
 
 
-def run(*argv, seconds=30, **kw):
+def run(*argv, seconds=120, **kw):
     done = subprocess.run([str(a) for a in argv], stdin=subprocess.DEVNULL, capture_output=True,
                           timeout=seconds * TIME_SCALE, check=False, **kw)
     assert done.returncode == 0, f"{argv}: {done.returncode} {done.stdout[-500:]} {done.stderr}"
@@ -88,7 +88,7 @@ def test_curl_mirrors(site, version, big_file, tmp_path):
 def test_node_client(site, node):
     """Three requests at once on one session."""
     client = node.start("h2_client.js", site.url, site.port)
-    assert client.wait_exit(30) == 0, client.describe()
+    assert client.wait_exit(120) == 0, client.describe()
     assert client.out[-1] == "ok"
 
 
@@ -104,6 +104,6 @@ def test_chromium(site, tmp_path):
     """A page that loads a hundred resources over HTTP/2."""
     out = run(*CHROMIUM, f"--user-data-dir={tmp_path}", "--host-resolver-rules=MAP * 127.0.0.1",
               "--dump-dom", site.url + "/page",
-              seconds=60, env={**os.environ, "HOME": str(tmp_path)})
+              seconds=300, env={**os.environ, "HOME": str(tmp_path)})
     body = re.search(r"<body>(.*)</body>", out, re.DOTALL)
     assert body and body[1] == "loaded 100 by h2", out

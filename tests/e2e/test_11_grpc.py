@@ -1,7 +1,6 @@
 """A gRPC client and server (python3-grpcio) through the gateway: HTTP/2 on both sides, unread by it."""
 
 import threading
-import time
 from concurrent import futures
 
 import grpc
@@ -56,7 +55,7 @@ class Service(grpc.GenericRpcHandler):
         self.time_left = context.time_remaining()
         context.add_callback(self.cancelled.set)
         self.begun.set()
-        self.cancelled.wait(30 * TIME_SCALE)
+        self.cancelled.wait(60 * TIME_SCALE)
 
     def Join(self, requests, context):
         return b"".join(requests)
@@ -136,7 +135,7 @@ def client(peer, stage):
     client.close()
 
 
-SECONDS = 20 * TIME_SCALE
+SECONDS = 60 * TIME_SCALE
 
 
 def failure(call):
@@ -260,11 +259,10 @@ def test_unknown_method(client):
 def test_deadline(client, peer):
     """It reaches the server as such, and ends the call on both sides."""
     client.Echo(b"connected", timeout=SECONDS)
-    begin = time.monotonic()
-    error = failure(lambda: client.Hang(b"", timeout=1 * TIME_SCALE))
+    error = failure(lambda: client.Hang(b"", timeout=3 * TIME_SCALE))
     assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-    assert time.monotonic() - begin < 5 * TIME_SCALE
-    assert 0 < peer.service.time_left < 1.5 * TIME_SCALE
+    assert peer.service.begun.wait(SECONDS)
+    assert 0 < peer.service.time_left < 3.5 * TIME_SCALE
     assert peer.service.cancelled.wait(SECONDS)
 
 

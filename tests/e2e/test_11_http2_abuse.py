@@ -19,14 +19,20 @@ END_STREAM, END_HEADERS = 1, 4
 SETTINGS = {"limits": {
     "http2_resets_burst": 100, "http2_resets_per_second": 1,
     "http2_frames_burst": 1000, "http2_frames_per_second": 10,
-    "http2_continuations_max": 64, "http2_acks_max": 500,
-    "request_head_timeout_ms": 1000, "stall_timeout_ms": 2000, "request_head_max_bytes": 65536,
+    "http2_continuations_max": 64, "http2_acks_max": 500, "request_head_max_bytes": 65536,
 }}
 
 
 def frame(kind, flags, stream, payload=b""):
     return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(
         ">I", stream) + payload
+
+
+@pytest.fixture
+def impatient(scene):
+    """A gateway of the test's own that does not wait for long."""
+    scene.start_gateway({"limits": {**SETTINGS["limits"], "request_head_timeout_ms": 3000,
+                                    "stall_timeout_ms": 3000}})
 
 
 @pytest.fixture
@@ -146,7 +152,7 @@ def test_too_large_a_head_is_answered(visit):
     assert conn.get().status == 200
 
 
-def test_header_block_that_never_ends(scene, visit):
+def test_header_block_that_never_ends(scene, impatient, visit):
     before = metric(scene, "slow_heads")
     conn = visit()
     assert conn.get().status == 200
@@ -154,7 +160,7 @@ def test_header_block_that_never_ends(scene, visit):
     expect_calm(scene, conn, "slow_heads", before)
 
 
-def test_preface_and_then_nothing(scene, visit, monkeypatch):
+def test_preface_and_then_nothing(scene, impatient, visit, monkeypatch):
     before = metric(scene, "slow_heads")
     monkeypatch.setattr(h2.connection.H2Connection, "initiate_connection",
                         lambda self: self._data_to_send.extend(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))
@@ -171,7 +177,7 @@ def test_preface_and_then_nothing(scene, visit, monkeypatch):
 # ---- those who do not read ----
 
 
-def test_window_that_never_opens(scene, visit):
+def test_window_that_never_opens(scene, impatient, visit):
     """A response that is whole, and held for a visitor who does not take it, is dropped."""
     before = metric(scene, "stalls")
     conn = visit(settings={4: 0})
@@ -181,7 +187,7 @@ def test_window_that_never_opens(scene, visit):
     assert conn.read_head(conn.request("/hello")).status == 200
 
 
-def test_body_that_stands_still(visit):
+def test_body_that_stands_still(impatient, visit):
     conn = visit()
     stream = conn.request("/upload", "POST", end=False)
     conn.send(stream, b"some")
@@ -189,7 +195,7 @@ def test_body_that_stands_still(visit):
     assert conn.get().status == 200
 
 
-def test_socket_that_is_not_read(scene, visit):
+def test_socket_that_is_not_read(scene, impatient, visit):
     """Windows are open, but nobody reads the socket: the connection ends."""
     before = metric(scene, "stalls")
     conn = visit(settings={4: 2**31 - 1})

@@ -20,8 +20,9 @@ def report(gateway):
     """What sslscan says of a name that the local authority has a certificate for, as XML."""
     assert shutil.which("sslscan"), "sslscan is missing: run make deps"
     done = subprocess.run(
-        ["sslscan", "--no-colour", "--show-certificate", "--xml=-", "--sni-name=x.example.test",
-         f"127.0.0.1:{gateway.https_port}"], capture_output=True, timeout=120, check=True)
+        ["sslscan", "--no-colour", "--timeout=30", "--show-certificate", "--xml=-",
+         "--sni-name=x.example.test", f"127.0.0.1:{gateway.https_port}"],
+        capture_output=True, timeout=300, check=True)
     return ElementTree.fromstring(done.stdout).find("ssltest")
 
 
@@ -71,5 +72,5 @@ def test_downgrade_is_noticed(gateway):
     done = subprocess.run(
         ["openssl", "s_client", "-connect", f"127.0.0.1:{gateway.https_port}", "-tls1_2",
          "-fallback_scsv", "-servername", "x.example.test"],
-        stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False)
+        stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
     assert b"inappropriate fallback" in done.stderr

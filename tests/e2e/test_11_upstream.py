@@ -335,10 +335,10 @@ def test_http2_many_requests_share_one_connection(scene, tunnel):
     conns = [scene.https(t) for _ in range(30)]
     for conn in conns:
         conn.send(conn.request_bytes("GET", "/hold"))
-    wait_until(lambda: scene.gateway.gauges()["sallyport_exchanges"] == 30, "30 exchanges")
-    assert scene.gateway.gauges()["sallyport_streams"] <= 2  # one of each worker
+    scene.gateway.wait_gauge("sallyport_exchanges", 30)
+    assert scene.gateway.metrics()["sallyport_streams"] <= 2  # one of each worker
     with scene.https(t) as conn:
-        assert conn.get("/release").body == b"done"
+        assert conn.get("/release/30").body == b"done"
     for conn in conns:
         assert conn.read_response().body == b"released"
     assert echo(scene, t)["sessions"] <= 2

@@ -119,7 +119,7 @@ def run_case(ends, sent, gets, chop):
     frames = [ws.read_frame(x, got) for _ in gets]
     assert [(f.opcode, f.payload) for f in frames] == gets
     assert all(f.fin and not f.rsv for f in frames)
-    server.join(10)
+    server.join(60)
     x.end()
     got += x.read_rest()
     assert got == echo.sent
@@ -202,10 +202,10 @@ def test_many_small_messages_both_ways(way):
     for sender in senders:
         sender.start()
     arrived = {}
-    reader = threading.Thread(target=lambda: arrived.update(up=u.read_rest(30)), daemon=True)
+    reader = threading.Thread(target=lambda: arrived.update(up=u.read_rest(60)), daemon=True)
     reader.start()
-    assert x.read_rest(30) == b"".join(back)
-    reader.join(30)
+    assert x.read_rest(60) == b"".join(back)
+    reader.join(60)
     assert arrived["up"] == b"".join(there)
 
 
@@ -236,7 +236,7 @@ def test_permessage_deflate(way):
     for opcode, payload, fin, rsv in sent:
         assert ws.read_frame(x, got) == ws.Frame(opcode, payload, fin, rsv)
     assert ws.read_frame(x, got).opcode == CLOSE
-    server.join(10)
+    server.join(60)
     assert (echo.received, got) == (data, echo.sent)
 
 
@@ -293,5 +293,5 @@ def test_python_client_and_node_server(stage, up):
             await client.close(4001, "enough")
             assert client.close_code == 4001
 
-    asyncio.run(asyncio.wait_for(talk(), 30))
+    asyncio.run(asyncio.wait_for(talk(), 60))
     stage.wait_rest(stage.MAX_IDLE)

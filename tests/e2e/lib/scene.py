@@ -88,7 +88,7 @@ class Scene:
         with self.https(tunnel) as conn:
             return conn.get(target, headers, **kw)
 
-    def curl(self, url, *args, seconds=20):
+    def curl(self, url, *args, seconds=60):
         """curl with the URL's host sent to the gateway; returns (exit status, stdout, stderr)."""
         host = host_of(url)
         done = subprocess.run(

@@ -6,7 +6,7 @@
 // /trailers         a body and trailers, as gRPC ends
 // /hints            a 103 first
 // /early            an answer while the body is still coming
-// /hold, /release   answers when /release was asked for
+// /hold, /release/N answers when N are held and /release was asked for
 // /reset/head, /reset/body   ends the stream with an error
 // /goaway           says GOAWAY: the connection takes no more requests
 // /refuse-once      refuses the stream the first time
@@ -19,12 +19,20 @@ const https = require('https');
 
 const [kind, cert, key] = process.argv.slice(2);
 const held = [];
+let release = null; // the response that waits until as many are held
 let sessions = 0;
 let refused = false;
 
 function json(response, value) {
   response.setHeader('content-type', 'application/json');
   response.end(JSON.stringify(value));
+}
+
+function releaseAll() {
+  if (release === null || held.length < release.count) return;
+  for (const response of held.splice(0)) response.end('released');
+  release.response.end('done');
+  release = null;
 }
 
 function echo(request, response) {
@@ -91,10 +99,11 @@ const pages = {
   },
   hold(request, response) {
     held.push(response);
+    releaseAll();
   },
-  release(request, response) {
-    for (const other of held.splice(0)) other.end('released');
-    response.end('done');
+  release(request, response, [count]) {
+    release = { response, count: Number(count) };
+    releaseAll();
   },
   reset(request, response, [where]) {
     if (where === 'head') {
