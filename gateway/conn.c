@@ -192,7 +192,7 @@ static void arrive(struct worker *w, void *arg)
     gateway_on_conn_arrived(g);
     metrics_add(worker_metrics(w), METRIC_HANDOFFS_TOTAL, 1);
     c->arrived(c->protocol_state);
-    if (g->draining) /* since it was sent here */
+    if (g->draining && c->state != CONN_CLOSED) /* since it was sent here */
         conn_drain(c);
 }
 

@@ -56,6 +56,7 @@ struct change {
     struct port *opened; /* borrowed: comes with `added`; NULL: its port was open, or it has none */
     struct port *closed; /* owned: goes with `removed`; NULL: others still use it */
     struct claim *claim; /* owned; NULL: nobody waits */
+    bool at_end;         /* of the process, where all endpoints go */
     atomic_size_t pending; /* workers that have not applied it */
     struct change_part {
         struct change *change; /* borrowed: it lives until the last worker is done */
@@ -120,7 +121,7 @@ static void on_applied(struct worker *w, void *arg)
     (void)w;
     if (ch->closed != NULL)
         c->ports.ops->close(ch->closed);
-    if (ch->added == NULL) /* said now, when no worker finds it any more */
+    if (ch->added == NULL && !ch->at_end) /* said now, when no worker finds it any more */
         log_change("endpoint.down", ch->removed);
     if (ch->added != NULL && ch->removed != NULL && endpoint_has_agent(ch->removed))
         ch->removed->agent.ops->on_notice(&ch->removed->agent, AGENT_TAKEN_OVER);
@@ -188,6 +189,7 @@ static void publish(struct control *c, struct endpoint *added, struct endpoint *
     ch->added = added;
     ch->removed = removed;
     ch->claim = claim;
+    ch->at_end = c->stopping;
     note_ports(ch);
     if (removed != NULL)
         endpoint_withdraw(removed);
