@@ -89,6 +89,15 @@ static void answer(struct claim *claim)
 
 /* ---- changes --------------------------------------------------------------------------- */
 
+static void log_change(const char *event, const struct endpoint *ep)
+{
+    char url[URL_TEXT_BYTES];
+
+    log_info(event, LS("endpoint.id", ep->id),
+             LS("endpoint.url", url_format(&ep->url, 80, 443, url)),
+             LS("session.id", ep->session_id), LS("account", ep->account));
+}
+
 static void change_free(struct change *ch)
 {
     endpoint_unref(ch->added);
@@ -111,6 +120,8 @@ static void on_applied(struct worker *w, void *arg)
     (void)w;
     if (ch->closed != NULL)
         c->ports.ops->close(ch->closed);
+    if (ch->added == NULL) /* said now, when no worker finds it any more */
+        log_change("endpoint.down", ch->removed);
     if (ch->added != NULL && ch->removed != NULL && endpoint_has_agent(ch->removed))
         ch->removed->agent.ops->on_notice(&ch->removed->agent, AGENT_TAKEN_OVER);
     if (ch->claim != NULL)
@@ -192,15 +203,6 @@ static void publish(struct control *c, struct endpoint *added, struct endpoint *
 
 /* ---- decisions, on the control thread -------------------------------------------------- */
 
-static void log_change(const char *event, const struct endpoint *ep)
-{
-    char url[URL_TEXT_BYTES];
-
-    log_info(event, LS("endpoint.id", ep->id),
-             LS("endpoint.url", url_format(&ep->url, 80, 443, url)),
-             LS("session.id", ep->session_id), LS("account", ep->account));
-}
-
 static int check_acl(struct claim *claim)
 {
     return claim->has_acl ? acl_check(&claim->acl, &claim->ep->url, &claim->err) : 0;
@@ -274,10 +276,8 @@ static void on_release(struct worker *w, void *arg)
     struct endpoint *removed = registry_remove(c->registry, rel->ep, rel->hold, clock_mono_ms());
 
     (void)w;
-    if (removed != NULL) {
-        log_change("endpoint.down", removed);
+    if (removed != NULL)
         publish(c, NULL, removed, NULL);
-    }
     endpoint_unref(rel->ep);
     mem_free(rel);
 }
@@ -296,7 +296,6 @@ static void on_remove(struct worker *w, void *arg)
         answer(claim);
         return;
     }
-    log_change("endpoint.down", removed);
     publish(c, NULL, removed, claim);
 }
 
