@@ -167,6 +167,7 @@ void exchange_finish(struct exchange *x, enum exchange_end how, enum close_reaso
 static void begin(struct exchange *x)
 {
     x->start_us = clock_mono_us();
+    x->start_wall_ms = clock_wall_ms();
     x->active_ms = x->start_us / 1000;
     x->client = forwarded_for_client(&x->request.headers, x->gateway->config->trusted_proxies,
                                      &x->origin->client);

@@ -141,9 +141,6 @@ static struct str url_raw(struct event *ev, const struct http_request *r)
 static void add_whole(const struct exchange *x, const struct http_request *request,
                       struct event *ev)
 {
-    /* Rounded down, so that it is not behind what came after it. */
-    uint64_t start_ms = ev->wall_ms - (ev->duration_us + 999) / 1000;
-
     if (ev->server_name.n == 0)
         ev->server_name = ev->url_host;
     ev->url_raw = url_raw(ev, request);
@@ -151,8 +148,9 @@ static void add_whole(const struct exchange *x, const struct http_request *reque
         event_add_header(ev, &ev->request_headers, STR("Host"), request->authority,
                          x->gateway->config->event_headers);
     copy_headers(x, ev, &ev->request_headers, &x->seen);
-    ev->request_first_byte_ms = start_ms;
-    ev->request_last_byte_ms = request->body == HTTP_BODY_NONE ? start_ms : x->body_received_ms;
+    ev->request_first_byte_ms = x->start_wall_ms;
+    ev->request_last_byte_ms =
+        request->body == HTTP_BODY_NONE ? x->start_wall_ms : x->body_received_ms;
     if (x->status == 0)
         return;
     copy_headers(x, ev, &ev->response_headers, &x->response.headers);

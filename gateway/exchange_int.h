@@ -112,6 +112,7 @@ struct exchange {
     struct http_headers seen; /* the request's as the visitor sent them, if anybody wants them */
     uint64_t head_sent_ms;    /* when the response head was sent, wall clock; 0: it was not */
     uint64_t start_us;
+    uint64_t start_wall_ms; /* the same moment */
     uint64_t upstream_start_us;
     uint64_t upstream_us;
     uint64_t active_ms; /* when bytes last moved */

@@ -1,5 +1,4 @@
 /* The variables of requests (spec traffic-policy 4.7). */
-#include "base/clock.h"
 #include "gateway/policy_vars_int.h"
 #include "policy/cookies.h"
 #include "policy/media_type.h"
@@ -98,12 +97,6 @@ static struct cel_value agent_var(struct exchange *x, enum policy_var var)
     }
 }
 
-/* When the head came, by the wall clock. */
-static uint64_t start_wall_ms(const struct exchange *x)
-{
-    return clock_wall_ms() - (clock_mono_us() - x->start_us) / 1000;
-}
-
 static struct cel_value trailers(struct exchange *x)
 {
     const struct gather *g = &x->request_body;
@@ -163,7 +156,7 @@ struct cel_value policy_vars_req(struct exchange *x, enum policy_var var, struct
         return x->body_received_ms == 0 ? policy_vars_zero(var)
                                         : policy_vars_time(x->body_received_ms);
     case VAR_REQ_TS_HEADER_RECEIVED:
-        return policy_vars_time(start_wall_ms(x));
+        return policy_vars_time(x->start_wall_ms);
     case VAR_REQ_VERSION:
         return cel_string(http_request_version(&x->request));
     default:
