@@ -273,7 +273,7 @@ def test_jump_to_a_real_sshd(scene, tmp_path, size):
             f.write(piece)
     for words in ((file, f"root@{host}:{copy}"), (f"root@{host}:{copy}", back)):
         done = subprocess.run(["scp", "-q", *options, *map(str, words)], capture_output=True,
-                              timeout=60 + size // MB, check=False)
+                              timeout=300 + size // MB, check=False)
         assert done.returncode == 0, done
     with back.open("rb") as f:
         assert hashlib.file_digest(f, "sha256").hexdigest() == digest(size)
