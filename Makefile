@@ -26,8 +26,8 @@ DEPS_BUILD := gcc g++ libc6-dev pkg-config libssh-dev libssl-dev libev-dev libht
               libzstd-dev libmaxminddb-dev libcrypt-dev libxxhash-dev libnghttp2-dev libsqlite3-dev \
               tzdata
 DEPS_RUN   := openssh-client=ssh curl=curl
-DEPS_CHECK := libcmocka-dev python3 python3-pytest python3-paramiko python3-asyncssh python3-h2 \
-              python3-grpcio python3-websockets chromium nghttp2-client \
+DEPS_CHECK := libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-paramiko \
+              python3-asyncssh python3-h2 python3-grpcio python3-websockets chromium nghttp2-client \
               openssh-client=ssh openssh-server dropbear-bin putty-tools curl=curl nginx-light \
               nodejs=node npm=npm iproute2 procps ca-certificates sslscan \
               python3-prometheus-client
@@ -133,15 +133,18 @@ $(foreach t,$(FUZZ_SOURCES) $(BENCH_SOURCES) $(CONFORMANCE_SOURCES),$(eval $(cal
 # ---- tests ----
 
 # WORKERS: worker threads of the gateway under test. T: pytest arguments, e.g. T='-k login'.
+# JOBS: files of end-to-end tests that run at once; they wait more than they compute. 1 for T='--pdb'.
 WORKERS ?= 2
+JOBS    ?= $(shell echo $$(($$(nproc) < 4 ? 2 * $$(nproc) : 8)))
 T       ?=
 
-check: ## build and run the unit and end-to-end tests (WORKERS=n, VARIANT=asan)
+check: ## build and run the unit and end-to-end tests (WORKERS=n, JOBS=n, VARIANT=asan)
 	@etc/deps.sh $(DEPS_BUILD) $(DEPS_CHECK)
 	@$(MAKE) $(SUBMAKE) check-built
 
 check-built: $(PROGRAM) $(UNIT_TESTS)
-	@$(PYTHON) tests/check.py --program $(PROGRAM) --workers $(WORKERS) --pytest='$(T)' $(UNIT_TESTS)
+	@$(PYTHON) tests/check.py --program $(PROGRAM) --workers $(WORKERS) --jobs $(JOBS) \
+	    --pytest='$(T)' $(UNIT_TESTS)
 
 check-asan: ## the same under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory check VARIANT=asan

@@ -19,6 +19,22 @@ def pytest_sessionstart(session):
         pytest.exit(f"{BINARY} is missing: run make first", 2)
 
 
+LOST_WORKER = pytest.StashKey()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    """A worker of pytest-xdist has ended, by itself if there is an error."""
+    if error:
+        node.config.stash[LOST_WORKER] = error
+
+
+def pytest_sessionfinish(session):
+    """Without a test at hand, the loss of a worker, and of what it had to run, would count as success."""
+    if LOST_WORKER in session.config.stash:
+        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+
+
 @pytest.fixture(scope="session")
 def keys(tmp_path_factory):
     return Keys(tmp_path_factory.mktemp("keys"))

@@ -10,6 +10,7 @@ import pytest
 
 from lib.content import content
 from lib.gateway import Gateway
+from lib.ports import free_port
 from lib.process import Process
 from lib.tunnel import SSH_ENV, host_of, ssh_options
 from lib.wait import wait_until
@@ -196,8 +197,7 @@ def test_no_agent_and_no_x11_forwarding(scene):
 def test_no_local_forwarding(scene):
     """-L: connections through the gateway are refused, nothing is reached."""
     up = scene.scripted()
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        port = s.getsockname()[1]
+    port = free_port()
     tunnel = scene.tunnel(scene.app(), args=("-L", f"127.0.0.1:{port}:127.0.0.1:{up.port}"))
     with socket.create_connection(("127.0.0.1", port), 10) as s:
         s.settimeout(10)

@@ -7,8 +7,8 @@ import pytest
 
 from lib import clients
 from lib.content import digest
+from lib.ports import free_port
 from lib.tunnel import host_of
-from lib.upstream import unused_port
 from lib.wait import wait_until
 
 BIG = 8 * 1024 * 1024
@@ -112,7 +112,7 @@ def test_refused_upstream(scene, start):
     """Nothing listens at the client's side: 502 with E8012, or E3004 where the client confirms the
     channel before it connects."""
     name = scene.name()
-    session = start(name, unused_port())
+    session = start(name, free_port())
     online(scene, session, name)
     response = scene.get(f"{name}.example.test")
     assert response.status == 502

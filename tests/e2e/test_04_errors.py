@@ -11,8 +11,8 @@ import threading
 import pytest
 
 from lib.content import content
+from lib.ports import free_port
 from lib.process import Process
-from lib.upstream import unused_port
 from lib.wait import wait_until
 
 OFFLINE = "ERR_SALLYPORT_3200"
@@ -41,7 +41,7 @@ def ask(scene, up, flags="", settings=None):
 
 def test_upstream_refused(scene):
     """Nothing listens behind the agent: 502 E8012; the visitor's connection goes on."""
-    tunnel = scene.tunnel(unused_port())
+    tunnel = scene.tunnel(free_port())
     visitor = scene.https(tunnel)
     for _ in range(3):
         is_error(visitor.get("/"), 502, 8012)
@@ -50,7 +50,7 @@ def test_upstream_refused(scene):
 
 def test_upstream_comes_back(scene):
     """After a refusal the next request tries again."""
-    port = unused_port()
+    port = free_port()
     tunnel = scene.tunnel(port)
     is_error(scene.get(tunnel), 502, 8012)
     app = scene.app(port=port)
@@ -257,7 +257,7 @@ def test_compatible_error_header(scene):
 @pytest.fixture
 def nginx(scene, tmp_path):
     """nginx with a large file, a redirect and an error page of its own."""
-    port = unused_port()
+    port = free_port()
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "big").write_bytes(content(3 << 20))
     (tmp_path / "root" / "index.html").write_text("<p>nginx here\n")

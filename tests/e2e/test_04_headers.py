@@ -7,7 +7,7 @@ import re
 import pytest
 
 from lib.gateway import DOMAIN
-from lib.upstream import unused_port
+from lib.ports import free_port
 
 
 @pytest.fixture
@@ -295,7 +295,7 @@ def test_forwarded_fields_can_be_removed(seen):
 
 def test_response_flags_do_not_touch_error_pages(scene):
     """Response rules are for the upstream's responses, not for the gateway's own errors."""
-    tunnel = scene.tunnel(unused_port(), flags="--response-header-add x-tag:1")
+    tunnel = scene.tunnel(free_port(), flags="--response-header-add x-tag:1")
     response = scene.get(tunnel)
     assert response.status == 502
     assert response.header("x-tag") is None

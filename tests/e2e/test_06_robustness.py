@@ -10,8 +10,8 @@ import time
 import pytest
 
 from lib.content import digest
+from lib.ports import free_port
 from lib.raw import Conn
-from lib.upstream import unused_port
 from lib.wait import stays, wait_until
 
 MIB = 1024 * 1024
@@ -64,14 +64,13 @@ def test_kill_9_of_the_client_in_an_upload(scene):
 
 def test_death_of_the_upstream(scene):
     """The upstream dies with everything under way; the tunnel goes on when it is back."""
-    up = scene.scripted()
+    up = scene.scripted(port=free_port())
     tunnel = scene.tunnel(up)
     visitor, _ = busy(scene, up, tunnel)
-    port = up.port
     up.close()
     visitor.read_all()
     assert scene.get(tunnel).error_code == "ERR_SALLYPORT_8012"
-    scene.app(port=port)
+    scene.app(port=up.port)
     assert scene.get(tunnel).status == 200
 
 
@@ -89,7 +88,7 @@ def test_reset_of_the_visitor_in_a_crowd(scene):
 
 def test_refused_targets_in_a_crowd(scene):
     """Two hundred requests to an upstream that refuses: each 8012, the client loses no descriptor."""
-    tunnel = scene.tunnel(unused_port())
+    tunnel = scene.tunnel(free_port())
     visitors = [scene.https(tunnel) for _ in range(40)]
     for _ in range(5):
         for visitor in visitors:

@@ -85,7 +85,7 @@ def enter(path):
 def net(scene):
     if os.geteuid() != 0 or not shutil.which("ip"):
         pytest.skip("network namespaces need root and iproute2")
-    net = Net(f"sp{os.getpid() % 100000}")
+    net = Net(f"sp{os.getpid()}")
     probe = ip("netns", "add", net.gateway_side)
     if probe.returncode != 0:
         pytest.skip(f"no network namespaces here: {probe.stderr.strip()}")

@@ -11,13 +11,13 @@ import pytest
 
 from lib import ssh_raw
 from lib.content import content
+from lib.ports import free_port
 from lib.ssh_peers import grown, neighbour, raw, served, visit, wait_calm, works  # noqa: F401
 from lib.ssh_raw import (CHANNEL_CLOSE, CHANNEL_DATA, CHANNEL_EOF, CHANNEL_FAILURE, CHANNEL_OPEN,
                          CHANNEL_REQUEST, CHANNEL_SUCCESS, EXTENDED_DATA, GLOBAL_REQUEST,
                          OPEN_CONFIRMATION, OPEN_FAILURE, REQUEST_FAILURE, REQUEST_SUCCESS,
                          USERAUTH_REQUEST, USERAUTH_SUCCESS, WINDOW_ADJUST, Ended, message, string,
                          u32)
-from lib.upstream import unused_port
 from lib.wait import wait_until
 from test_06_robustness import assert_fast
 
@@ -639,7 +639,7 @@ def test_slow_target_leaks_no_descriptor_of_the_client(scene):
 def test_500_refused_targets_at_once(scene):
     """Nothing listens: all visitors are answered, the client lives and has no descriptor left."""
     scene.start_gateway(SETTINGS)
-    tunnel = scene.plain(unused_port())
+    tunnel = scene.plain(free_port())
     fds = Path(f"/proc/{tunnel.pid}/fd")
     start = len(list(fds.iterdir()))
     visitors = [scene.http(tunnel, seconds=30) for _ in range(500)]
@@ -748,7 +748,7 @@ def test_type_ahead_of_openssh(scene):
 
 def test_socks_and_jumps_are_refused(scene):
     """-D and -J: nothing is reached through the gateway, the tunnel itself goes on."""
-    up, port = scene.scripted(), unused_port()
+    up, port = scene.scripted(), free_port()
     tunnel = scene.tunnel(scene.app(), args=("-D", f"127.0.0.1:{port}"))
     with socket.create_connection(("127.0.0.1", port), 10) as s:
         s.sendall(b"\x05\x01\x00" + b"\x05\x01\x00\x01\x7f\x00\x00\x01"

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from lib.policy import (Guarded, answer_with, merge, on_request, on_response, problems, result_of)
-from lib.upstream import unused_port
+from lib.ports import free_port
 from lib.wait import wait_until
 
 SETTINGS = {"http_request": {"allow": ["127.0.0.1/32", "*.localhost"]},
@@ -212,7 +212,7 @@ def test_http_request_without_permission(scene, guarded, other):
 
 
 def test_http_request_that_cannot_connect(guarded):
-    failure(guarded, f"http://127.0.0.1:{unused_port()}/", 3600, 502)
+    failure(guarded, f"http://127.0.0.1:{free_port()}/", 3600, 502)
 
 
 def test_http_request_to_a_name(guarded, other):
@@ -303,7 +303,7 @@ def test_http_request_retries(guarded, other):
     result = asked(guarded, other.url + "/x",
                    retry_condition="attempts < 2 && last_attempt.res.statusCode == 200")
     assert len(result["attempts"]) == 2
-    result = asked(guarded, f"http://127.0.0.1:{unused_port()}/",
+    result = asked(guarded, f"http://127.0.0.1:{free_port()}/",
                    retry_condition="last_attempt.error != ''")
     assert len(result["attempts"]) == 4 and result["error"]["code"]
 
@@ -640,7 +640,7 @@ def test_jwt_without_keys(guarded, key_set, signer):
     assert failed(g.request("/hello", bearer(signer("EdDSA").token())), 3422, 503)
     key_set.status = "200 OK"
     key_set.app.route("/text", lambda conn, request: conn.respond(b"no json"))
-    for url in (key_set.url + "/../text", f"http://127.0.0.1:{unused_port()}/",
+    for url in (key_set.url + "/../text", f"http://127.0.0.1:{free_port()}/",
                 f"http://127.0.0.2:{key_set.app.port}/keys"):
         g = guarded(validates(key_set, "EdDSA", jws={
             "allowed_algorithms": ["EdDSA"], "keys": {"sources": {"additional_jkus": [url]}}}))

@@ -10,6 +10,7 @@ import pytest
 from lib import config
 from lib.gateway import BINARY
 from lib.policy import Guarded, merge, on_request, rule
+from lib.ports import TCP_PORTS
 from lib.proxy_protocol import BALANCER, BALANCERS, V2_LOCAL, Balancer, v1, v2
 from lib.raw import Conn, tls_context
 from lib.wait import wait_until
@@ -275,8 +276,7 @@ def test_ssh_arrivals_count_as_unauthenticated(scene):
 
 def test_tcp_endpoint(scene):
     """The port of a tcp endpoint: the header is taken off, the rest passes; others pass as they are."""
-    gateway = scene.start_gateway({**SETTINGS, "tcp": {"ports": "29000-29999",
-                                                       "listen": ["127.0.0.1"]}})
+    gateway = scene.start_gateway({**SETTINGS, "tcp": TCP_PORTS})
     up = scene.scripted()
     line = scene.ssh(f"0:127.0.0.1:{up.port}", command="tcp").wait_out(1)[0]
     port = int(re.fullmatch(r"tcp://example\.test:(\d+)", line)[1])

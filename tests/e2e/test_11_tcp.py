@@ -1,7 +1,6 @@
 """TCP endpoints: ports, bytes both ways, policies, names over time, drain; what tls endpoints share."""
 
 import hashlib
-import os
 import re
 import signal
 import socket
@@ -16,16 +15,13 @@ from lib.echo import Echo
 from lib.gateway import WORKERS
 from lib.inner_sshd import InnerSshd
 from lib.policy import event_of, stdin_of
+from lib.ports import FIXED, RANDOM, TCP_PORTS, free_port
 from lib.raw import Conn
 from lib.wait import Deadline, wait_until
 
 HOST = "tcp.example.test"
 HOLD_MS = 2000
-#: Below the ports that the kernel gives to outgoing connections. Other gateways may use them too.
-RANDOM = (21000, 24999)
-FIXED = (25000, 28999)
-TCP = {"host": HOST, "ports": "%d-%d" % RANDOM, "fixed_ports": "%d-%d" % FIXED,
-       "listen": ["127.0.0.1"]}
+TCP = {"host": HOST, **TCP_PORTS}
 SETTINGS = {"tcp": TCP, "limits": {"hold_ms": HOLD_MS, "keepalive_interval_ms": 800,
                                    "keepalive_count": 2}}
 
@@ -36,19 +32,6 @@ def port_of(url):
     found = re.fullmatch(rf"tcp://{re.escape(HOST)}:(\d+)", url)
     assert found, url
     return int(found[1])
-
-
-def free_port(first=None):
-    """A port of the fixed range that nobody has."""
-    start = first or FIXED[0] + os.getpid() % (FIXED[1] - FIXED[0] - 200)
-    for port in range(start, FIXED[1]):
-        with socket.socket() as s:
-            try:
-                s.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
-    raise AssertionError("no free port")
 
 
 def expose(scene, upstream, flags="", remote="0", **kw):
@@ -114,7 +97,7 @@ def test_two_forwards_get_two_ports(scene):
 
 def test_fixed_port(scene, echo):
     """-R ADDRESS:PORT:... gives that port."""
-    port = free_port()
+    port = free_port(FIXED)
     tunnel = expose(scene, echo, remote=f"{HOST}:{port}")
     assert tunnel.port == port
     conn = visit(scene, tunnel)
@@ -125,22 +108,23 @@ def test_fixed_port(scene, echo):
 def test_url_and_remote_addr_name_the_address(scene, echo):
     """--url tcp://ADDRESS:PORT and its old name --remote-addr, with -R 0."""
     for flag in ("--url tcp://", "--remote-addr "):
-        port = free_port()
+        port = free_port(FIXED)
         tunnel = expose(scene, echo, f"{flag}{HOST}:{port}")
         assert tunnel.port == port
         tunnel.stop()
         wait_until(lambda: refused_port(port), "port closed")
 
 
+#: Words of ssh, in which FIXED and RANDOM are ports of those ranges; the number of the refusal
 REFUSED = [
     ("12345", "tcp", 1116),
     (f"{HOST}:0", "tcp", 1117),
-    (f"{HOST}:{RANDOM[0]}", "tcp", 307),
+    (f"{HOST}:RANDOM", "tcp", 307),
     (f"{HOST}:80", "tcp", 307),
-    (f"other.example.test:{FIXED[0]}", "tcp", 307),
-    (f"{HOST}:{FIXED[0]}", f"tcp --remote-addr {HOST}:{FIXED[0]}", 1114),
-    ("12345", f"tcp --remote-addr {HOST}:{FIXED[0]}", 1115),
-    ("0", f"tcp --url https://{HOST}:{FIXED[0]}", 9036),
+    ("other.example.test:FIXED", "tcp", 307),
+    (f"{HOST}:FIXED", f"tcp --remote-addr {HOST}:FIXED", 1114),
+    ("12345", f"tcp --remote-addr {HOST}:FIXED", 1115),
+    ("0", f"tcp --url https://{HOST}:FIXED", 9036),
     ("0", f"tcp --url tcp://{HOST}", 249),
     ("0", "tcp --basic-auth user:password", 1109),
     ("0", "tcp --compression", 1109),
@@ -160,6 +144,8 @@ REFUSED = [
                          ids=[f"{r}-{c[:30]}" for r, c, _ in REFUSED])
 def test_refused_with_its_code(scene, remote, command, number):
     """What cannot be is refused by its documented number, with exit status 1."""
+    remote, command = (words.replace("FIXED", str(FIXED[0])).replace("RANDOM", str(RANDOM[0]))
+                       for words in (remote, command))
     scene.ssh(f"{remote}:127.0.0.1:9", command=command).assert_refused(number)
 
 
@@ -174,8 +160,8 @@ def test_no_ranges_no_tcp(scene):
 
 def test_fixed_port_by_acl(scene, echo):
     """bind="ADDRESS:PORT" permits exactly that port, and no random one."""
-    port = free_port()
-    other = free_port(port + 1)
+    port = free_port(FIXED)
+    other = free_port(FIXED)
     gateway = scene.start_gateway(
         {"tcp": TCP}, authorized=[scene.keys.alice.line(f'account="alice",bind="{HOST}:{port}"')])
     tunnel = expose(scene, echo, remote=f"{HOST}:{port}", gateway=gateway)
@@ -204,7 +190,7 @@ def test_bind_rules_of_tcp(scene, echo, rule, fixed, random, inside):
     """Each form of a bind rule, against TCP endpoints (spec 5.9)."""
     scene.start_gateway({"tcp": TCP}, authorized=[
         scene.keys.alice.line(f'account="alice",bind="{rule}"')])
-    for remote, number in ((f"{HOST}:{free_port()}", fixed), ("0", random),
+    for remote, number in ((f"{HOST}:{free_port(FIXED)}", fixed), ("0", random),
                            ("db.internal:5432", inside)):
         ssh = scene.ssh(f"{remote}:127.0.0.1:{echo}", command="tcp")
         if number is None:
@@ -217,13 +203,13 @@ def test_bind_rules_of_tcp(scene, echo, rule, fixed, random, inside):
 
 def test_reserved_port_is_its_accounts(scene, echo):
     """Without auto_reserve a port needs a reservation, which keeps others from it."""
-    port = free_port()
+    port = free_port(FIXED)
     scene.start_gateway({"tcp": TCP, "auto_reserve": False,
                          "domains": ({"name": f"{HOST}:{port}", "account": "bob"},)})
     ssh = scene.ssh(f"{HOST}:{port}:127.0.0.1:9", command="tcp", key="alice")
     assert ssh.wait_exit() == 1
     assert "ERR_SALLYPORT_309" in "\n".join(ssh.err), ssh.describe()
-    ssh = scene.ssh(f"{HOST}:{free_port(port + 1)}:127.0.0.1:9", command="tcp", key="bob")
+    ssh = scene.ssh(f"{HOST}:{free_port(FIXED)}:127.0.0.1:9", command="tcp", key="bob")
     assert ssh.wait_exit() == 1
     assert "ERR_SALLYPORT_307" in "\n".join(ssh.err), ssh.describe()
     assert expose(scene, echo, remote=f"{HOST}:{port}", key="bob").port == port
@@ -231,7 +217,7 @@ def test_reserved_port_is_its_accounts(scene, echo):
 
 def test_port_of_another_account_is_refused(scene, echo):
     """While an account has a port, others do not get it."""
-    port = free_port()
+    port = free_port(FIXED)
     expose(scene, echo, remote=f"{HOST}:{port}", key="alice")
     ssh = scene.ssh(f"{HOST}:{port}:127.0.0.1:9", command="tcp", key="bob")
     assert ssh.wait_exit() == 1
@@ -240,7 +226,7 @@ def test_port_of_another_account_is_refused(scene, echo):
 
 def test_port_of_another_program_is_refused(scene, echo):
     """A fixed port that some other program has: a clear error, and the program goes on."""
-    port = free_port()
+    port = free_port(FIXED)
     with socket.create_server(("127.0.0.1", port)) as other:
         ssh = scene.ssh(f"{HOST}:{port}:127.0.0.1:9", command="tcp")
         assert ssh.wait_exit() == 1
@@ -368,10 +354,7 @@ def test_ssh_inside_a_tcp_tunnel(scene, tmp_path):
 
 def test_upstream_refused(scene):
     """Nothing listens behind the forward: the connection is just closed, and the log says why."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        dead = s.getsockname()[1]
-    tunnel = expose(scene, dead)
+    tunnel = expose(scene, free_port())
     mark = scene.gateway.mark()
     assert closed_at_once(scene, tunnel)
     event = scene.gateway.wait_log(lambda e: e["event"] == "tcp_connection_closed", mark)
@@ -550,7 +533,7 @@ def test_reconnect_gets_the_same_port(scene, echo):
 
 def test_release_and_claim_in_a_row(scene, echo):
     """A port that is just being closed can be had again at once."""
-    port = free_port()
+    port = free_port(FIXED)
     for i in range(10):
         tunnel = expose(scene, echo, remote=f"{HOST}:{port}")
         conn = visit(scene, tunnel)
@@ -563,7 +546,7 @@ def test_release_and_claim_in_a_row(scene, echo):
 
 def test_port_is_held_for_its_account(scene, echo):
     """After a drop, others do not get the port for a while."""
-    port = free_port()
+    port = free_port(FIXED)
     tunnel = expose(scene, echo, remote=f"{HOST}:{port}")
     tunnel.kill()
     wait_until(lambda: refused_port(port), "port closed")
@@ -575,7 +558,7 @@ def test_port_is_held_for_its_account(scene, echo):
 
 def test_same_key_takes_over(scene):
     """A newer session of the same key gets the port without a moment in which it is closed."""
-    port = free_port()
+    port = free_port(FIXED)
     one, two = scene.scripted(), scene.scripted()
     first = expose(scene, one, remote=f"{HOST}:{port}")
     old = visit(scene, first)
@@ -590,7 +573,7 @@ def test_same_key_takes_over(scene):
 
 def test_other_key_of_the_account_is_refused(scene, echo):
     """Same account, another key: E334."""
-    port = free_port()
+    port = free_port(FIXED)
     expose(scene, echo, remote=f"{HOST}:{port}")
     ssh = scene.ssh(f"{HOST}:{port}:127.0.0.1:9", command="tcp", key="alice2")
     assert ssh.wait_exit() == 1

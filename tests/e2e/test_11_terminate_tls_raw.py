@@ -10,11 +10,11 @@ import pytest
 from lib.content import content
 from lib.pki import Authority, alert_of, ask, client_context, connect, http_get
 from lib.policy import rule, stdin_of, text_of
+from lib.ports import TCP_PORTS
 from lib.wait import wait_until
 
 HOST = "tcp.example.test"
-SETTINGS = {"tcp": {"host": HOST, "ports": "21000-24999", "fixed_ports": "25000-28999",
-                    "listen": ["127.0.0.1"]}}
+SETTINGS = {"tcp": {"host": HOST, **TCP_PORTS}}
 V12 = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2)
 V13 = (ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_3)
 MB = 1024 * 1024

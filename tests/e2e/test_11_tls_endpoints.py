@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import re
-import socket
 import ssl
 import subprocess
 
@@ -12,6 +11,7 @@ import pytest
 
 from lib import client_hello
 from lib.policy import Guarded, on_request, rule, stdin_of, text_of
+from lib.ports import free_port
 from lib.proxy_protocol import BALANCER, BALANCERS, v2
 from lib.raw import Conn, tls_context
 from lib.tls_upstream import Certificates, TlsUpstream
@@ -451,9 +451,7 @@ def test_agent_that_leaves_ends_its_connections(scene, certificates):
 
 def test_unreachable_upstream_just_closes(scene):
     """There is nobody to tell: the connection is closed."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    tunnel = expose(scene, type("Nobody", (), {"port": port}))
+    tunnel = expose(scene, type("Nobody", (), {"port": free_port()}))
     with Conn(scene.gateway.https_port, tunnel.host,
               first=client_hello.capture(tunnel.host)[0]) as conn:
         conn.wait_closed()

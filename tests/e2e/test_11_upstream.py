@@ -13,6 +13,7 @@ import pytest
 from lib.content import digest
 from lib.gateway import DOMAIN
 from lib.policy import stdin_of
+from lib.ports import free_port
 from lib.upstream import Scripted
 from lib.wait import wait_until
 
@@ -426,9 +427,7 @@ def test_http2_falls_back_when_alpn_says_so(scene, serve):
 
 
 def test_http2_refused_upstream_is_502(scene):
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    t = scene.tunnel(port, flags="--upstream-protocol http2")
+    t = scene.tunnel(free_port(), flags="--upstream-protocol http2")
     response = scene.get(t)
     assert (response.status, response.error_code) == (502, "ERR_SALLYPORT_8012"), response
 

@@ -11,11 +11,11 @@ from lib import api_cases, api_clients, pki
 from lib.api import Answer, Api, new_token
 from lib.api_go import GoClient
 from lib.collector import Collector
+from lib.ports import TCP_PORTS
 
 SETTINGS = {
     "api": {"private_event_destinations": True},
-    "tcp": {"host": "tcp.example.test", "ports": "28970-28979", "fixed_ports": "28980-28989",
-            "listen": ["127.0.0.1"]},
+    "tcp": {"host": "tcp.example.test", **TCP_PORTS},
     "limits": {"api_requests_per_minute": 0},
 }
 

@@ -19,6 +19,7 @@ from lib.api import Api, new_token
 from lib.api_model import (ADDRESSES_MAX, BASE, OBJECTS_MAX, TEXTS, TYPES, ApiKey, Endpoint,
                            EventSubscription, Model)
 from lib.collector import Collector
+from lib.ports import FIXED, TCP_PORTS
 
 #: Another one tries other sequences.
 SEED = int(os.environ.get("SALLYPORT_SEED", "0"))
@@ -28,11 +29,10 @@ KILL_WITHIN_SECONDS = 0.01
 STEPS_TO_RESTART = 300
 STEPS_TO_CHECK = 50
 ACCOUNTS = ("alice", "bob")
-PORTS = (28900, 28900 + ADDRESSES_MAX - 1)
+PORTS = (FIXED[0], FIXED[0] + ADDRESSES_MAX - 1)
 SETTINGS = {
     "api": {"url": BASE, "private_event_destinations": True},
-    "tcp": {"host": "tcp.example.test", "ports": "28950-28959", "fixed_ports": "%d-%d" % PORTS,
-            "listen": ["127.0.0.1"]},
+    "tcp": {"host": "tcp.example.test", **TCP_PORTS, "fixed_ports": "%d-%d" % PORTS},
     "limits": {"api_requests_per_minute": 0, "api_objects_max": OBJECTS_MAX,
                "api_event_objects_max": OBJECTS_MAX},
 }

@@ -1,7 +1,6 @@
 """forward-internal from and to cloud endpoints, and a crossing of many sessions that restart under load."""
 
 import random
-import socket
 
 import pytest
 
@@ -10,14 +9,13 @@ from lib.crossing import Crossing, Visitors, sessions_by_loop
 from lib.gateway import DOMAIN
 from lib.internal import Inside, add, echo_of, entrance, forward, mark, refused
 from lib.policy import merge, on_request, rule, text_of
+from lib.ports import FIXED, TCP_PORTS, free_port
 from lib.raw import Conn
 from lib.wait import wait_until
 
 HOST = "tcp.example.test"
-FIXED = (28600, 28899)
 SETTINGS = {"workers": 3,
-            "tcp": {"host": HOST, "ports": "28900-28999", "fixed_ports": "%d-%d" % FIXED,
-                    "listen": ["127.0.0.1"]},
+            "tcp": {"host": HOST, **TCP_PORTS},
             "limits": {"api_requests_per_minute": 0, "hold_ms": 1000,
                        "channel_open_timeout_ms": 60000}}
 
@@ -139,20 +137,12 @@ def test_another_accounts_cloud_endpoint_is_as_good_as_none(scene, alice):
 # ---- connections ----
 
 
-def free_port():
-    for port in range(*FIXED):
-        with socket.socket() as s:
-            if s.connect_ex(("127.0.0.1", port)) != 0:
-                return port
-    raise AssertionError("no free port")
-
-
 def test_connections_through_two_cloud_endpoints(scene, alice):
     """A public TCP address to an internal one, and that to a session's."""
     def on_connect(url):
         return rule("on_tcp_connect", ("forward-internal", {"url": url}))
 
-    app, port = scene.app(name="db"), free_port()
+    app, port = scene.app(name="db"), free_port(FIXED)
     ssh = scene.ssh(f"db.internal:5432:127.0.0.1:{app.port}", command="tcp")
     ssh.urls(1)
     cloud(alice, "tcp://hop.internal:7000", on_connect("tcp://db.internal:5432"))

@@ -8,14 +8,14 @@ from cryptography import x509
 
 from lib import pki
 from lib.api import Api, new_token
+from lib.ports import FIXED, TCP_PORTS
 from lib.ssh_api import SshApi
 from lib.wait import wait_until
 
 SETTINGS = {
     "limits": {"api_requests_per_minute": 0, "hold_ms": 100},
     "domains": ({"name": "given.customer.com", "account": "bob"},),
-    "tcp": {"host": "tcp.example.test", "ports": "29990-29999", "fixed_ports": "29000-29899",
-            "listen": ["127.0.0.1"]},
+    "tcp": {"host": "tcp.example.test", **TCP_PORTS},
 }
 
 
@@ -253,7 +253,7 @@ def test_addresses(scene, alice, bob):
     addrs = [alice.create("/reserved_addrs", description=str(i)) for i in range(5)]
     assert len({a["addr"] for a in addrs}) == 5
     host, port = addrs[0]["addr"].split(":")
-    assert host == "tcp.example.test" and 29000 <= int(port) <= 29899
+    assert host == "tcp.example.test" and FIXED[0] <= int(port) <= FIXED[1]
     assert addrs[0]["region"] == "us"
     refused(scene, host, "bob", "ERR_SALLYPORT_309", port, "tcp")
     tunnel = scene.ssh(f"{host}:{port}:127.0.0.1:{scene.app().port}", command="tcp")

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from lib.collector import Collector, path_of, read_lines, whole_lines
 from lib.gateway import DOMAIN
 from lib.h2 import H2Conn
+from lib.ports import TCP_PORTS, free_port
 from lib.wait import stays, wait_until
 
 HTTP = "http_request_complete.v0"
@@ -161,7 +162,7 @@ def test_bytes_that_are_no_text(scene):
 def test_connections_are_told_when_they_close(scene):
     """One tcp_connection_closed for a connection with two requests, and one for a TCP endpoint."""
     scene.start_gateway({**settings([to_file(scene)], [subscription("events", types=[TCP])]),
-                         "tcp": {"ports": "20000-65000", "host": f"tcp.{DOMAIN}"}})
+                         "tcp": {"host": f"tcp.{DOMAIN}", **TCP_PORTS}})
     tunnel = scene.plain(scene.app())
     get_all(scene, tunnel, ["/hello", "/bytes/1000"])
     event, = wait_file(scene, 1)
@@ -335,9 +336,7 @@ def test_a_receiver_that_does_not_answer_is_given_up_in_time(scene, collector):
 
 def away(scene, seconds, count):
     """The receiver is down for a while: everything arrives after, in order."""
-    down = Collector()
-    port = down.port
-    down.close()
+    port = free_port()
     tunnel = serve(scene, [{"name": "collector", "type": "http",
                             "url": f"http://127.0.0.1:{port}/in"}])
     end = time.monotonic() + seconds

@@ -6,7 +6,7 @@ from lib.content import digest
 from lib.internal import Inside, add, echo_of, entrance, forward, mark, refused
 from lib.load import Load
 from lib.policy import Guarded, event_of, merge, on_request
-from lib.upstream import unused_port
+from lib.ports import free_port
 
 SETTINGS = {"workers": 3, "limits": {"hold_ms": 1000}}
 MIB = 1024 * 1024
@@ -42,7 +42,7 @@ FALLBACKS = """
 def test_fallback_list(scene, front, inside):
     """No such endpoint, an upstream that refuses, one that serves; then none does."""
     g = Guarded(scene, FALLBACKS)
-    inside("closed", upstream=unused_port())
+    inside("closed", upstream=free_port())
     response = g.request("/hello")
     assert (response.status, response.text) == (503, "https://backup.internal:443 ERR_NGROK_3200")
     backup = inside("backup")
@@ -81,13 +81,13 @@ def test_killed_member_of_an_internal_pool(scene, front, inside, method, target,
 
 
 def test_own_upstream_is_the_last_resort(front, inside):
-    inside("closed", upstream=unused_port())
+    inside("closed", upstream=free_port())
     g = front(forward("missing", on_error="continue"), forward("closed", on_error="continue"))
     assert g.request("/hello").text == "hello from app\n"
 
 
 def test_failed_forward_ends_with_its_error(front, inside):
-    inside("closed", upstream=unused_port())
+    inside("closed", upstream=free_port())
     refused(front(forward("closed")).request("/hello"), 502, 8012)
     refused(front(forward("missing")).request("/hello"), 404, 3200)
 
@@ -100,7 +100,7 @@ def test_failed_endpoint_leaves_no_trace_in_the_request(front, inside):
                    ("url-rewrite", {"from": "/echo", "to": "/gone"}),
                    ("request-body-find-replace",
                     {"replacements": [{"from": "body", "to": "XX"}]}))),
-        upstream=unused_port())
+        upstream=free_port())
     inside("backup")
     g = front(add("on_http_request", x_front="1"), forward("closed", on_error="continue"),
               forward("backup"))
@@ -115,7 +115,7 @@ def test_failed_endpoint_leaves_no_trace_in_the_request(front, inside):
 @pytest.mark.parametrize("chunked", [False, True])
 def test_body_goes_to_the_endpoint_that_takes_it(front, inside, chunked):
     """Nothing of it is taken before the upstream is reached, so a refusal costs none of it."""
-    inside("closed", upstream=unused_port())
+    inside("closed", upstream=free_port())
     inside("backup")
     g = front(forward("closed", on_error="continue"), forward("backup"))
     with g.conn(seconds=60) as conn:
@@ -232,7 +232,7 @@ def test_loop_that_goes_on_ends_at_an_upstream(front, inside):
 def test_fallbacks_of_fallbacks_are_bounded(scene, front, inside):
     """Two forwards at each of eight hops that all fail would be hundreds of dials."""
     both = merge(forward("a", on_error="continue"), forward("a", on_error="continue"))
-    inside("a", both, upstream=unused_port())
+    inside("a", both, upstream=free_port())
     g = front(forward("a"))
     before = scene.gateway.metrics()["sallyport_requests_total"]
     refused(g.request("/hello"), 502, 8012)

@@ -14,7 +14,7 @@ from lib.content import content, digest
 from lib.gateway import DOMAIN
 from lib.internal import Inside, add, echo_of, entrance, forward, mark, refused
 from lib.policy import Guarded, event_of, merge, on_request, on_response, rule, stdin_of
-from lib.upstream import unused_port
+from lib.ports import free_port
 from lib.wait import wait_until
 
 SETTINGS = {"workers": 3}
@@ -352,7 +352,7 @@ def test_circuit_breaker_in_front_of_an_internal_endpoint(front, inside):
     g = front(breaker, forward("api"))
     assert [g.request("/status/500").status for _ in range(3)] == [500, 500, 503]
     gone = front(breaker, forward("closed"))
-    inside("closed", upstream=unused_port())
+    inside("closed", upstream=free_port())
     assert [gone.request("/hello").status for _ in range(3)] == [502, 502, 503]
 
 
@@ -438,7 +438,7 @@ def test_access_log_has_one_line(scene, front, inside):
 
 def test_both_terminals_show_the_request(scene, front, inside):
     """Each the status of its own endpoint; one that was tried and failed shows that too."""
-    closed = inside("closed", upstream=unused_port(), flags="--log stderr")
+    closed = inside("closed", upstream=free_port(), flags="--log stderr")
     api = inside("api", on_request("deny"), flags="--log stderr")
     g = front(forward("closed", on_error="continue"), forward("api"),
               on_response(("custom-response", {"status_code": 200, "body": "x"})),

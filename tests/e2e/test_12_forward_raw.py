@@ -10,14 +10,13 @@ import pytest
 from lib.content import content, digest, pieces
 from lib.pki import client_context, connect, http_get
 from lib.policy import merge, rule, stdin_of, text_of
+from lib.ports import TCP_PORTS, free_port
 from lib.raw import Conn, tls_context
 from lib.tls_upstream import Certificates, TlsUpstream
-from lib.upstream import unused_port
 from lib.wait import wait_until
 
 HOST = "tcp.example.test"
-SETTINGS = {"workers": 3, "tcp": {"host": HOST, "ports": "21000-24999",
-                                  "fixed_ports": "25000-28999", "listen": ["127.0.0.1"]},
+SETTINGS = {"workers": 3, "tcp": {"host": HOST, **TCP_PORTS},
             "limits": {"hold_ms": 1000}}
 MIB = 1024 * 1024
 POOL = "--pooling-enabled"
@@ -125,7 +124,7 @@ def test_url_from_the_connection(scene, public, inside):
 
 def test_fallbacks(scene, public, inside):
     """No such endpoint, an upstream that refuses, one that serves; at last the own upstream."""
-    inside("closed", unused_port())
+    inside("closed", free_port())
     g = public(*(forward(f"tcp://{name}.internal:5432", on_error="continue")
                  for name in ("missing", "closed", "backup")))
     assert hello(g) == "hello from public\n"
@@ -136,7 +135,7 @@ def test_fallbacks(scene, public, inside):
 def test_pool_member_that_refuses_is_passed_over(scene, public, inside):
     """The next member gets the connection; only when none is left the policy goes on."""
     for name, key in (("db", "alice"), ("closed", "alice"), ("closed", "alice2")):
-        inside(name, unused_port(), flags=POOL, key=key)
+        inside(name, free_port(), flags=POOL, key=key)
     inside("db", scene.app(name="db"), flags=POOL, key="alice2")
     g = public(forward("tcp://closed.internal:5432", on_error="continue"),
                forward("tcp://db.internal:5432"))
@@ -147,7 +146,7 @@ def test_pool_member_that_refuses_is_passed_over(scene, public, inside):
 
 
 def test_halt_closes(scene, public, inside):
-    inside("closed", unused_port())
+    inside("closed", free_port())
     mark = scene.gateway.mark()
     assert closed(public(forward("tcp://closed.internal:5432")))
     entry = scene.gateway.wait_log(lambda e: e["event"] == "tcp_connection_closed", mark)
@@ -191,7 +190,7 @@ def test_chains(scene, public, inside):
 
 def test_fallbacks_of_fallbacks_are_bounded(scene, public, inside):
     both = [forward("tcp://a.internal:5432", on_error="continue")] * 2
-    inside("a", unused_port(), *both)
+    inside("a", free_port(), *both)
     assert closed(public(forward("tcp://a.internal:5432")))
 
 
@@ -217,7 +216,7 @@ def test_endpoint_that_goes_away_ends_its_connections(scene, public, inside):
 
 def test_upstream_that_does_not_open_in_time(scene, public, inside):
     """The visitor may leave meanwhile, and nothing is left."""
-    inside("closed", unused_port())
+    inside("closed", free_port())
     g = public(forward("tcp://closed.internal:5432", on_error="continue"))
     for _ in range(5):
         g.visit().close()

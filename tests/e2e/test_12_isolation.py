@@ -322,13 +322,18 @@ CHANNELS = [("alice-db.internal", 5432), ("ALICE-DB.internal", 5432), ("alice-db
             ("*.alice-apps.internal", 443), ("alice-crew.internal", 443),
             ("alice-cloud.internal", 443), ("alice-vpn.internal", 8443),
             ("alice/alice-web.internal", 443), ("alice.alice-web.internal", 443),
-            ("alice-app.example.test", 443), ("alice-shop.com", 443), ("tcp.example.test", 29500),
+            ("alice-app.example.test", 443), ("alice-shop.com", 443),
             ("127.0.0.1", 4040), ("localhost", 22), ("::1", 22), ("0.0.0.0", 22), ("", 5432)]
 
 
 @pytest.mark.parametrize("host,port", table(*CHANNELS))
 def test_channel(world, host, port):
     world.no_channel(host, port)
+
+
+def test_channel_to_her_address(world):
+    host, port = world.address.split(":")
+    world.no_channel(host, int(port))
 
 
 @pytest.mark.parametrize("target", ["upstream", "gateway"])

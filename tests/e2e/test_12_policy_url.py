@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from lib.upstream import unused_port
+from lib.ports import free_port
 from lib.wait import wait_until
 
 SETTINGS = {"http_request": {"allow": ["127.0.0.1/32"]},
@@ -116,7 +116,7 @@ def test_problems_are_shown_with_their_places(scene, web):
 def test_nobody_there(scene):
     """A server that cannot be reached."""
     name = scene.name()
-    refused(scene, start(scene, name, f"http://127.0.0.1:{unused_port()}/"), name, 9026,
+    refused(scene, start(scene, name, f"http://127.0.0.1:{free_port()}/"), name, 9026,
             "--traffic-policy-url: ")
 
 

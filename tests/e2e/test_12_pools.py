@@ -14,6 +14,7 @@ from lib.content import content
 from lib.h2 import H2Conn
 from lib.load import Load
 from lib.policy import stdin_of, text_of
+from lib.ports import FIXED, TCP_PORTS, free_port
 from lib.raw import Conn, tls_context
 from lib.tls_upstream import Certificates, TlsUpstream
 from lib.upstream import Server
@@ -21,11 +22,7 @@ from lib.wait import wait_until
 from lib.ways import UPSTREAMS, Served
 
 HOST = "tcp.example.test"
-#: Apart from those of other tests.
-RANDOM = (29000, 29499)
-FIXED = (29500, 29999)
-SETTINGS = {"tcp": {"host": HOST, "ports": "%d-%d" % RANDOM, "fixed_ports": "%d-%d" % FIXED,
-                    "listen": ["127.0.0.1"]},
+SETTINGS = {"tcp": {"host": HOST, **TCP_PORTS},
             "workers": 3,
             "limits": {"hold_ms": 2000}}
 
@@ -53,14 +50,6 @@ def pool(scene):
 def who(response):
     assert response.status == 200, response
     return re.fullmatch(r"hello from (\w+)\n", response.text)[1]
-
-
-def free_port():
-    for port in range(*FIXED):
-        with socket.socket() as s:
-            if s.connect_ex(("127.0.0.1", port)) != 0:
-                return port
-    raise AssertionError("no free port")
 
 
 # ---- the spread ----
@@ -261,9 +250,7 @@ def test_members_that_stop_and_join_all_the_time(scene, pool):
 def test_member_whose_upstream_is_down_is_passed_over(scene, flags):
     """A dial that fails has sent nothing: every request goes to another member, bodies included."""
     name = scene.name()
-    down = socket.create_server(("127.0.0.1", 0))
-    port = down.getsockname()[1]
-    down.close()
+    port = free_port()
     scene.tunnel(port, name=name, flags=f"{POOL} {flags}")
     good = scene.tunnel(scene.app(name="good"), name=name, flags=POOL, key="alice2")
     before = scene.gateway.metrics()["sallyport_pool_moves_total"]
@@ -281,9 +268,7 @@ def test_member_whose_upstream_is_down_is_passed_over(scene, flags):
 def test_no_more_than_three_members_are_tried(scene):
     """When none can take it, the visitor hears so after three tries."""
     name = scene.name()
-    down = socket.create_server(("127.0.0.1", 0))
-    port = down.getsockname()[1]
-    down.close()
+    port = free_port()
     for i in range(5):
         tunnel = scene.tunnel(port, name=name, flags=POOL, key=KEYS[i % 4])
     before = scene.gateway.metrics()["sallyport_pool_moves_total"]
@@ -393,9 +378,7 @@ def test_each_member_has_its_own_policy(scene):
 def test_moves_go_to_members_with_the_same_rules_only(scene):
     """What has run for one member must be what another would have run."""
     name = scene.name()
-    down = socket.create_server(("127.0.0.1", 0))
-    port = down.getsockname()[1]
-    down.close()
+    port = free_port()
     with_policy(scene, name, port, marked("x"))
     tunnel = with_policy(scene, name, scene.app(name="same"), marked("x"), key="alice2")
     for _ in range(30):
@@ -539,7 +522,7 @@ def greeting(port):
 
 def test_tcp_endpoints_pool(scene):
     """A port is opened with the first member and closed with the last; connections spread."""
-    port = free_port()
+    port = free_port(FIXED)
     members = [tcp_member(scene, scene.keep(Greeter(f"m{i}")), port, KEYS[i]) for i in range(3)]
     got = collections.Counter(greeting(port) for _ in range(90))
     assert len(got) == 3 and min(got.values()) >= 10, got
@@ -569,18 +552,15 @@ def test_tcp_endpoints_pool(scene):
 
 def test_tcp_member_whose_upstream_is_down_is_passed_over(scene):
     """Nothing was read of a visitor before both ends are open, so another member is dialled."""
-    port = free_port()
-    down = socket.create_server(("127.0.0.1", 0))
-    down_port = down.getsockname()[1]
-    down.close()
-    tcp_member(scene, down_port, port, "alice")
+    port = free_port(FIXED)
+    tcp_member(scene, free_port(), port, "alice")
     tcp_member(scene, scene.keep(Greeter("good")), port, "alice2")
     assert {greeting(port) for _ in range(30)} == {b"good\n"}
 
 
 def test_tcp_pool_loses_no_connection_but_those_of_the_dead(scene):
     """kill -9 of a member while connections come: new ones all reach a living member."""
-    port = free_port()
+    port = free_port(FIXED)
     members = [tcp_member(scene, scene.keep(Greeter(f"m{i}")), port, KEYS[i]) for i in range(3)]
     for i in range(200):
         if i == 50:

@@ -14,8 +14,9 @@ from lib.content import digest, pieces
 from lib.echo import Echo
 from lib.inner_sshd import InnerSshd
 from lib.policy import rule, stdin_of, text_of
-from lib.private import (PROHIBITED, answers, connect, free_port, internal, is_cut, is_listening,
-                         jump_options, local_forward, name, socks, standard_io, visitor)
+from lib.ports import free_port
+from lib.private import (PROHIBITED, answers, connect, internal, is_cut, is_listening, jump_options,
+                         local_forward, name, socks, standard_io, visitor)
 from lib.process import Process
 from lib.raw import tls_context
 from lib.tls_upstream import Certificates, TlsUpstream

@@ -3,8 +3,8 @@
 import pytest
 
 from lib.echo import Echo
-from lib.private import (PROHIBITED, answers, connect, free_port, internal, local_forward, name,
-                         visitor)
+from lib.ports import free_port
+from lib.private import (PROHIBITED, answers, connect, internal, local_forward, name, visitor)
 from lib.ssh_raw import (CHANNEL_CLOSE, CHANNEL_DATA, CHANNEL_EOF, CHANNEL_OPEN,
                          OPEN_CONFIRMATION, OPEN_FAILURE, WINDOW, Channel, Ended, RawSsh, message)
 from lib.wait import Deadline, wait_until

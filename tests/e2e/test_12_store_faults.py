@@ -16,6 +16,7 @@ from lib.api import Api, apikey, new_token
 from lib.gateway import DOMAIN
 from lib.journal import Writer, answers
 from lib.load import Load
+from lib.ports import TCP_PORTS
 from lib.ssh_api import SshApi
 from lib.state import (DATABASE, FileLimit, SmallDisk, can_mount, copy_of, snapshot, try_start,
                        wrap_of_obedient)
@@ -24,8 +25,7 @@ from lib.wait import wait_until
 SETTINGS = {
     "limits": {"api_requests_per_minute": 0, "hold_ms": 100},
     "api": {"private_event_destinations": True},
-    "tcp": {"host": "tcp.example.test", "ports": "28590-28599", "fixed_ports": "28000-28589",
-            "listen": ["127.0.0.1"]},
+    "tcp": {"host": "tcp.example.test", **TCP_PORTS},
 }
 ACCOUNTS = ("alice", "bob", "dora", "emil")
 

@@ -259,9 +259,12 @@ static int check_no_log(const char *path, struct err *e)
     int rc = 0;
 
     (void)snprintf(log, n, "%s-wal", path);
-    if (stat(log, &st) == 0 && st.st_size > 0)
+    if (stat(log, &st) == 0 && st.st_size > 0) {
+        const char *slash = strrchr(log, '/');
+
         rc = err_set(e, E_STORE, "%s is gone but its log %s is there; restore it from a backup",
-                     path, log);
+                     path, slash != NULL ? slash + 1 : log);
+    }
     mem_free(log);
     return rc;
 }

@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from lib.gateway import ROOT
+from lib.install import install_once
 from lib.wait import TIME_SCALE
 
 NPM = "@ngrok/ngrok-api@0.11.0"
@@ -19,20 +20,19 @@ SCRIPTS = ROOT / "tests/e2e/clients"
 INSTALL_SECONDS = 180
 
 
-def _install(stamp, text, *commands):
-    """Runs the commands once; the stamp says that they were."""
-    if stamp.exists() and stamp.read_text() == text:
-        return
-    stamp.parent.mkdir(parents=True, exist_ok=True)
-    for argv in commands:
-        try:
-            done = subprocess.run(argv, cwd=stamp.parent, capture_output=True, text=True,
-                                  timeout=INSTALL_SECONDS, check=False, stdin=subprocess.DEVNULL)
-        except (OSError, subprocess.TimeoutExpired) as problem:
-            pytest.skip(f"{text} cannot be installed: {problem}")
-        if done.returncode != 0:
-            pytest.skip(f"{text} cannot be installed: {done.stderr.strip()[-300:]}")
-    stamp.write_text(text)
+def _install(folder, text, *commands):
+    def install():
+        for argv in commands:
+            try:
+                done = subprocess.run(argv, cwd=folder, capture_output=True, text=True,
+                                      timeout=INSTALL_SECONDS, check=False,
+                                      stdin=subprocess.DEVNULL)
+            except (OSError, subprocess.TimeoutExpired) as problem:
+                pytest.skip(f"{text} cannot be installed: {problem}")
+            if done.returncode != 0:
+                pytest.skip(f"{text} cannot be installed: {done.stderr.strip()[-300:]}")
+
+    install_once(folder, text, install)
 
 
 def _run(argv, cases, env):
@@ -46,7 +46,7 @@ def _run(argv, cases, env):
 def run_npm(base, token, cases):
     """What clients/api_client.js saw of each case."""
     folder = ROOT / "build/api_clients/npm"
-    _install(folder / "installed", NPM,
+    _install(folder, NPM,
              ["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund",
               "--ignore-scripts", "--loglevel=error", NPM])
     return _run(["node", str(SCRIPTS / "api_client.js"), base, token], cases,
@@ -57,7 +57,7 @@ def run_pypi(base, token, cases):
     """What clients/api_client.py saw of each case."""
     folder = ROOT / "build/api_clients/pypi"
     python = folder / "venv/bin/python"
-    _install(folder / "installed", PYPI,
+    _install(folder, PYPI,
              [sys.executable, "-m", "venv", str(folder / "venv")],
              [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", PYPI])
     return _run([str(python), str(SCRIPTS / "api_client.py"), base, token], cases, {})

@@ -3,7 +3,8 @@
 import os
 import subprocess
 
-from lib.private import free_port, is_open
+from lib.ports import free_port
+from lib.private import is_open
 from lib.wait import wait_until
 
 

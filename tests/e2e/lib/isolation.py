@@ -12,6 +12,7 @@ from lib import pki
 from lib.api import Api, new_token
 from lib.collector import Collector
 from lib.echo import Echo
+from lib.ports import TCP_PORTS
 from lib.private import (PROHIBITED, Visitor, answers, jump_options, local_forward, socks,
                          standard_io)
 from lib.raw import Conn
@@ -21,8 +22,7 @@ from lib.wait import wait_until
 TCP_HOST = "tcp.example.test"
 SETTINGS = {
     "api": {"private_event_destinations": True},
-    "tcp": {"host": TCP_HOST, "ports": "29000-29499", "fixed_ports": "29500-29999",
-            "listen": ["127.0.0.1"]},
+    "tcp": {"host": TCP_HOST, **TCP_PORTS},
     "limits": {"api_requests_per_minute": 0, "hold_ms": 86400000},
 }
 

@@ -4,24 +4,23 @@ import os
 import shutil
 import subprocess
 
+from lib.install import install_once
 from lib.process import Process
 
 
 class Node:
     def __init__(self, source, target):
         self.source = source
+        self.target = target
         self.modules = target / "node_modules"
-        lock = source / "package-lock.json"
-        stamp = target / "installed.json"
-        if stamp.exists() and stamp.read_bytes() == lock.read_bytes():
-            return
-        target.mkdir(parents=True, exist_ok=True)
+        install_once(target, (source / "package-lock.json").read_text(), self._install)
+
+    def _install(self):
         for name in ("package.json", "package-lock.json", ".npmrc"):
-            shutil.copy(source / name, target / name)
+            shutil.copy(self.source / name, self.target / name)
         subprocess.run(["npm", "ci", "--omit=dev", "--omit=optional", "--ignore-scripts",
-                        "--no-audit", "--no-fund", "--loglevel=error"], cwd=target, check=True,
+                        "--no-audit", "--no-fund", "--loglevel=error"], cwd=self.target, check=True,
                        stdin=subprocess.DEVNULL)
-        shutil.copy(lock, stamp)
 
     def start(self, script, *args):
         """A Process that runs a script of tests/e2e/node."""

@@ -6,17 +6,12 @@ import subprocess
 
 import paramiko
 
+from lib.ports import free_port
 from lib.raw import Conn
 from lib.tunnel import SSH_ENV, ssh_options
 from lib.wait import wait_until
 
 PROHIBITED = paramiko.common.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def is_open(port):

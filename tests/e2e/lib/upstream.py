@@ -359,9 +359,3 @@ class App(Server):
         conn.read_body(request, lambda data: conn.send(b"%x\r\n" % len(data) + data + b"\r\n", 600),
                        600)
         conn.send(b"0\r\n\r\n")
-
-
-def unused_port():
-    """A port of loopback where nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
