@@ -80,29 +80,30 @@ def test_requests_of_one_connection_spread(scene, pool):
 def test_busy_member_gets_fewer(scene, pool):
     """Of two members the one with fewer requests outstanding is chosen."""
     slow, quick = pool(2)
-    asked, answer = queue.Queue(), threading.Event()
+    asked, answers = queue.Queue(), {member: threading.Event() for member in (slow, quick)}
 
-    def hold(conn, request):
-        asked.put(slow)
-        answer.wait(60)
-        conn.respond(b"late")
+    def hold(member):
+        def handler(conn, request):
+            asked.put(member)
+            answers[member].wait(60)
+            member.app.do_hello(conn, request, "")
 
-    def serve(conn, request):
-        asked.put(quick)
-        quick.app.do_hello(conn, request, "")
+        member.app.route("/hello", handler)
 
-    slow.app.route("/hello", hold)
-    quick.app.route("/hello", serve)
-    for _ in range(100):
+    hold(slow)
+    hold(quick)
+    outstanding = collections.Counter()
+    while outstanding[slow] < 3:
         conn = scene.https(quick)
         conn.send(conn.request_bytes("GET", "/hello"))
-        if asked.get(timeout=10) is slow:
-            break
-    scene.gateway.wait_gauge("sallyport_exchanges", 1)
+        outstanding[asked.get(timeout=10)] += 1
+        assert abs(outstanding[slow] - outstanding[quick]) <= 1
+    answers[quick].set()
+    scene.gateway.wait_gauge("sallyport_exchanges", 3)
     for _ in range(30):
         assert who(scene.get(quick)) == "m1"
-        scene.gateway.wait_gauge("sallyport_exchanges", 1)
-    answer.set()
+        scene.gateway.wait_gauge("sallyport_exchanges", 3)
+    answers[slow].set()
 
 
 def test_wildcards_pool(scene, pool):
