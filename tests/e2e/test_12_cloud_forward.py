@@ -115,7 +115,7 @@ def test_pool_of_cloud_and_agent(scene, alice):
     conn = scene.https(public(scene, alice, forward("both"))["host"])
     got = {conn.get("/hello").text for _ in range(60)}
     assert got == {"hello from the cloud\n", "hello from agent\n"}
-    agent.tunnel.stop()
+    agent.stop()
     assert {conn.get("/hello").text for _ in range(20)} == {"hello from the cloud\n"}
 
 

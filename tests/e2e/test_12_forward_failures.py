@@ -48,19 +48,8 @@ def test_fallback_list(scene, front, inside):
     backup = inside("backup")
     assert g.request("/hello").text == "hello from backup\n"
     backup.app.close()
-    go_offline(scene, backup)
+    backup.stop()
     assert g.request("/hello").text == "https://backup.internal:443 ERR_NGROK_3200"
-
-
-def go_offline(scene, target):
-    """Ends the session; then no worker sends requests there."""
-    mark_ = scene.gateway.mark()
-    target.tunnel.stop()
-    wait_offline(scene, target, mark_)
-
-
-def wait_offline(scene, target, mark_):
-    scene.gateway.wait_log(lambda e: e["event"] == "endpoint.down" and target.host in str(e), mark_)
 
 
 @pytest.mark.parametrize("method, target, body",
@@ -182,7 +171,7 @@ def test_endpoint_that_goes_away_in_the_middle(scene, front, inside):
         target.tunnel.stop()
         assert waiting.read_response("POST").status == 502
         assert reading.read_all() == b""
-    wait_offline(scene, target, mark_)
+    target.wait_down(mark_)
     refused(g.request("/hello"), 404, 3200)
     inside("api")
     assert g.request("/hello").status == 200
