@@ -145,7 +145,7 @@ def test_request_checks(alice, fields, status, code):
 def test_bodies_above_1_mib_are_413(alice):
     """Announced and chunked; one that just fits is read."""
     assert alice.call("POST", "/ip_policies", "x" * (1024 * 1024)).code == "ERR_NGROK_213"
-    answer = alice.call("POST", "/ip_policies", "x" * (1024 * 1024 + 1))
+    answer = alice.call("POST", "/ip_policies", content_length=str(1024 * 1024 + 1))
     assert (answer.status, answer.code) == (413, "ERR_SALLYPORT_4")
     alice.close()
     pieces = (b"x" * 65536 for _ in range(17))

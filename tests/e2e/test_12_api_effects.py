@@ -3,7 +3,6 @@
 import json
 import resource
 import subprocess
-import time
 
 import pytest
 
@@ -68,11 +67,13 @@ def test_a_key_logs_in_at_once_and_is_gone_at_once(alice, scene):
     credential = register(alice, key)
     assert all(can_log_in(scene, key) for _ in range(2 * WORKERS))
     tunnel = scene.plain(scene.app(), key=key)
+    mark = scene.gateway.mark()
     with scene.http(tunnel) as conn:
         assert conn.get("/hello").status == 200
     delete(alice, f"/ssh_credentials/{credential}")
-    tunnel.wait_exit(5)
+    tunnel.wait_exit()
     assert any("removed from this gateway" in line for line in tunnel.err), tunnel.describe()
+    scene.gateway.wait_log(lambda e: e["event"] == "endpoint.down" and tunnel.host in str(e), mark)
     with scene.http(tunnel) as conn:
         assert conn.get("/hello").status == 404
     assert not any(can_log_in(scene, key) for _ in range(2 * WORKERS))
@@ -85,7 +86,7 @@ def test_other_sessions_stay_when_a_key_goes(alice, scene):
     app = scene.app()
     tunnels = [scene.plain(app, key=k) for k in (key, other, "alice")]
     delete(alice, f"/ssh_credentials/{credential}")
-    tunnels[0].wait_exit(5)
+    tunnels[0].wait_exit()
     for tunnel in tunnels[1:]:
         with scene.http(tunnel) as conn:
             assert conn.get("/hello").status == 200
@@ -390,8 +391,8 @@ def test_a_full_disk_is_no_readiness(scene):
 
 
 def test_calls_do_not_hold_up_the_end(scene):
-    """The gateway ends in time while callers change keys without a pause."""
-    gateway = scene.start_gateway(SETTINGS)
+    """The gateway does not need the time for draining while callers change keys without a pause."""
+    gateway = scene.start_gateway({"limits": {**SETTINGS["limits"], "drain_ms": 600000}})
     token = new_token(gateway, "--account", "alice")
     key = fresh_key(scene)
     loop = (f"while curl -sf --max-time 20 -o /dev/null -H 'Authorization: Bearer {token}' "
@@ -403,9 +404,7 @@ def test_calls_do_not_hold_up_the_end(scene):
     try:
         register(api, key)
         wait_until(lambda: len(api.call("GET", "/vaults").body["vaults"]) > 20, "busy callers")
-        begin = time.monotonic()
         assert gateway.terminate() == 0
-        assert time.monotonic() - begin < 15
     finally:
         for process in callers:
             process.wait(30)

@@ -16,7 +16,8 @@ from lib.wait import wait_until
 HOST = "tcp.example.test"
 SETTINGS = {"workers": 3,
             "tcp": {"host": HOST, **TCP_PORTS},
-            "limits": {"api_requests_per_minute": 0, "hold_ms": 1000}}
+            "limits": {"api_requests_per_minute": 0, "hold_ms": 1000,
+                       "channel_open_timeout_ms": 60000}}
 
 
 def caller(scene, account):
@@ -114,7 +115,7 @@ def test_pool_of_cloud_and_agent(scene, alice):
     conn = scene.https(public(scene, alice, forward("both"))["host"])
     got = {conn.get("/hello").text for _ in range(60)}
     assert got == {"hello from the cloud\n", "hello from agent\n"}
-    agent.tunnel.stop()
+    agent.stop()
     assert {conn.get("/hello").text for _ in range(20)} == {"hello from the cloud\n"}
 
 
@@ -160,6 +161,13 @@ def test_connections_through_two_cloud_endpoints(scene, alice):
 # ---- a crossing of many ----
 
 
+def loops_with_sessions(gateway, count):
+    """How many event loops have some, when those that ended are gone."""
+    loops = wait_until(lambda: sum(found := sessions_by_loop(gateway)) == count and found,
+                       f"{count} sessions")
+    return len(loops)
+
+
 def crossing_under_restarts(scene, api, total, restarts, seconds):
     """
     Visitors of 20 sessions, which restart one after the other as often as `restarts` says (0: as long as
@@ -167,11 +175,11 @@ def crossing_under_restarts(scene, api, total, restarts, seconds):
     """
     crossing = Crossing(scene, api)
     for i in range(20):
-        if len(sessions_by_loop(scene.gateway)) == SETTINGS["workers"]:
+        if loops_with_sessions(scene.gateway, 20) == SETTINGS["workers"]:
             break
         crossing.restart_with_overlap(i)  # chance has left out a worker
-    assert len(sessions_by_loop(scene.gateway)) == SETTINGS["workers"]
-    visitors = Visitors(crossing, total)
+    assert loops_with_sessions(scene.gateway, 20) == SETTINGS["workers"]
+    visitors = Visitors(crossing, total, held=restarts > 0)
     dice, count, relays = random.Random(5), 0, 0.0
     while visitors.running and (count < restarts or restarts == 0):
         visitors.wait_more(100)
@@ -181,7 +189,7 @@ def crossing_under_restarts(scene, api, total, restarts, seconds):
     visitors.join(seconds)
     print(f"\ncrossing: {visitors.describe()}, {count} restarts")
     assert (visitors.lost, visitors.wrong) == ([], [])
-    assert visitors.answered.total() == total
+    assert visitors.answered.total() == visitors.asked
     assert set(visitors.answered) == set(crossing.names)
     assert min(visitors.answered.values()) >= total // 40, visitors.answered
     assert relays > 0  # visitors and sessions are on different workers
@@ -199,12 +207,14 @@ def crossing_with_gaps(scene, api, total, restarts, seconds):
     goes meanwhile, hear so at once; nobody else does.
     """
     crossing = Crossing(scene, api)
-    visitors = Visitors(crossing, total, by_chance=False)
+    visitors = Visitors(crossing, total, by_chance=False, held=restarts > 0)
     away, dice, count = set(), random.Random(6), 0
     while visitors.running and (count < restarts or restarts == 0):
         i = dice.randrange(4)
-        away.add(crossing.names[i])
-        crossing.restart_with_gap(i, lambda: visitors.wait_more(60), dice.choice(["stop", "kill"]))
+        name = crossing.names[i]
+        away.add(name)
+        crossing.restart_with_gap(i, lambda n=name: visitors.wait_lost(n),
+                                  dice.choice(["stop", "kill"]))
         visitors.wait_more(60)
         count += 1
     visitors.join(seconds)
@@ -212,7 +222,7 @@ def crossing_with_gaps(scene, api, total, restarts, seconds):
     assert visitors.wrong == []
     assert visitors.lost and {name for name, _, _ in visitors.lost} <= away
     assert {(status, code) for _, status, code in visitors.lost} <= OFFLINE, visitors.lost[:5]
-    assert visitors.slowest < 10
+    assert visitors.slowest < 20
     crossing.close()
     return visitors, count
 

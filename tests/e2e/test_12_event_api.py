@@ -78,6 +78,7 @@ def test_a_destination_gets_the_events_of_its_account(scene, alice, collector):
     mine = scene.plain(scene.app(), key="alice")
     other = scene.plain(scene.app(), key="bob")
     visit(scene, mine, "/hello")
+    scene.gateway.wait_log(lambda e: e["event"] == "http_request_complete")  # it is over
     subscribe(alice, destination(alice, collector))
     for _ in range(20):
         visit(scene, other, "/hello")
@@ -154,7 +155,8 @@ def test_what_others_change_hurries_nobody(scene, collector):
     subscribe(alice, where, sources=[{"type": "vault_created.v0"}])
     collector.answers = [500]
     alice.create("/vaults", name="v")
-    wait_until(lambda: collector.requests == 1, "the event to come")
+    gateway.wait_log(lambda e: e["event"] == "event.delivery_failed")
+    assert collector.requests == 1
     for _ in range(5):
         destination(bob, collector)
     stays(lambda: collector.requests == 1, "nothing is sent again", 0.5)

@@ -17,7 +17,7 @@ from lib.wait import wait_until
 
 HOST = "tcp.example.test"
 SETTINGS = {"workers": 3, "tcp": {"host": HOST, **TCP_PORTS},
-            "limits": {"hold_ms": 1000, "channel_open_timeout_ms": 2000}}
+            "limits": {"hold_ms": 1000}}
 MIB = 1024 * 1024
 POOL = "--pooling-enabled"
 
@@ -205,8 +205,11 @@ def test_endpoint_that_goes_away_ends_its_connections(scene, public, inside):
         upstream = up.accept()
         upstream.send(b"x")
         assert conn.read_exactly(1) == b"x"
+        mark = scene.gateway.mark()
         leaving.tunnel.stop()
         assert conn.read_all() == b""
+        scene.gateway.wait_log(lambda e, url=leaving.url: e["event"] == "endpoint.down" and
+                               url in str(e), mark)
         if leaving is first:
             inside("first", scene.app(), forward("tcp://last.internal:5432"))
 
@@ -274,7 +277,9 @@ def test_tls_that_ended_to_tcp(scene):
             b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         answer = b""
         while digest(3 * MIB).encode() not in answer:
-            answer += tls.recv(65536)
+            data = tls.recv(65536)
+            assert data, answer
+            answer += data
     unread = Raw(scene, "tls", f"{scene.name()}.example.test:443", scene.app(),
                  rule("on_tcp_connect", to))
     with pytest.raises((ssl.SSLError, OSError)):

@@ -1,6 +1,7 @@
 """Pools: sessions that share an address, the spread of requests over them, and members that come and go."""
 
 import collections
+import queue
 import re
 import signal
 import socket
@@ -79,24 +80,30 @@ def test_requests_of_one_connection_spread(scene, pool):
 def test_busy_member_gets_fewer(scene, pool):
     """Of two members the one with fewer requests outstanding is chosen."""
     slow, quick = pool(2)
-    asked, answer = threading.Event(), threading.Event()
+    asked, answers = queue.Queue(), {member: threading.Event() for member in (slow, quick)}
 
-    def hold(conn, request):
-        asked.set()
-        answer.wait(60)
-        conn.respond(b"late")
+    def hold(member):
+        def handler(conn, request):
+            asked.put(member)
+            answers[member].wait(60)
+            member.app.do_hello(conn, request, "")
 
-    slow.app.route("/hello", hold)
-    for _ in range(100):
+        member.app.route("/hello", handler)
+
+    hold(slow)
+    hold(quick)
+    outstanding = collections.Counter()
+    while outstanding[slow] < 3:
         conn = scene.https(quick)
         conn.send(conn.request_bytes("GET", "/hello"))
-        if asked.wait(0.05):
-            break
-    scene.gateway.wait_gauge("sallyport_exchanges", 1)
+        outstanding[asked.get(timeout=10)] += 1
+        assert abs(outstanding[slow] - outstanding[quick]) <= 1
+    answers[quick].set()
+    scene.gateway.wait_gauge("sallyport_exchanges", 3)
     for _ in range(30):
         assert who(scene.get(quick)) == "m1"
-        scene.gateway.wait_gauge("sallyport_exchanges", 1)
-    answer.set()
+        scene.gateway.wait_gauge("sallyport_exchanges", 3)
+    answers[slow].set()
 
 
 def test_wildcards_pool(scene, pool):
@@ -327,18 +334,20 @@ def test_http2_members_that_die(scene):
     wait_until(lambda: sum(up.waiting.qsize() for up in ups) == 40, "all requests are there")
     assert 5 <= ups[0].waiting.qsize() <= 35
     ups[0].tunnel.kill()
-    threading.Thread(target=answer_all, args=(ups[1],), daemon=True).start()
+    over = threading.Event()
+    threading.Thread(target=answer_all, args=(ups[1], over), daemon=True).start()
     assert [visitor.finish(s).status for s in gets] == [200] * 20
     statuses = collections.Counter(visitor.finish(s).status for s in posts)
+    over.set()
     assert set(statuses) == {200, 502}, statuses
 
 
-def answer_all(up):
-    try:
-        while True:
-            up.accept(5).respond(200, end=True)
-    except AssertionError:
-        pass  # no more requests
+def answer_all(up, over):
+    while not over.is_set():
+        try:
+            up.accept(0.1).respond(200, end=True)
+        except AssertionError:
+            pass  # none came meanwhile
 
 
 # ---- policies ----
@@ -395,19 +404,20 @@ def on_connect(metadata):
         "metadata": {"who": metadata}}}]}]})
 
 
+def kept_member(scene, tunnel, count):
+    """Who answers all requests of a connection."""
+    with scene.https(tunnel) as conn:
+        member, = {who(conn.get("/hello")) for _ in range(count)}
+    return member
+
+
 def test_connection_keeps_to_a_member_when_rules_for_connections_differ(scene):
     """Members with different on_tcp_connect: one member a connection; without them: any."""
     name = scene.name()
     for i in range(2):
         tunnel = with_policy(scene, name, scene.app(name=f"m{i}"), on_connect(f"m{i}"),
                              key=KEYS[i])
-    kept = set()
-    for _ in range(12):
-        with scene.https(tunnel) as conn:
-            got = {who(conn.get("/hello")) for _ in range(8)}
-        assert len(got) == 1
-        kept |= got
-    assert kept == {"m0", "m1"}
+    assert {kept_member(scene, tunnel, 8) for _ in range(40)} == {"m0", "m1"}
     h2 = scene.keep(H2Conn(scene.gateway.https_port, tunnel.host))
     assert len({bytes(h2.get("/hello").body) for _ in range(10)}) == 1
 
@@ -437,12 +447,13 @@ def test_same_rules_for_connections_run_once_a_connection(scene):
     mark = scene.gateway.mark()
     with scene.https(tunnel) as conn:
         assert {who(conn.get("/hello")) for _ in range(30)} == {"m0", "m1"}
-    scene.gateway.wait_log(lambda e: len(lines(scene, mark)) == 30, mark, "30 lines")
-    assert sum("traffic_policy" in e for e in lines(scene, mark)) == 1
+    wait_until(lambda: len(lines(scene, mark, tunnel)) == 30, "30 lines")
+    assert sum("traffic_policy" in e for e in lines(scene, mark, tunnel)) == 1
 
 
-def lines(scene, mark):
-    return [e for e in scene.gateway.entries(mark) if e["event"] == "http_request_complete"]
+def lines(scene, mark, tunnel):
+    return [e for e in scene.gateway.entries(mark, "http_request_complete")
+            if tunnel.host in e["http"]["request"]["url"]["host"]]
 
 
 def terminating(minimum):
@@ -469,13 +480,7 @@ def test_members_that_end_tls_in_different_ways(scene):
         tunnel = with_policy(scene, name, scene.app(name=f"m{i}"), policies[i], key=KEYS[i])
     plain = scene.tunnel(scene.app(name="m2"), name=name, flags=POOL, key=KEYS[2])
     assert plain.running
-    kept = set()
-    for _ in range(20):
-        with scene.https(tunnel) as conn:
-            got = {who(conn.get("/hello")) for _ in range(4)}
-        assert len(got) == 1
-        kept |= got
-    assert kept == {"m0", "m1", "m2"}
+    assert {kept_member(scene, tunnel, 4) for _ in range(60)} == {"m0", "m1", "m2"}
 
 
 # ---- TCP and TLS ----

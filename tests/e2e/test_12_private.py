@@ -23,7 +23,8 @@ from lib.tls_upstream import Certificates, TlsUpstream
 from lib.tunnel import SSH_ENV
 from lib.wait import stays, wait_until
 
-SETTINGS = {"limits": {"command_wait_ms": 500, "hold_ms": 500}}
+SETTINGS = {"limits": {"client_hello_timeout_ms": 60000, "hold_ms": 500}}
+SHORT_WAIT = {"limits": {"command_wait_ms": 500}}
 MB = 1024 * 1024
 
 
@@ -273,7 +274,7 @@ def test_jump_to_a_real_sshd(scene, tmp_path, size):
             f.write(piece)
     for words in ((file, f"root@{host}:{copy}"), (f"root@{host}:{copy}", back)):
         done = subprocess.run(["scp", "-q", *options, *map(str, words)], capture_output=True,
-                              timeout=60 + size // MB, check=False)
+                              timeout=300 + size // MB, check=False)
         assert done.returncode == 0, done
     with back.open("rb") as f:
         assert hashlib.file_digest(f, "sha256").hexdigest() == digest(size)
@@ -357,8 +358,12 @@ def test_policy_restricts_addresses(scene, echo, block, may):
 
 def test_session_without_any_channel_stays(scene, echo):
     """`ssh -N -L` may wait for its first connection for as long as it likes."""
-    host = name(scene)
+    gateway, host = scene.start_gateway(), name(scene)
     internal(scene, host, 7, echo)
+    mark = gateway.mark()
+    gateway.configure(**SHORT_WAIT)  # the session of the endpoint had the time that it took
+    gateway.reload()
+    gateway.wait_log(lambda e: e["event"] == "reload.done", mark)
     ssh = local_forward(scene, host, 7)
     stays(lambda: ssh.running, ssh.describe, 2)  # four times command_wait_ms
     conn = connect(scene, ssh)
@@ -370,7 +375,7 @@ def test_session_without_any_channel_stays(scene, echo):
 
 def test_session_that_may_connect_to_nothing_ends(scene):
     """As before: it is told that neither a forward nor a command came."""
-    scene.start_gateway(SETTINGS, authorized=[
+    scene.start_gateway(SHORT_WAIT, authorized=[
         scene.keys.alice.line('account="alice",bind="*.example.test"')])
     ssh = scene.ssh(command=None, args=("-N",))
     assert ssh.wait_exit() == 255
@@ -379,6 +384,7 @@ def test_session_that_may_connect_to_nothing_ends(scene):
 
 def test_session_with_a_forward_needs_its_command(scene):
     """-L beside -R changes nothing for -R."""
+    scene.start_gateway(SHORT_WAIT)
     ssh = scene.ssh("x.example.test:443:127.0.0.1:9", command=None,
                     args=("-N", "-L", f"{free_port()}:db.internal:1"))
     assert ssh.wait_exit() == 255
@@ -463,7 +469,7 @@ def test_upstream_resets(scene):
 
 def test_drain_lets_a_connection_finish(scene, echo):
     """SIGTERM: no new channel, those that are open go on within drain_ms."""
-    gateway = scene.start_gateway({"limits": {"drain_ms": 8000}})
+    gateway = scene.start_gateway({"limits": {"drain_ms": 60000}})
     host = name(scene)
     internal(scene, host, 7, echo)
     user = visitor(scene)
@@ -478,12 +484,13 @@ def test_drain_lets_a_connection_finish(scene, echo):
 
 def test_idle_connection_ends(scene, echo):
     """connection_idle_timeout_ms holds for users, too."""
-    scene.start_gateway({"limits": {"connection_idle_timeout_ms": 700}})
+    gateway = scene.start_gateway({"limits": {"connection_idle_timeout_ms": 700}})
     host = name(scene)
     internal(scene, host, 7, echo)
     channel = visitor(scene).open(host, 7)
-    assert answers(channel)
     assert channel.recv(1) == b""
+    line = gateway.wait_log(lambda e: e["event"] == "ssh.direct")
+    assert line["reason"] == "idle"
 
 
 def test_removed_key_ends_its_connections(scene, echo):

@@ -10,7 +10,8 @@ from lib.ssh_raw import (CHANNEL_CLOSE, CHANNEL_DATA, CHANNEL_EOF, CHANNEL_OPEN,
 from lib.wait import Deadline, wait_until
 
 LIMIT = 8
-SETTINGS = {"limits": {"command_wait_ms": 500, "hold_ms": 500}}
+#: A key that may connect to nothing has command_wait_ms to be told so.
+SETTINGS = {"limits": {"command_wait_ms": 60000, "hold_ms": 500}}
 MB = 1024 * 1024
 
 

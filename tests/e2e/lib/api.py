@@ -3,8 +3,12 @@
 import http.client
 import json
 import subprocess
+import time
 
 from lib.gateway import BINARY
+
+#: Well before the gateway ends a connection between two requests (gateway/admin.h).
+IDLE_SECONDS = 30
 
 
 def apikey(gateway, *options):
@@ -35,12 +39,13 @@ class Answer:
 
 
 class Api:
-    """One caller on one connection, which is kept alive."""
+    """One caller on one connection, which is kept alive while it is used."""
 
     def __init__(self, gateway, token):
         self.base = f"http://127.0.0.1:{gateway.admin_port}"
         self.token = token
         self.conn = http.client.HTTPConnection("127.0.0.1", gateway.admin_port, timeout=30)
+        self.used = time.monotonic()
 
     def call(self, method, path, body=None, **headers):
         fields = {"authorization": f"Bearer {self.token}", "ngrok-version": "2"}
@@ -49,8 +54,12 @@ class Api:
             body = body if isinstance(body, (str, bytes)) else json.dumps(body)
         fields |= {name.replace("_", "-"): value for name, value in headers.items()}
         fields = {name: value for name, value in fields.items() if value is not None}
+        if time.monotonic() - self.used > IDLE_SECONDS:
+            self.conn.close()  # the next request opens another
         self.conn.request(method, path, body, fields)
-        return Answer(self.conn.getresponse())
+        answer = Answer(self.conn.getresponse())
+        self.used = time.monotonic()
+        return answer
 
     def create(self, path, **body):
         answer = self.call("POST", path, body)

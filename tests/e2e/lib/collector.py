@@ -100,6 +100,11 @@ def unique(events):
     return out
 
 
+def whole_lines(*paths):
+    """How many lines of files are whole; one that is being written is not."""
+    return sum(path.read_bytes().count(b"\n") for path in paths if path.exists())
+
+
 def read_lines(*paths):
     """The events of files, one a line; every line must be whole."""
     out = []

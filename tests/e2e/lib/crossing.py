@@ -1,7 +1,6 @@
 """A cloud endpoint that sends requests to many internal endpoints, and visitors who check who answers."""
 
 import collections
-import itertools
 import os
 import re
 import threading
@@ -110,13 +109,22 @@ class Crossing:
         self.sessions[i].urls(1)
 
 
+def open_files(process):
+    """Numbers of its descriptors and what they are, but of those that are closed meanwhile."""
+    for fd in os.listdir(process / "fd"):
+        try:
+            yield fd, os.readlink(process / "fd" / fd)
+        except FileNotFoundError:
+            pass
+
+
 def sessions_by_loop(gateway):
     """How many ssh connections each event loop of the gateway watches."""
     process = Path(f"/proc/{gateway.pid}")
     rows = [row.split() for row in (process / "net/tcp").read_text().splitlines()[1:]]
     inodes = {row[9] for row in rows
               if row[3] == "01" and int(row[1].partition(":")[2], 16) == gateway.ssh_port}
-    links = {fd: os.readlink(process / "fd" / fd) for fd in os.listdir(process / "fd")}
+    links = dict(open_files(process))
     ssh = {fd for fd, to in links.items() if to in {f"socket:[{inode}]" for inode in inodes}}
     watched = [re.findall(r"^tfd: *(\d+)", (process / "fdinfo" / fd).read_text(), re.M)
                for fd, to in links.items() if to == "anon_inode:[eventpoll]"]
@@ -141,14 +149,15 @@ class Question:
 
 class Visitors:
     """
-    Ask until `total` requests are answered, half of them over HTTP/1.1 and half over HTTP/2, all on
-    connections that are kept. `answered` counts by name; `lost` has (name, status or None, code);
-    `wrong` has answers that came from another one.
+    Ask until `total` requests are answered, and in any case for as long as they are `held`; half of
+    them over HTTP/1.1 and half over HTTP/2, all on connections that are kept. `answered` counts by
+    name; `lost` has (name, status or None, code); `wrong` has answers that came from another one.
     """
 
-    def __init__(self, crossing, total, count=8, by_chance=True):
+    def __init__(self, crossing, total, count=8, by_chance=True, held=False):
         self.crossing, self.total, self.by_chance = crossing, total, by_chance
-        self.numbers = itertools.count()
+        self.held = held
+        self.asked = 0
         self.answered = collections.Counter()
         self.lost = []
         self.wrong = []
@@ -159,6 +168,11 @@ class Visitors:
                         for i in range(count)]
         for t in self.threads:
             t.start()
+        crossing.scene.keep(self)
+
+    def close(self):
+        """Holds them no longer, whatever became of the test."""
+        self.held = False
 
     # ---- how it goes ----
 
@@ -172,15 +186,25 @@ class Visitors:
 
     def wait_more(self, n):
         """n more requests are done, or all."""
-        goal = min(self.total, self.done + n)
+        goal = self.done + n
         wait_until(lambda: self.done >= goal or not self.running,
                    lambda: f"{goal} requests; {self.done} are done", 60)
 
+    def wait_lost(self, name):
+        """One more request for `name` is lost, or all are done."""
+        def count():
+            return sum(lost == name for lost, _, _ in list(self.lost))
+
+        before = count()
+        wait_until(lambda: count() > before or not self.running,
+                   lambda: f"a request for {name} that is lost", 60)
+
     def join(self, seconds):
+        self.close()
         deadline = Deadline(seconds)
         for t in self.threads:
             t.join(deadline.left())
-        assert self.done == self.total, (self.done, self.lost[:5], self.wrong[:5])
+        assert self.done == self.asked >= self.total, (self.done, self.lost[:5], self.wrong[:5])
 
     def describe(self):
         seconds = time.monotonic() - self.begin
@@ -190,9 +214,12 @@ class Visitors:
     # ---- visiting ----
 
     def _next(self):
-        number = next(self.numbers)
-        return Question(number, self.crossing.names, self.by_chance) \
-            if number < self.total else None
+        with self.lock:
+            number = self.asked
+            if number >= self.total and not self.held:
+                return None
+            self.asked += 1
+        return Question(number, self.crossing.names, self.by_chance)
 
     def _visit(self, over_http2):
         left = []

@@ -10,6 +10,7 @@ class Inside:
     """An app behind an internal http endpoint, with a policy if a document is given."""
 
     def __init__(self, scene, name, document=None, upstream=None, flags="", port=443, **kw):
+        self.scene = scene
         self.host = name if name.endswith(".internal") else f"{name}.internal"
         self.app = upstream or scene.app(name=name)
         if document is not None:
@@ -19,6 +20,16 @@ class Inside:
         self.tunnel = scene.ssh(f"{self.host}:{port}:127.0.0.1:{target}",
                                 command=f"http {flags}".strip(), **kw)
         self.url = self.tunnel.urls(1)[0]
+
+    def stop(self):
+        """Ends the session; then no worker sends requests here."""
+        mark_ = self.scene.gateway.mark()
+        self.tunnel.stop()
+        self.wait_down(mark_)
+
+    def wait_down(self, mark_):
+        self.scene.gateway.wait_log(lambda e: e["event"] == "endpoint.down" and self.url in str(e),
+                                    mark_)
 
 
 def forward(url, **config):

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -283,6 +284,69 @@ static struct domains *refusing(struct str host)
 
     assert_int_equal(domains_add(d, host, STR("somebody else"), NULL), 0);
     return d;
+}
+
+static sem_t held;   /* a worker is, */
+static sem_t let_go; /* until this comes */
+
+static void hold_up(struct worker *w, void *arg)
+{
+    (void)w;
+    (void)arg;
+    (void)sem_post(&held);
+    (void)sem_wait(&let_go);
+    log_info("worker.let_go", LNONE);
+    log_flush();
+}
+
+static void on_looked(void *arg, const struct registry *r)
+{
+    (void)r;
+    (void)sem_post(arg);
+}
+
+/* Waits until the control thread has done what was posted before, and has said so. */
+static void wait_for_control(struct site *s)
+{
+    sem_t looked;
+
+    (void)sem_init(&looked, 0, 0);
+    for (int i = 0; i < 2; i++) { /* lines leave a thread at the end of its turn */
+        control_look(s->control, on_looked, &looked);
+        (void)sem_wait(&looked);
+    }
+    (void)sem_destroy(&looked);
+}
+
+static void endpoint_is_said_to_be_down_when_no_worker_has_it(void **state)
+{
+    char text[4096] = "";
+    FILE *log = tmpfile();
+    struct site *s;
+    struct endpoint *ep = endpoint_of("a", "k", 1, "x.test");
+
+    (void)state;
+    (void)sem_init(&held, 0, 0);
+    (void)sem_init(&let_go, 0, 0);
+    log_start(fileno(log), LOG_INFO, LOG_TEXT);
+    s = site_new();
+    assert_int_equal(claim(s, ep), E_OK);
+    worker_post(s->workers[0], hold_up, NULL);
+    (void)sem_wait(&held);
+    control_release(s->control, ep, REGISTRY_LET_GO);
+    wait_for_control(s);
+    (void)sem_post(&let_go);
+    settle(s);
+    site_end(s);
+    log_stop();
+    rewind(log);
+    assert_true(fread(text, 1, sizeof(text) - 1, log) > 0);
+    assert_non_null(strstr(text, "worker.let_go"));
+    assert_true(strstr(text, "endpoint.down") > strstr(text, "worker.let_go"));
+    log_start(STDERR_FILENO, LOG_WARN, LOG_TEXT);
+    log_stop();
+    (void)fclose(log);
+    endpoint_unref(ep);
 }
 
 static void claim_outside_the_acl_is_refused(void **state)
@@ -608,6 +672,7 @@ int main(void)
         cmocka_unit_test(claim_taken_name_is_refused),
         cmocka_unit_test(release_with_hold_keeps_the_name_from_others),
         cmocka_unit_test(release_without_waiting_comes_after_its_claim),
+        cmocka_unit_test(endpoint_is_said_to_be_down_when_no_worker_has_it),
         cmocka_unit_test(claim_outside_the_acl_is_refused),
         cmocka_unit_test(configure_replaces_the_reservations),
         cmocka_unit_test(claim_takeover_leaves_no_gap_and_tells_the_old_session),
