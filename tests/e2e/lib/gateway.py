@@ -168,7 +168,7 @@ class Gateway:
         self.configure(**changes)
         mark = self.mark()
         self.reload()
-        # Written when all workers have been told, and what a worker was told it does first.
+        # Written when all workers have them.
         self.wait_log(lambda e: e["event"] == "reload.done", mark, "reload.done")
 
     def terminate(self, seconds=40):
