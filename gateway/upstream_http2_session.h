@@ -63,7 +63,7 @@ struct upstream_http2_session {
     struct worker_timer *idle;
     uint64_t second;         /* of the monotonic clock, for: */
     uint64_t control_frames; /* that came without content */
-    uint64_t data_sent;      /* frames of it */
+    uint64_t answers_due;    /* such frames that may come beyond the limit */
     uint64_t control_frames_max;
     char problem[UPSTREAM_HTTP2_PROBLEM_BYTES]; /* what the upstream did wrong; "": nothing */
 };

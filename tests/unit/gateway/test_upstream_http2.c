@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "tests/unit/gateway/http_scene.h"
 
 #define PREFACE  "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -692,6 +693,42 @@ static void http2_floods_end_the_session(void **state)
     }
 }
 
+static uint64_t second_now(void)
+{
+    return clock_mono_ms() / 1000;
+}
+
+/* An upstream that is slow answers later what was sent; the frames come all at once then. */
+static void http2_updates_for_data_may_be_late(void **state)
+{
+    enum { PIECES = 20, UPDATES = 2 * PIECES };
+    struct scene *s = *state;
+    struct frame f;
+    uint64_t second;
+    int visitor;
+    int upstream;
+    uint32_t id;
+
+    s->config->upstream_http2_control_frames_max = UPDATES / 2;
+    scene_start(s);
+    visitor = ask(s, "POST / HTTP/1.1\r\nHost: a.example.com\r\nContent-Length: 20\r\n\r\n");
+    upstream = accept_session(s);
+    id = expect_request(upstream);
+    for (int i = 0; i < PIECES; i++) {
+        scene_send(visitor, "x");
+        expect_frame(upstream, FRAME_DATA, &f);
+    }
+    second = second_now();
+    while (second_now() == second)
+        (void)usleep(1000);
+    for (int i = 0; i < UPDATES; i++)
+        send_number(upstream, FRAME_WINDOW_UPDATE, id, 1);
+    respond(upstream, id);
+    scene_expect(visitor, OK_EMPTY);
+    (void)close(visitor);
+    (void)close(upstream);
+}
+
 static void http2_peer_that_speaks_http1_is_502(void **state)
 {
     struct scene *s = *state;
@@ -815,6 +852,7 @@ int main(void)
         WITH_SCENE(http2_malformed_responses_are_502),
         WITH_SCENE(http2_too_large_head_is_502),
         WITH_SCENE(http2_more_than_the_window_cuts_the_response),
+        WITH_SCENE(http2_updates_for_data_may_be_late),
         WITH_SCENE(http2_floods_end_the_session),
         WITH_SCENE(http2_peer_that_speaks_http1_is_502),
         WITH_SCENE(http2_silent_session_is_not_asked_again),
