@@ -89,7 +89,7 @@ static void release_forward(struct forward *f, struct control *control, enum reg
     if (f->exec != NULL && f->slot_count > 0) {
         for (size_t i = 0; i < f->slot_count; i++) {
             if (f->slots[i].state == SLOT_CLAIMING)
-                f->exec->claiming = false; /* its answer finds the slot changed and lets it go */
+                exec_drop_claim(f->exec);
             if (f->slots[i].state == SLOT_ONLINE)
                 control_release(control, f->slots[i].ep, hold);
         }

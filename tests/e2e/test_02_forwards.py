@@ -8,7 +8,7 @@ import pytest
 
 from lib.gateway import DOMAIN
 from lib.process import Process
-from lib.tunnel import SSH_ENV, host_of, ssh_options
+from lib.tunnel import SSH_ENV, host_of
 from lib.wait import wait_until
 
 RANDOM = rf"[0-9a-f]{{12}}\.{re.escape(DOMAIN)}"
@@ -171,26 +171,6 @@ def test_scheme_flag_http(scene):
     ssh = scene.ssh(f"plain.example.test:0:127.0.0.1:{app.port}", command="http --scheme http")
     assert ssh.url == f"http://plain.example.test:{scene.gateway.http_port}"
     assert visit(scene, ssh.url).status == 200
-
-
-@pytest.fixture
-def master(scene, tmp_path):
-    """An ssh with a control socket; returns (ssh, run) where run(...) is `ssh -O ...`."""
-    socket_path = tmp_path / "control"
-
-    def start(*remotes, **kw):
-        ssh = scene.ssh(*remotes, args=("-M",), options=(f"ControlPath={socket_path}",), **kw)
-
-        def control(*words):
-            done = scene.keep(Process(["ssh", "-F", "none", "-p", scene.gateway.ssh_port,
-                                       *ssh_options(scene.gateway,
-                                                    [f"ControlPath={socket_path}"]),
-                                       *words, "v2@127.0.0.1"]), "stop")
-            return done.wait_exit(), done
-
-        return ssh, control
-
-    return start
 
 
 def test_cancel_takes_one_endpoint_offline(scene, master):
