@@ -225,6 +225,20 @@ def test_forward_added_later_comes_online(scene, master):
     assert scene.get("second.example.test").header("x-tag") == "late"
 
 
+def test_command_whose_policy_comes_late_shows_what_another_serves(scene, master, tmp_path):
+    """The forwards are those of the command that was ready for them first."""
+    path = tmp_path / "control"
+    first, _ = master(f"ours.example.test:443:127.0.0.1:{scene.app().port}",
+                      command="http --traffic-policy-file -", stdin=subprocess.PIPE)
+    wait_until(path.exists, "control socket")
+    second = scene.ssh(options=(f"ControlPath={path}",))
+    assert host_of(second.url) == "ours.example.test"
+    first.child.stdin.write(b"on_http_request:\n- actions: [{type: deny}]\n")
+    first.child.stdin.close()
+    assert host_of(first.url) == "ours.example.test"
+    assert scene.get("ours.example.test").status == 200
+
+
 def test_cancelled_forward_may_come_back(scene, master):
     """Cancel and ask again for the same name, by the same session."""
     app = scene.app()
