@@ -25,7 +25,7 @@ struct replacing {
     size_t used;             /* of them in the replacement */
     size_t copied;           /* bytes of the text that are in the output */
     size_t remaining;        /* summed since the clock was looked at */
-    uint64_t end_ns;         /* of the thread's CPU time; 0: it is not looked at yet */
+    uint64_t end_ns;         /* of the thread's CPU time; 0: it is not looked at */
 };
 
 /* The number behind a dollar and its digits; 0 digits if it is no group. */
@@ -114,9 +114,7 @@ static bool has_time(struct replacing *s, size_t from)
     if (s->remaining < REMAINING_PER_CHECK)
         return true;
     s->remaining = 0;
-    if (s->end_ns == 0)
-        s->end_ns = cpu_ns() + left_ns(s->r);
-    return cpu_ns() < s->end_ns;
+    return s->end_ns == 0 || cpu_ns() < s->end_ns;
 }
 
 static size_t step(struct str rest)
@@ -167,6 +165,12 @@ static int run(struct replacing *s, struct err *e)
     return 0;
 }
 
+/* Also if each match looks through the rest of the text. */
+static bool is_quick(const struct regex_replace *r, size_t size)
+{
+    return r->text.n * r->text.n * size < TURNS_UNTIMED;
+}
+
 static int run_timed(struct replacing *s, struct err *e)
 {
     uint64_t start = cpu_ns();
@@ -195,5 +199,5 @@ int regex_replace(struct regex_replace *r, struct err *e)
     s.used = used_groups(r->to, s.groups);
     if (r->text.n > REGEX_REPLACE_WORK / size)
         return err_set(e, E_LIMIT, "the text is too long for so large a pattern");
-    return r->text.n * size < TURNS_UNTIMED ? run(&s, e) : run_timed(&s, e);
+    return is_quick(r, size) ? run(&s, e) : run_timed(&s, e);
 }

@@ -89,7 +89,7 @@ static void release_forward(struct forward *f, struct control *control, enum reg
     if (f->exec != NULL && f->slot_count > 0) {
         for (size_t i = 0; i < f->slot_count; i++) {
             if (f->slots[i].state == SLOT_CLAIMING)
-                f->exec->claiming = false; /* its answer finds the slot changed and lets it go */
+                exec_drop_claim(f->exec);
             if (f->slots[i].state == SLOT_ONLINE)
                 control_release(control, f->slots[i].ep, hold);
         }
@@ -194,7 +194,8 @@ static bool serves(const struct exec *x)
            (x->command.kind != COMMAND_POLICY_CHECK && x->command.kind != COMMAND_API);
 }
 
-static struct exec *live_exec(const struct session *s)
+/* The command that has the forwards, or would take new ones; NULL: none but `x`. */
+static struct exec *live_exec_but(const struct session *s, const struct exec *x)
 {
     struct terminal *t;
 
@@ -202,7 +203,7 @@ static struct exec *live_exec(const struct session *s)
         return s->bare;
     DL_FOREACH(s->terminals, t)
     {
-        if (t->exec != NULL && t->exec->state != EXEC_DONE && serves(t->exec))
+        if (t->exec != NULL && t->exec != x && t->exec->state != EXEC_DONE && serves(t->exec))
             return t->exec;
     }
     return NULL;
@@ -250,7 +251,7 @@ static void show_status(struct exec *x, struct exec *other)
 void exec_open_forwards(struct exec *x)
 {
     struct session *s = x->session;
-    struct exec *other = live_exec(s); /* x is not on its terminal yet */
+    struct exec *other = live_exec_but(s, x);
 
     terminal_line(x->terminal, SESSION_STDERR, "Session %s", s->id);
     terminal_line(x->terminal, SESSION_STDERR, "Account %s", s->auth.key->account);
@@ -402,7 +403,7 @@ void execs_settle(struct session *s)
         release_forward(f, s->front->shared->control, REGISTRY_LET_GO);
         forwards_remove(&s->forwards, f);
     }
-    x = live_exec(s);
+    x = live_exec_but(s, NULL);
     if (x != NULL)
         adopt_all(x);
 }

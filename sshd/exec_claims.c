@@ -3,6 +3,7 @@
  * forward without a name needs the random name that the first one got, and random names of one key
  * are handed out in order, so that a reconnecting session finds each forward at its old name.
  */
+#include <assert.h>
 #include <string.h>
 
 #include <utlist.h>
@@ -15,13 +16,14 @@
 #include "sshd/terminal.h"
 #include "tunnel/control.h"
 
-/* A claim under way: the policy of the endpoint is compiled, and the control thread is asked. The
- * session may be gone when either is done. */
+/* A claim under way: the policy of the endpoint is compiled, and the control thread is asked, which
+ * answers also when the session is gone. */
 struct claim {
-    struct sshd *front;  /* counted */
-    uint64_t session;    /* serial */
-    uint32_t slot;       /* number, see forward_slot_number() */
-    struct endpoint *ep; /* counted */
+    struct sshd *front;            /* counted */
+    uint64_t session;              /* serial */
+    uint32_t slot;                 /* number, see forward_slot_number() */
+    struct endpoint *ep;           /* counted */
+    struct exec_policy_work *work; /* borrowed; of no use any more once it is done */
 };
 
 size_t exec_count_slots(const struct exec *x, enum slot_state state)
@@ -151,27 +153,40 @@ static void ask_control(struct claim *cl, const struct session *s)
 
 static void on_compiled(void *arg, const struct exec_policy_result *result)
 {
-    struct claim *cl = arg;
-    struct session *s = sshd_find(cl->front, cl->session);
-    struct forward *f = NULL;
+    struct exec *x = arg;
+    struct claim *cl = x->compiling;
+    struct forward *f;
     struct err why;
     struct err e;
-    size_t i = 0;
+    size_t i;
 
-    if (s != NULL)
-        f = find_claiming(cl, s, &i);
-    if (f != NULL && result->rc == 0) {
-        exec_give_policy(f->exec, cl->ep, result->policy);
-        ask_control(cl, s);
+    assert(x->magic == EXEC_MAGIC && cl != NULL);
+    x->compiling = NULL;
+    if (result->rc == 0) {
+        exec_give_policy(x, cl->ep, result->policy);
+        ask_control(cl, x->session);
         return;
     }
-    if (f != NULL) {
-        policy_problems_first(result->problems, &why);
-        (void)err_set(&e, E_POLICY_INVALID, "%s (%u)", why.msg, err_number(why.code));
-        fail_slot(f, i, &e);
-        go_on(f->exec);
-    }
-    counted_unref(result->policy);
+    policy_problems_first(result->problems, &why);
+    (void)err_set(&e, E_POLICY_INVALID, "%s (%u)", why.msg, err_number(why.code));
+    f = find_claiming(cl, x->session, &i);
+    assert(f != NULL); /* otherwise the claim was dropped */
+    fail_slot(f, i, &e);
+    go_on(x);
+    claim_free(cl);
+}
+
+/* A policy that is not being compiled yet never is: who asks for a forward and cancels it over and over
+ * is not to fill the queue, where others wait too. */
+void exec_drop_claim(struct exec *x)
+{
+    struct claim *cl = x->compiling;
+
+    x->claiming = false;
+    x->compiling = NULL;
+    if (cl == NULL)
+        return; /* the answer of the control thread finds the slot changed and lets it go */
+    exec_policy_abandon(cl->work);
     claim_free(cl);
 }
 
@@ -193,10 +208,12 @@ static void claim_slot(struct exec *x, struct forward *f, size_t i)
     cl->slot = forward_slot_number(f, i);
     cl->ep = slot->ep;
     endpoint_ref(cl->ep);
-    if (exec_policy_asks(x->policy))
-        exec_policy_compile(x->policy, &cl->ep->url, on_compiled, cl);
-    else
+    if (!exec_policy_asks(x->policy)) {
         ask_control(cl, s);
+        return;
+    }
+    x->compiling = cl;
+    cl->work = exec_policy_compile(x->policy, &cl->ep->url, on_compiled, x);
 }
 
 void exec_claim_next(struct exec *x)

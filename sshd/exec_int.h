@@ -21,6 +21,7 @@
 #include "sshd/exec_upstream.h"
 #include "sshd/forward.h"
 
+struct claim;
 struct document;
 struct exec_api;
 
@@ -44,6 +45,7 @@ struct exec {
     struct exec_policy *policy;        /* counted; NULL: it has no command */
     struct document *fetched;          /* owned; NULL: no policy is under way */
     struct exec_policy_work *checking; /* borrowed; NULL: no policy is being read */
+    struct claim *compiling;           /* owned; NULL: no policy is compiled for an endpoint */
     struct exec_upstream upstream;
     bool has_command;
     bool input_taken; /* standard input is read, or is not to be */
@@ -84,6 +86,8 @@ void exec_url_refused(struct exec *x, const struct forward *f, const struct url 
 
 /* Claims the next endpoint that waits, unless a claim is under way; shows all when there is none. */
 void exec_claim_next(struct exec *x);
+/* Nobody waits any more for the claim under way. */
+void exec_drop_claim(struct exec *x);
 size_t exec_count_slots(const struct exec *x, enum slot_state state);
 /* Shows its URL, if it is online. */
 void exec_announce_slot(struct exec *x, const struct slot *slot);

@@ -233,14 +233,16 @@ static void compile_for_endpoint(void *arg)
         .is_internal = k->url.binding == BINDING_INTERNAL,
     };
 
-    compile(k, k->policy->document, &about);
+    if (!atomic_load(&k->is_abandoned))
+        compile(k, k->policy->document, &about);
 }
 
-void exec_policy_compile(struct exec_policy *p, const struct url *url, exec_policy_fn *done,
-                         void *arg)
+struct exec_policy_work *exec_policy_compile(struct exec_policy *p, const struct url *url,
+                                             exec_policy_fn *done, void *arg)
 {
     struct exec_policy_work *k = work_new(p, done, arg);
 
     k->url = *url;
     submit(k, compile_for_endpoint);
+    return k;
 }

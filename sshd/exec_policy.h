@@ -35,8 +35,7 @@ struct exec_policy {
 struct exec_policy_result {
     int rc;                                 /* -1: the policy cannot be used */
     const struct policy_problems *problems; /* warnings too */
-    struct counted *
-        policy; /* compiled: the callee's; NULL: no document asks for anything, or it was read only */
+    struct counted *policy; /* the callee's; NULL: nothing is asked for, or it was read only */
 };
 
 typedef void exec_policy_fn(void *arg, const struct exec_policy_result *result);
@@ -57,11 +56,10 @@ bool exec_policy_asks(const struct exec_policy *p);
  */
 struct exec_policy_work *exec_policy_read(struct exec_policy *p, struct str name, struct str text,
                                           exec_policy_fn *done, void *arg);
-/* Nobody waits for it any more. NULL is fine. */
+/* Compiles for the endpoint of an address (copied); done(arg) likewise. */
+struct exec_policy_work *exec_policy_compile(struct exec_policy *p, const struct url *url,
+                                             exec_policy_fn *done, void *arg);
+/* Nobody waits for it any more; if it is not begun, it never is. NULL is fine. */
 void exec_policy_abandon(struct exec_policy_work *work);
-
-/* Compiles for the endpoint of an address (copied); done(arg) runs later on the worker. */
-void exec_policy_compile(struct exec_policy *p, const struct url *url, exec_policy_fn *done,
-                         void *arg);
 
 #endif

@@ -25,7 +25,7 @@ enum {
 
 enum slot_state {
     SLOT_WAITING,  /* not claimed yet */
-    SLOT_CLAIMING, /* the control thread was asked */
+    SLOT_CLAIMING, /* its policy is compiled, or the control thread was asked */
     SLOT_ONLINE,
     SLOT_FAILED, /* refused */
     SLOT_LOST,   /* taken over by a newer session */

@@ -52,7 +52,7 @@ struct sshd {
     struct direct *directs;   /* list; each owns itself until it ends */
     struct sshd_services services;
     struct farewell *farewells; /* owned */
-    size_t claims;              /* asked of the control thread and not answered */
+    size_t claims;              /* of endpoints, under way */
 
     char *scratch; /* owned: settings.channel_window bytes, for channel reads */
 

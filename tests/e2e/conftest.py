@@ -10,7 +10,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from lib.gateway import BINARY, ROOT, Gateway  # noqa: E402
 from lib.keys import Keys  # noqa: E402
 from lib.node import Node  # noqa: E402
+from lib.process import Process  # noqa: E402
 from lib.scene import Scene  # noqa: E402
+from lib.tunnel import ssh_options  # noqa: E402
 from lib.ways import WAYS, Stage, Way  # noqa: E402
 
 
@@ -60,6 +62,26 @@ def scene(request, keys, tmp_path):
     scene = Scene(keys, tmp_path, lambda: request.getfixturevalue("gateway").revive())
     yield scene
     scene.close()
+
+
+@pytest.fixture
+def master(scene, tmp_path):
+    """An ssh with a control socket; returns (ssh, run) where run(...) is `ssh -O ...`."""
+    socket_path = tmp_path / "control"
+
+    def start(*remotes, **kw):
+        ssh = scene.ssh(*remotes, args=("-M",), options=(f"ControlPath={socket_path}",), **kw)
+
+        def control(*words):
+            done = scene.keep(Process(["ssh", "-F", "none", "-p", scene.gateway.ssh_port,
+                                       *ssh_options(scene.gateway,
+                                                    [f"ControlPath={socket_path}"]),
+                                       *words, "v2@127.0.0.1"]), "stop")
+            return done.wait_exit(), done
+
+        return ssh, control
+
+    return start
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import pytest
 
 from lib.gateway import DOMAIN
 from lib.process import Process
-from lib.tunnel import SSH_ENV, host_of, ssh_options
+from lib.tunnel import SSH_ENV, host_of
 from lib.wait import wait_until
 
 RANDOM = rf"[0-9a-f]{{12}}\.{re.escape(DOMAIN)}"
@@ -173,26 +173,6 @@ def test_scheme_flag_http(scene):
     assert visit(scene, ssh.url).status == 200
 
 
-@pytest.fixture
-def master(scene, tmp_path):
-    """An ssh with a control socket; returns (ssh, run) where run(...) is `ssh -O ...`."""
-    socket_path = tmp_path / "control"
-
-    def start(*remotes, **kw):
-        ssh = scene.ssh(*remotes, args=("-M",), options=(f"ControlPath={socket_path}",), **kw)
-
-        def control(*words):
-            done = scene.keep(Process(["ssh", "-F", "none", "-p", scene.gateway.ssh_port,
-                                       *ssh_options(scene.gateway,
-                                                    [f"ControlPath={socket_path}"]),
-                                       *words, "v2@127.0.0.1"]), "stop")
-            return done.wait_exit(), done
-
-        return ssh, control
-
-    return start
-
-
 def test_cancel_takes_one_endpoint_offline(scene, master):
     """-O cancel while running: that endpoint is gone, the other and the session stay."""
     app = scene.app()
@@ -243,6 +223,20 @@ def test_forward_added_later_comes_online(scene, master):
     assert status == 0, done.describe()
     assert host_of(ssh.urls(2)[1]) == "second.example.test"
     assert scene.get("second.example.test").header("x-tag") == "late"
+
+
+def test_command_whose_policy_comes_late_shows_what_another_serves(scene, master, tmp_path):
+    """The forwards are those of the command that was ready for them first."""
+    path = tmp_path / "control"
+    first, _ = master(f"ours.example.test:443:127.0.0.1:{scene.app().port}",
+                      command="http --traffic-policy-file -", stdin=subprocess.PIPE)
+    wait_until(path.exists, "control socket")
+    second = scene.ssh(options=(f"ControlPath={path}",))
+    assert host_of(second.url) == "ours.example.test"
+    first.child.stdin.write(b"on_http_request:\n- actions: [{type: deny}]\n")
+    first.child.stdin.close()
+    assert host_of(first.url) == "ours.example.test"
+    assert scene.get("ours.example.test").status == 200
 
 
 def test_cancelled_forward_may_come_back(scene, master):

@@ -60,3 +60,19 @@ def test_gateway_that_ends_meanwhile(scene):
     scene.ssh(command="policy check", stdin=document())
     is_compiling(gateway)
     assert gateway.terminate() == 0
+
+
+def test_forwards_cancelled_meanwhile_are_not_compiled_for(scene, master):
+    """Whoever asks for a forward and cancels it over and over takes no turns from others."""
+    gateway = scene.start_gateway(SETTINGS)
+    keeper, fickle = (f"{scene.name()}.{DOMAIN}:443:127.0.0.1:{scene.app().port}" for _ in range(2))
+    before = cpu_seconds(gateway)
+    ssh, control = master(keeper, command="http --traffic-policy-file -", stdin=document(1200))
+    ssh.urls(1, 60)
+    once = cpu_seconds(gateway) - before
+    for _ in range(40):
+        assert control("-O", "forward", "-R", fickle)[0] == 0
+        assert control("-O", "cancel", "-R", fickle)[0] == 0
+    check = scene.ssh(command="policy check", stdin=document(25))
+    assert check.wait_exit(60) == 0
+    assert cpu_seconds(gateway) - before < 15 * once

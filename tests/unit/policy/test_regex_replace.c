@@ -292,6 +292,21 @@ static void regex_replace_time_is_summed(void **state)
     mem_free(p);
 }
 
+/* What little text takes counts too: many calls may have quadratic patterns. */
+static void regex_replace_time_of_a_quadratic_pattern_is_summed(void **state)
+{
+    enum { TEXT_BYTES = 1000 };
+    char *p = mem_alloc(TEXT_BYTES);
+    struct str text = fill(p, TEXT_BYTES, 'x');
+    struct replaced *d = replace_max(STR("x[^y]*y|x"), STR("z"), text, TEXT_BYTES);
+
+    (void)state;
+    assert_int_equal(d->result, 0);
+    assert_int_not_equal(d->spent_ns, 0);
+    replaced_free(d);
+    mem_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +320,7 @@ int main(void)
         cmocka_unit_test(regex_replace_quadratic_pattern_ends_in_time),
         cmocka_unit_test(regex_replace_many_honest_matches_are_no_trouble),
         cmocka_unit_test(regex_replace_time_is_summed),
+        cmocka_unit_test(regex_replace_time_of_a_quadratic_pattern_is_summed),
     };
 
     return cmocka_run_group_tests_name("policy/regex_replace", tests, NULL, NULL);
