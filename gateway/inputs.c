@@ -102,8 +102,6 @@ int inputs_reload(struct inputs *in, struct policy_engine *engine)
             rc = -1;
     }
     if (rc == 0) {
-        log_info("reload.done", LS("file", fresh.config->file),
-                 LU("keys", authkeys_count(fresh.keys)));
         inputs_fini(in);
         *in = fresh;
     } else {

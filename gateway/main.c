@@ -270,6 +270,7 @@ static void reload(void *arg)
     event_hub_set_limits(p->events, &limits);
     plan_events(p);
     api_plane_reload(p->plane, &p->inputs);
+    log_info("reload.done", LS("file", c->file), LU("keys", authkeys_count(p->inputs.keys)));
     watch_key_files(p);
     watch_geo_files(p);
 }
