@@ -49,21 +49,21 @@ static struct seal_key *make_seal_key(void)
 static int check_policy(void *arg, struct str account, const struct url *url, struct str text,
                         struct buf *problems, struct err *e)
 {
-    (void)arg;
+    const struct scene *s = arg;
+
     (void)account;
     (void)url;
     (void)text;
     (void)problems;
-    (void)e;
-    return 0;
+    return s->policy_fault == E_OK ? 0 : err_set(e, s->policy_fault, "played");
 }
 
 static int put_endpoint(void *arg, const struct api_endpoint_spec *spec, struct err *e)
 {
-    (void)arg;
+    const struct scene *s = arg;
+
     (void)spec;
-    (void)e;
-    return 0;
+    return s->put_fault == E_OK ? 0 : err_set(e, s->put_fault, "played");
 }
 
 /* Settled or removed. */

@@ -1,6 +1,6 @@
 /*
  * api_scene: an API over a store in memory, and callers of two accounts and an administrator. Its host agrees to
- * every policy and endpoint; a test may put calls of its own in their place.
+ * every policy and endpoint unless a fault is set; a test may put calls of its own in their place.
  * Thread: that of the test.
  */
 #ifndef TESTS_UNIT_API_API_SCENE_H
@@ -21,6 +21,10 @@ struct scene {
     struct api_caller alice;
     struct api_caller bob;
     struct api_caller admin;
+
+    /* How the host takes the next policy, and the next endpoint. */
+    enum err_code policy_fault;
+    enum err_code put_fault;
 
     /* Of the last call. */
     unsigned status;

@@ -28,28 +28,8 @@
 
 static struct host_suffixes *suffixes;
 
-/* How the next policy, the next endpoint, the next end of a session goes. */
-static enum err_code policy_fault;
-static enum err_code put_fault;
+/* How the next end of a session goes. */
 static enum err_code end_fault;
-
-static int check_policy(void *arg, struct str account, const struct url *url, struct str text,
-                        struct buf *problems, struct err *e)
-{
-    (void)arg;
-    (void)account;
-    (void)url;
-    (void)text;
-    (void)problems;
-    return policy_fault == E_OK ? 0 : err_set(e, policy_fault, "played");
-}
-
-static int put(void *arg, const struct api_endpoint_spec *spec, struct err *e)
-{
-    (void)arg;
-    (void)spec;
-    return put_fault == E_OK ? 0 : err_set(e, put_fault, "played");
-}
 
 static int end_session(void *arg, const char *id, struct err *e)
 {
@@ -105,11 +85,9 @@ static int set_up(void **state)
     suffixes = host_suffixes_new(STR("gw.example.com"), NULL, 0, NULL);
     assert_non_null(suffixes);
     s->host.suffixes = suffixes;
-    s->host.policy_check = check_policy;
-    s->host.endpoint_put = put;
     s->host.live = live;
     s->host.session_end = end_session;
-    policy_fault = put_fault = end_fault = E_OK;
+    end_fault = E_OK;
     *state = s;
     return 0;
 }
@@ -173,9 +151,9 @@ static void endpoints_errors_of_policies(void **state)
 {
     struct scene *s = *state;
 
-    policy_fault = E_POLICY_DOCUMENT;
+    s->policy_fault = E_POLICY_DOCUMENT;
     scene_expect_error(s, &s->alice, "POST", ENDPOINTS, CLOUD, 400, "ERR_NGROK_2236");
-    policy_fault = E_POLICY_INVALID;
+    s->policy_fault = E_POLICY_INVALID;
     scene_expect_error(s, &s->alice, "POST", ENDPOINTS, CLOUD, 400, "ERR_NGROK_18002");
 }
 
@@ -197,17 +175,17 @@ static void endpoints_errors_of_addresses(void **state)
     char id[ID_BYTES];
 
     for (size_t i = 0; i < COUNT(rows); i++) {
-        put_fault = rows[i].fault;
+        s->put_fault = rows[i].fault;
         scene_expect_error(s, &s->alice, "POST", ENDPOINTS, CLOUD, rows[i].status, rows[i].code);
     }
-    put_fault = E_OK;
+    s->put_fault = E_OK;
     scene_create(s, &s->alice, ENDPOINTS, CLOUD, id);
-    put_fault = E_ENDPOINT_ONLINE;
+    s->put_fault = E_ENDPOINT_ONLINE;
     scene_expect_error(s, &s->alice, "POST", ENDPOINTS, CLOUD, 400, "ERR_NGROK_18009");
     scene_expect_error(s, &s->alice, "POST", ENDPOINTS, POOLED, 400, "ERR_NGROK_18016");
-    put_fault = E_OK;
+    s->put_fault = E_OK;
     scene_expect(s, &s->alice, "PATCH", path_of(id), "{\"pooling_enabled\":true}", 200);
-    put_fault = E_ENDPOINT_ONLINE;
+    s->put_fault = E_ENDPOINT_ONLINE;
     scene_expect_error(s, &s->alice, "POST", ENDPOINTS, CLOUD, 400, "ERR_NGROK_18017");
 }
 
