@@ -239,8 +239,7 @@ def test_restart(scene, ca):
     refused(scene, domain, "bob", "ERR_SALLYPORT_320")
     host, port = address.split(":")
     refused(scene, host, "bob", "ERR_SALLYPORT_309", port, "tcp")
-    gateway.reload()
-    gateway.wait_log(lambda line: line["event"] == "reload.done")
+    gateway.change()
     assert serial_at(gateway, domain) == pair.cert.serial_number
     refused(scene, domain, "bob", "ERR_SALLYPORT_320")
 

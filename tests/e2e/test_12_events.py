@@ -445,11 +445,8 @@ def test_reload_moves_destinations_without_losing_what_is_queued(scene, collecto
     tunnel = serve(scene, [to_http(old, "moves"), to_http(gone, "goes")], limits=slow)
     get_all(scene, tunnel, numbered(30))
     wait_until(lambda: depth(scene.gateway, "moves") == 30, "all are queued")
-    mark = scene.gateway.mark()
-    scene.gateway.configure(**settings([to_http(collector, "moves")], [subscription("moves")],
-                                       limits=slow))
-    scene.gateway.reload()
-    scene.gateway.wait_log(lambda e: e["event"] == "reload.done", mark)
+    scene.gateway.change(**settings([to_http(collector, "moves")], [subscription("moves")],
+                                    limits=slow))
     get_all(scene, tunnel, numbered(10, 30))
     assert queries(collector.wait(40)) == list(range(40))
     gone.answers = []
@@ -462,11 +459,8 @@ def test_reload_changes_subscriptions(scene):
     tunnel = serve(scene, [to_file(scene)])
     get_all(scene, tunnel, numbered(3))
     wait_file(scene, 3)
-    mark = scene.gateway.mark()
-    scene.gateway.configure(**settings([to_file(scene)], [
+    scene.gateway.change(**settings([to_file(scene)], [
         subscription("events", filter="ev.http.request.url.query == '7'")]))
-    scene.gateway.reload()
-    scene.gateway.wait_log(lambda e: e["event"] == "reload.done", mark)
     get_all(scene, tunnel, numbered(10, 3))
     assert queries(wait_file(scene, 4)) == [0, 1, 2, 7]
 

@@ -171,7 +171,7 @@ def test_endpoint_that_goes_away_in_the_middle(scene, front, inside):
         target.tunnel.stop()
         assert waiting.read_response("POST").status == 502
         assert reading.read_all() == b""
-    target.wait_down(mark_)
+    scene.gateway.wait_down(target.url, mark_)
     refused(g.request("/hello"), 404, 3200)
     inside("api")
     assert g.request("/hello").status == 200

@@ -208,8 +208,7 @@ def test_endpoint_that_goes_away_ends_its_connections(scene, public, inside):
         mark = scene.gateway.mark()
         leaving.tunnel.stop()
         assert conn.read_all() == b""
-        scene.gateway.wait_log(lambda e, url=leaving.url: e["event"] == "endpoint.down" and
-                               url in str(e), mark)
+        scene.gateway.wait_down(leaving.url, mark)
         if leaving is first:
             inside("first", scene.app(), forward("tcp://last.internal:5432"))
 

@@ -103,7 +103,7 @@ class Crossing:
         gateway, url = self.scene.gateway, f"https://{self.names[i]}.internal"
         mark = gateway.mark()
         getattr(self.sessions[i], way)()
-        gateway.wait_log(lambda e: e["event"] == "endpoint.down" and url in str(e), mark)
+        gateway.wait_down(url, mark)
         during()
         self.sessions[i] = self.start(i)
         self.sessions[i].urls(1)

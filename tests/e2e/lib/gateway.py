@@ -211,6 +211,11 @@ class Gateway:
         return wait_until(lambda: next((e for e in self.log[mark:] if test(e)), None),
                           lambda: f"{what}; log: {self.log[mark:][-20:]}", seconds)
 
+    def wait_down(self, url, mark):
+        """No worker finds the endpoint with this URL, or a part of it, any more."""
+        self.wait_log(lambda e: e["event"] == "endpoint.down" and url in str(e), mark,
+                      f"the end of {url}")
+
     def wait_exchange(self, path, mark=0, seconds=10):
         """The access log line of the request to `path`."""
         return self.wait_log(lambda e: request_path(e) == path, mark,

@@ -25,11 +25,7 @@ class Inside:
         """Ends the session; then no worker sends requests here."""
         mark_ = self.scene.gateway.mark()
         self.tunnel.stop()
-        self.wait_down(mark_)
-
-    def wait_down(self, mark_):
-        self.scene.gateway.wait_log(lambda e: e["event"] == "endpoint.down" and self.url in str(e),
-                                    mark_)
+        self.scene.gateway.wait_down(self.url, mark_)
 
 
 def forward(url, **config):
